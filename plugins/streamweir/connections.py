@@ -1,0 +1,121 @@
+"""Where the servers are, as immutable values that cannot print their secrets.
+
+Inside Airflow the hooks make these values from Connections; every other process reads them from its
+environment with `from_env` and hands them on to a child process with `to_env`.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from streamweir.errors import BadConfiguration
+
+KAFKA_BOOTSTRAP = "STREAMWEIR_KAFKA_BOOTSTRAP"
+KAFKA_SECURITY = "STREAMWEIR_KAFKA_SECURITY"
+STORE_ENDPOINT = "STREAMWEIR_STORE_ENDPOINT"
+STORE_ACCESS_KEY = "STREAMWEIR_STORE_ACCESS_KEY"
+STORE_SECRET_KEY = "STREAMWEIR_STORE_SECRET_KEY"  # noqa: S105 - the variable's name, not a secret
+STORE_SECURE = "STREAMWEIR_STORE_SECURE"
+STORE_REGION = "STREAMWEIR_STORE_REGION"
+STORE_BUCKET_PREFIX = "STREAMWEIR_STORE_BUCKET_PREFIX"
+SPARK_MASTER = "STREAMWEIR_SPARK_MASTER"
+SPARK_CONF = "STREAMWEIR_SPARK_CONF"
+
+DEFAULT_MASTER = "local[4]"
+DEFAULT_BUCKET_PREFIX = "streamweir-"
+DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class KafkaConnection:
+    """A Kafka cluster: bootstrap servers and kafka-python's own security arguments.
+
+    `security` holds for example `security_protocol`, `sasl_mechanism`, `sasl_plain_username`,
+    `sasl_plain_password`, `ssl_cafile`; it is empty for the embedded broker.
+    """
+
+    bootstrap: str
+    security: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def client_args(self) -> dict[str, object]:
+        """Arguments for every kafka-python client."""
+        return {"bootstrap_servers": self.bootstrap.split(","), **self.security}
+
+    def to_env(self) -> dict[str, str]:
+        """The environment from which a child process makes the same value."""
+        return {KAFKA_BOOTSTRAP: self.bootstrap, KAFKA_SECURITY: json.dumps(dict(self.security))}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "KafkaConnection":
+        """Read the value from the environment; raises BadConfiguration when it is not there."""
+        return cls(_required(env, KAFKA_BOOTSTRAP), json.loads(env.get(KAFKA_SECURITY, "{}")))
+
+
+@dataclass(frozen=True)
+class StoreConnection:
+    """An S3-compatible object store and the prefix of Streamweir's bucket names in it.
+
+    `endpoint` is `host:port` without a scheme; `secure` chooses https.
+    """
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    secure: bool = True
+    region: str = DEFAULT_REGION
+    bucket_prefix: str = DEFAULT_BUCKET_PREFIX
+
+    @property
+    def url(self) -> str:
+        """The endpoint with its scheme."""
+        return f"{'https' if self.secure else 'http'}://{self.endpoint}"
+
+    def to_env(self) -> dict[str, str]:
+        """The environment from which a child process makes the same value."""
+        return {
+            STORE_ENDPOINT: self.endpoint,
+            STORE_ACCESS_KEY: self.access_key,
+            STORE_SECRET_KEY: self.secret_key,
+            STORE_SECURE: "true" if self.secure else "false",
+            STORE_REGION: self.region,
+            STORE_BUCKET_PREFIX: self.bucket_prefix,
+        }
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "StoreConnection":
+        """Read the value from the environment; raises BadConfiguration when it is not there."""
+        return cls(
+            endpoint=_required(env, STORE_ENDPOINT),
+            access_key=_required(env, STORE_ACCESS_KEY),
+            secret_key=_required(env, STORE_SECRET_KEY),
+            secure=env.get(STORE_SECURE, "true") == "true",
+            region=env.get(STORE_REGION, DEFAULT_REGION),
+            bucket_prefix=env.get(STORE_BUCKET_PREFIX, DEFAULT_BUCKET_PREFIX),
+        )
+
+
+@dataclass(frozen=True)
+class SparkConnection:
+    """A Spark master URL and extra Spark properties for `spark-submit`."""
+
+    master: str = DEFAULT_MASTER
+    conf: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def to_env(self) -> dict[str, str]:
+        """The environment from which a child process makes the same value."""
+        return {SPARK_MASTER: self.master, SPARK_CONF: json.dumps(dict(self.conf))}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "SparkConnection":
+        """Read the value from the environment; a local master when nothing is said."""
+        return cls(env.get(SPARK_MASTER, DEFAULT_MASTER), json.loads(env.get(SPARK_CONF, "{}")))
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        raise BadConfiguration(
+            f"{name} is not set: run `make up` and `source var/env`, or set it to your own server"
+        )
+    return value

@@ -1,0 +1,1 @@
+"""What the rooms agree on: topics, headers, object keys, columns, windows. Each is declared here, once."""

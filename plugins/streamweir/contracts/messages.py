@@ -1,0 +1,64 @@
+"""The headers of every replayed message, and how they are written on the wire."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a message is: a batch of rows, the end of a run, or records put back by hand."""
+
+    BATCH = "batch"
+    FLUSH = "flush"
+    REDRIVE = "redrive"
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What a replay says about each of its messages.
+
+    run: the run that sent it. batch: index of the batch in its run, 0 first. sequence: send order within
+    the stream, dense, the same on all topics of a batch. ts: the virtual clock in Unix seconds.
+    kind: see `Kind`. rows: how many rows the message's list holds.
+    """
+
+    run: str
+    batch: int
+    sequence: int
+    ts: int
+    kind: Kind
+    rows: int
+
+    def encode(self) -> list[tuple[str, bytes]]:
+        """The headers as Kafka takes them."""
+        return [(name, str(value).encode()) for name, value in vars(self).items()]
+
+    @classmethod
+    def decode(cls, headers: Iterable[tuple[str, bytes | None]] | None) -> "Headers | None":
+        """The headers of a message, or None for a foreign message: one is missing, repeated or not readable."""
+        pairs = list(headers or [])
+        found = {name: value for name, value in pairs if value is not None}
+        if len(pairs) != len(found):
+            return None
+        try:
+            return cls(
+                run=found["run"].decode(),
+                batch=_count(found["batch"]),
+                sequence=_count(found["sequence"]),
+                ts=_count(found["ts"]),
+                kind=Kind(found["kind"].decode()),
+                rows=_count(found["rows"]),
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+def partition_of(sequence: int, partitions: int) -> int:
+    """Round robin: consecutive messages keep all partitions in step."""
+    return sequence % partitions
+
+
+def _count(value: bytes) -> int:
+    if not value.isdigit() or len(value) > 18:
+        raise ValueError(value)
+    return int(value)

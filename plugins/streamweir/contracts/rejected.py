@@ -1,0 +1,35 @@
+"""The table and topic of the records that were neither scored nor used."""
+
+from enum import StrEnum
+
+from streamweir.contracts.tables import Column, Table, Type
+
+
+class Reason(StrEnum):
+    """Why a record was not scored or used. The first that applies wins, in this order; `foreign` stands apart."""
+
+    MALFORMED = "malformed"
+    LATE = "late"
+    UNSCORABLE = "unscorable"
+    DUPLICATE = "duplicate"
+    FOREIGN = "foreign"
+
+
+REJECTED = Table(
+    name="rejected",
+    key=("topic", "partition", "offset", "row"),
+    columns=(
+        Column("run", Type.STRING, "the run that sent the record; null for a foreign message"),
+        Column("batch_index", Type.INT, "index of the batch in its run; null for a foreign message"),
+        Column("sequence", Type.INT, "send order within the stream; null for a foreign message"),
+        Column("topic", Type.STRING, "the topic's short name, e.g. transactions"),
+        Column("partition", Type.INT, "Kafka partition"),
+        Column("offset", Type.INT, "Kafka offset"),
+        Column("row", Type.INT, "index of the row in its message; -1 for the whole message"),
+        Column("rows", Type.INT, "how many records this line accounts for: 1, or all rows of the message"),
+        Column("id", Type.STRING, "the record's own id where it has one"),
+        Column("reason", Type.STRING, "malformed, late, unscorable, duplicate or foreign"),
+        Column("detail", Type.STRING, "one sentence: what is wrong, with column and value"),
+        Column("raw", Type.BINARY, "the message's bytes, or the row as JSON"),
+    ),
+)

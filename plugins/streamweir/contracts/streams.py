@@ -1,0 +1,131 @@
+"""Streams and runs: the names of their topics and of their objects in the store."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from streamweir.errors import BadConfiguration
+
+_STREAM_ID = re.compile(r"[a-z0-9-]{1,60}")
+_NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class ObjectKey:
+    """An object, or a prefix of objects: the bucket's plain name (before the prefix setting) and the key in it."""
+
+    bucket: str
+    key: str
+
+    def __truediv__(self, name: str) -> "ObjectKey":
+        return ObjectKey(self.bucket, f"{self.key}/{name}")
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.key}"
+
+
+DATASETS = "datasets"
+MODELS = "models"
+RUNS = "runs"
+STREAMS = "streams"
+BUCKETS = (DATASETS, MODELS, RUNS, STREAMS)
+
+
+def stream_id_of(run_id: str) -> str:
+    """The stream id of an isolated run: Kafka allows fewer characters than Airflow does in a run id.
+
+    The digest keeps two run ids apart that differ only in characters that Kafka does not allow.
+    """
+    plain = _NOT_ALLOWED.sub("-", run_id.lower()).strip("-")
+    return f"{plain[:51]}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A pipeline and a stream id: one set of topics, one checkpoint, one set of output tables."""
+
+    pipeline: str
+    id: str
+
+    def __post_init__(self) -> None:
+        if not _STREAM_ID.fullmatch(self.id):
+            raise BadConfiguration(
+                f"stream id {self.id!r} is not usable: take 1 to 60 of the characters a-z, 0-9 and -"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.pipeline}.{self.id}"
+
+    def topic(self, name: str) -> str:
+        """The full name of one of the pipeline's topics."""
+        return f"{self.pipeline}.{self.id}.{name}"
+
+    @property
+    def root(self) -> ObjectKey:
+        """Everything that the stream keeps in the object store."""
+        return ObjectKey(STREAMS, f"{self.pipeline}/{self.id}")
+
+    @property
+    def status(self) -> ObjectKey:
+        """The scorer's status object."""
+        return self.root / "status.json"
+
+    @property
+    def lease(self) -> ObjectKey:
+        """The object whose compare-and-set makes sure of one writer."""
+        return self.root / "lease.json"
+
+    @property
+    def stop_marker(self) -> ObjectKey:
+        """An object whose presence asks the scorer to stop."""
+        return self.root / "stop.json"
+
+    @property
+    def checkpoint(self) -> ObjectKey:
+        """Spark's checkpoint location."""
+        return self.root / "checkpoint"
+
+    def table(self, name: str) -> ObjectKey:
+        """The prefix of an output table; its files lie in `batch_id=<n>/data.parquet`."""
+        return self.root / "tables" / name
+
+    def table_file(self, name: str, batch_id: int) -> ObjectKey:
+        """The one file that micro-batch `batch_id` writes, whole, to an output table."""
+        return self.table(name) / f"batch_id={batch_id}" / "data.parquet"
+
+    @property
+    def commits(self) -> ObjectKey:
+        """The prefix of the micro-batches' commit records."""
+        return self.root / "commits"
+
+    def commit(self, batch_id: int) -> ObjectKey:
+        """The commit record of a micro-batch: what it read, when its output was readable, the figures' totals."""
+        return self.commits / f"{batch_id:010d}.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replay through a stream; its bundle is what a reader of the results opens."""
+
+    stream: Stream
+    id: str
+
+    @property
+    def bundle(self) -> ObjectKey:
+        """The prefix of the run bundle. The run id is made safe for file names the way the stream id is."""
+        return ObjectKey(RUNS, f"{self.stream.pipeline}/{self.stream.id}/{stream_id_of(self.id)}")
+
+    @property
+    def plan(self) -> ObjectKey:
+        """What the replay was asked to send; written once, before the first message, and kept by a resumed replay."""
+        return self.bundle / "replay" / "plan.json"
+
+    @property
+    def manifest(self) -> ObjectKey:
+        """What the replay did send: written after the flush."""
+        return self.bundle / "replay" / "manifest.json"
+
+    @property
+    def produced(self) -> ObjectKey:
+        """The producer's own counts, a row per batch."""
+        return self.bundle / "replay" / "produced.parquet"

@@ -1,0 +1,85 @@
+"""How columns, tables, topics and pipelines are declared."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Type(StrEnum):
+    """The column types that all rooms know; each room maps them to its own."""
+
+    STRING = "string"
+    INT = "int64"
+    DOUBLE = "double"
+    BOOL = "bool"
+    TIMESTAMP = "timestamp[us, UTC]"
+    DATE = "date"
+    DOUBLES = "list<double>"
+    BINARY = "binary"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, type, and what it means to a reader."""
+
+    name: str
+    type: Type
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A result table: its columns in order and the columns that identify a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a pipeline. `config` holds Kafka's own topic settings."""
+
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What every room must know of a pipeline before it loads the pipeline's own module.
+
+    used: input topics whose rows are context (produced = used + late + malformed).
+    scored: the input topic whose rows are scored.
+    outputs: topics that the scorer writes. tables: the scorer's output tables.
+    interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
+    flush_after_s: how far after the last batch's ts the flush lies, so that every window closes.
+    """
+
+    name: str
+    title: str
+    used: tuple[Topic, ...]
+    scored: Topic
+    outputs: tuple[Topic, ...]
+    tables: tuple[Table, ...]
+    interval_s: int
+    lateness_s: int
+    flush_after_s: int
+
+    @property
+    def inputs(self) -> tuple[Topic, ...]:
+        """The topics that a replay writes, in the order in which a batch is sent."""
+        return (*self.used, self.scored)
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics of a stream."""
+        return (*self.inputs, *self.outputs)
+
+    def table(self, name: str) -> Table:
+        """One of the output tables."""
+        return next(table for table in self.tables if table.name == name)

@@ -1,0 +1,59 @@
+"""Errors by what to do next: try again, reject the record, or stop.
+
+A process that ends because of a `Stop` error exits with the error's `exit_code`, so that whoever
+started it need not read its log.
+"""
+
+
+class StreamweirError(Exception):
+    """Base of all errors that Streamweir raises itself; the message names the thing, the value and the remedy."""
+
+    exit_code = 1
+
+
+class Retryable(StreamweirError):
+    """The same call may succeed later: a server is unreachable or answered in time-out."""
+
+    exit_code = 4
+
+
+class DependencyUnreachable(Retryable):
+    """A server (Kafka, object storage, database) cannot be reached or timed out."""
+
+
+class RejectRecord(StreamweirError):
+    """One record cannot be worked on; it is recorded with this reason and the stream goes on."""
+
+
+class Stop(StreamweirError):
+    """Trying again without a change is pointless."""
+
+
+class BadConfiguration(Stop):
+    """A setting, parameter, topic or dataset is wrong; the message says which and how to mend it."""
+
+    exit_code = 2
+
+
+class DatasetUnusable(BadConfiguration):
+    """The dataset cannot be replayed; the message names file, line and column."""
+
+
+class ModelUnusable(Stop):
+    """The model cannot be used; the message names the missing input, the stage or the checksum."""
+
+    exit_code = 3
+
+
+class StreamHeld(Stop):
+    """Another scorer holds this stream's lease."""
+
+    exit_code = 5
+
+
+class RunFailed(Stop):
+    """The run's result must not be trusted: rows are unexplained or a critical expectation failed."""
+
+
+class StackError(Stop):
+    """The embedded stack cannot be started or stopped as asked."""

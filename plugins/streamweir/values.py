@@ -1,0 +1,89 @@
+"""The values that travel as text in CSV files and messages: strict parsers, the same for every room.
+
+All raise ValueError with the offending text, so that the caller can name file, line and column.
+"""
+
+import ast
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_LONGEST_PRODUCT_LIST = 100_000
+_LARGEST_INT = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class ProductLine:
+    """One product of a transaction: how many were bought, and the price of one."""
+
+    product_id: int
+    quantity: int
+    item_price: float
+
+
+def parse_time(text: str) -> int:
+    """Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS[.fraction][Z|offset]`; UTC when it carries no zone."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is not a time like 2024-01-01 00:20:54.302")
+    day, clock, fraction, zone = found.groups()
+    micros = int((fraction or "0")[:6].ljust(6, "0"))
+    moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in (None, 'Z') else zone}")
+    # Integer arithmetic: a float of seconds would lose the last digits.
+    return (moment - _EPOCH) // _MICROSECOND + micros
+
+
+def parse_date(text: str) -> date:
+    """The date of `YYYY-MM-DD`."""
+    if not _DATE.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a date like 1990-12-31")
+    return date.fromisoformat(text)
+
+
+def parse_number(text: str) -> float:
+    """A finite decimal number; `NaN`, `1_0`, spaces and numbers too large for a double are none."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a decimal number")
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:80]!r} is too large for a double")
+    return value
+
+
+def parse_products(text: str) -> tuple[ProductLine, ...]:
+    """The products of a Python-style list like `[{'product_id': 3231, 'quantity': 1, 'item_price': 367619}]`."""
+    if len(text) > _LONGEST_PRODUCT_LIST:
+        raise ValueError(f"a product list of {len(text)} characters is too long")
+    try:
+        items = ast.literal_eval(text)
+    # literal_eval raises all of these on hostile text, by its documentation.
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise ValueError(f"{text[:80]!r} is not a list of products") from error
+    if not isinstance(items, list):
+        raise ValueError(f"{text[:80]!r} is not a list of products")
+    return tuple(_product_line(item) for item in items)
+
+
+def _product_line(item: object) -> ProductLine:
+    if not isinstance(item, dict):
+        raise ValueError(f"{str(item)[:80]!r} is not a product with product_id, quantity and item_price")
+    product_id, quantity, price = (item.get(name) for name in ("product_id", "quantity", "item_price"))
+    if not _is_int(product_id):
+        raise ValueError(f"product_id {str(product_id)[:80]!r} is not an integer")
+    if not _is_int(quantity) or quantity < 1:
+        raise ValueError(f"quantity {str(quantity)[:80]!r} is not an integer of at least 1")
+    if not (_is_int(price) or (isinstance(price, float) and math.isfinite(price))):
+        raise ValueError(f"item_price {str(price)[:80]!r} is not a number")
+    return ProductLine(product_id, quantity, float(price))
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_INT
