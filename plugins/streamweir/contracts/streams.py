@@ -116,6 +116,20 @@ class Run:
         return ObjectKey(RUNS, f"{self.stream.pipeline}/{self.stream.id}/{stream_id_of(self.id)}")
 
     @property
+    def parameters(self) -> ObjectKey:
+        """The run's parameters by their lower-case names; written by the run's first task."""
+        return self.bundle / "parameters.json"
+
+    @property
+    def tasks(self) -> ObjectKey:
+        """The prefix of the task records."""
+        return self.bundle / "tasks"
+
+    def task(self, name: str) -> ObjectKey:
+        """What one task did: times, outcome, error, result."""
+        return self.tasks / f"{name}.json"
+
+    @property
     def plan(self) -> ObjectKey:
         """What the replay was asked to send; written once, before the first message, and kept by a resumed replay."""
         return self.bundle / "replay" / "plan.json"

@@ -1,0 +1,23 @@
+"""`streamweir`: the command line. Failures end with one sentence and a meaningful exit status."""
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from streamweir.errors import StreamweirError
+
+TRACEBACK = "STREAMWEIR_TRACEBACK"
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run a typer app as a program; set STREAMWEIR_TRACEBACK=1 to see a failure's traceback."""
+    try:
+        app()
+    except StreamweirError as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.exit(0)
