@@ -3,18 +3,18 @@
 All raise ValueError with the offending text, so that the caller can name file, line and column.
 """
 
-import ast
 import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+
+import orjson
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_LONGEST_PRODUCT_LIST = 100_000
 _LARGEST_INT = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -60,12 +60,10 @@ def parse_number(text: str) -> float:
 
 def parse_products(text: str) -> tuple[ProductLine, ...]:
     """The products of a Python-style list like `[{'product_id': 3231, 'quantity': 1, 'item_price': 367619}]`."""
-    if len(text) > _LONGEST_PRODUCT_LIST:
-        raise ValueError(f"a product list of {len(text)} characters is too long")
     try:
-        items = ast.literal_eval(text)
-    # literal_eval raises all of these on hostile text, by its documentation.
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        # Such a list of numbers is JSON but for its quotes; a JSON parser never runs or compiles what it reads.
+        items = orjson.loads(text.replace("'", '"'))
+    except orjson.JSONDecodeError as error:
         raise ValueError(f"{text[:80]!r} is not a list of products") from error
     if not isinstance(items, list):
         raise ValueError(f"{text[:80]!r} is not a list of products")

@@ -1,0 +1,62 @@
+"""The names and headers that the rooms agree on."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.pipelines import pipeline, pipeline_names
+from streamweir.contracts.streams import Stream, stream_id_of
+from streamweir.errors import BadConfiguration
+
+HEADERS = Headers("manual__1", batch=3, sequence=17, ts=1_700_000_000, kind=Kind.BATCH, rows=200)
+
+
+def test_headers_survive_the_wire() -> None:
+    assert Headers.decode(HEADERS.encode()) == HEADERS
+
+
+@pytest.mark.parametrize("name", ["run", "batch", "sequence", "ts", "kind", "rows"])
+def test_a_message_that_misses_a_header_is_foreign(name: str) -> None:
+    assert Headers.decode([pair for pair in HEADERS.encode() if pair[0] != name]) is None
+
+
+@pytest.mark.parametrize("value", [b"", b"-1", b"1.0", b"x", b"9" * 30, b"\xff", None])
+def test_a_message_with_an_unreadable_sequence_is_foreign(value: bytes | None) -> None:
+    others = [pair for pair in HEADERS.encode() if pair[0] != "sequence"]
+    assert Headers.decode([*others, ("sequence", value)]) is None
+
+
+def test_a_message_with_a_repeated_header_is_foreign() -> None:
+    assert Headers.decode([*HEADERS.encode(), ("sequence", b"18")]) is None
+
+
+@given(st.text(min_size=1, max_size=250))
+def test_every_run_id_gives_a_usable_stream_id(run_id: str) -> None:
+    assert Stream("ecommerce_fraud", stream_id_of(run_id)).id
+
+
+def test_run_ids_that_differ_only_in_punctuation_give_different_streams() -> None:
+    assert stream_id_of("manual__1+0") != stream_id_of("manual__1-0")
+
+
+@pytest.mark.parametrize("stream_id", ["", "Prod", "a_b", "a" * 61, "a/b", "..", "a\n"])
+def test_a_stream_id_outside_the_alphabet_is_refused(stream_id: str) -> None:
+    with pytest.raises(BadConfiguration, match="stream id"):
+        Stream("ecommerce_fraud", stream_id)
+
+
+def test_an_unknown_pipeline_is_named_with_those_that_exist() -> None:
+    with pytest.raises(BadConfiguration, match="'nope'.*ecommerce_fraud"):
+        pipeline("nope")
+
+
+def test_every_pipeline_declares_itself_by_its_word() -> None:
+    assert pipeline_names()
+    for name in pipeline_names():
+        assert pipeline(name).name == name
+        assert re.fullmatch(r"[a-z_]+", name)
+        for table in pipeline(name).tables:
+            assert set(table.key) <= set(table.names)

@@ -1,0 +1,87 @@
+"""The strict parsers of text values."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamweir.values import ProductLine, parse_date, parse_number, parse_products, parse_time
+
+
+def micros(*moment: int) -> int:
+    return int(Decimal(int(datetime(*moment[:6], tzinfo=UTC).timestamp())) * 1_000_000) + sum(moment[6:])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-01-01 00:20:54.302", micros(2024, 1, 1, 0, 20, 54, 302_000)),
+        ("2021-03-24T09:16:11.638Z", micros(2021, 3, 24, 9, 16, 11, 638_000)),
+        ("2024-01-01 00:00:00", micros(2024, 1, 1, 0, 0, 0)),
+        ("2024-01-01T10:00:00+10:00", micros(2024, 1, 1, 0, 0, 0)),
+        ("2024-01-01T10:00:00.5-0330", micros(2024, 1, 1, 13, 30, 0, 500_000)),
+        ("2024-01-01 00:00:00.123456789", micros(2024, 1, 1, 0, 0, 0, 123_456)),
+        ("1969-12-31 23:59:59.999999", -1),
+    ],
+)
+def test_a_time_is_read_in_microseconds_and_utc(text: str, expected: int) -> None:
+    assert parse_time(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2024-01-01", "20240101T000000", "2024-13-01 00:00:00", "2024-01-01 24:00:01", "2024-01-01 00:00:00 ",
+     "2024-W01-1 00:00:00", "2024-01-01 00:00:00,5", "٢٠٢٤-01-01 00:00:00", "2024-01-01\n00:00:00", "NaN"],
+)  # fmt: skip
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a time|month must|hour must"):
+        parse_time(text)
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_every_time_survives_the_round_trip(moment: datetime) -> None:
+    text = moment.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
+    assert parse_time(text) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
+
+
+@pytest.mark.parametrize("text", ["NaN", "inf", "1_0", " 1", "1e999", "0x10", "", "1,5", "١"])
+def test_what_is_no_finite_decimal_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"decimal|double"):
+        parse_number(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_finite_double_survives_the_round_trip(value: float) -> None:
+    assert parse_number(repr(value)) == value
+
+
+def test_a_date_is_read_and_a_time_is_no_date() -> None:
+    assert parse_date("1996-02-29") == date(1996, 2, 29)
+    with pytest.raises(ValueError, match="not a date"):
+        parse_date("1996-02-29 00:00:00")
+
+
+def test_products_are_read_from_a_python_style_list() -> None:
+    text = (
+        "[{'product_id': 3231, 'quantity': 2, 'item_price': 367619}, "
+        "{'product_id': 7, 'quantity': 1, 'item_price': 1.5}]"
+    )
+    assert parse_products(text) == (ProductLine(3231, 2, 367619.0), ProductLine(7, 1, 1.5))
+    assert parse_products("[]") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", "null", "[1]", "[" * 5000, "__import__('os')", "[{'product_id': 1, 'quantity': 0, 'item_price': 1}]",
+        "[{'product_id': 1, 'quantity': 1.0, 'item_price': 1}]", "[{'product_id': True, 'quantity': 1, 'item_price': 1}]",
+        "[{'product_id': '1', 'quantity': 1, 'item_price': 1}]", "[{'product_id': 1, 'quantity': 1}]", "[\0]",
+        "[{'product_id': 1, 'quantity': 1, 'item_price': 1e999}]", f"[{{'product_id': 1, 'quantity': {10**30}, 'item_price': 1}}]",
+        f"[{{'product_id': 1, 'quantity': 1, 'item_price': {10**400}}}]",
+    ],
+)  # fmt: skip
+def test_what_is_no_product_list_is_refused_without_being_run(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_products(text)
