@@ -143,3 +143,56 @@ class Run:
     def produced(self) -> ObjectKey:
         """The producer's own counts, a row per batch."""
         return self.bundle / "replay" / "produced.parquet"
+
+    @property
+    def ledger(self) -> ObjectKey:
+        """What happened to every row; `ledger_table` holds its batches as parquet."""
+        return self.bundle / "ledger.json"
+
+    @property
+    def ledger_table(self) -> ObjectKey:
+        """The ledger's batches as a table: a row per batch and input topic."""
+        return self.bundle / "ledger.parquet"
+
+    def table_file(self, name: str) -> ObjectKey:
+        """The one file of a result table: this run's rows of committed micro-batches, sorted by key."""
+        return self.bundle / name / "data.parquet"
+
+    @property
+    def latency(self) -> ObjectKey:
+        """Seconds from the append in Kafka to the commit of the output, a row per message with scored rows."""
+        return self.bundle / "timing" / "latency.parquet"
+
+    @property
+    def micro_batches(self) -> ObjectKey:
+        """Rows and commit time, a row per micro-batch that worked on the run."""
+        return self.bundle / "timing" / "micro_batches.parquet"
+
+    @property
+    def quality(self) -> ObjectKey:
+        """The prefix of the data docs and of their `results.json`."""
+        return self.bundle / "quality"
+
+    @property
+    def plots(self) -> ObjectKey:
+        """The prefix of the plots."""
+        return self.bundle / "plots"
+
+    def plot(self, name: str) -> ObjectKey:
+        """One plot."""
+        return self.plots / f"{name}.png"
+
+    @property
+    def report(self) -> ObjectKey:
+        """The report, for people: one file that needs no other."""
+        return self.bundle / "report.html"
+
+    @property
+    def summary(self) -> ObjectKey:
+        """The run in numbers, for programs."""
+        return self.bundle / "summary.json"
+
+    @property
+    def memory(self) -> ObjectKey:
+        """The memory that was measured while the run ran, when somebody measured it."""
+        return self.bundle / "memory.json"

@@ -58,6 +58,7 @@ class Pipeline:
     outputs: topics that the scorer writes. tables: the scorer's output tables.
     interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
     flush_after_s: how far after the last batch's ts the flush lies, so that every window closes.
+    scored_table: the table with one row per scored record; None when the scorer keeps aggregates only.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Pipeline:
     interval_s: int
     lateness_s: int
     flush_after_s: int
+    scored_table: str | None = None
 
     @property
     def inputs(self) -> tuple[Topic, ...]:

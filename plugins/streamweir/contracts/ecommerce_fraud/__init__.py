@@ -29,4 +29,5 @@ PIPELINE = Pipeline(
     lateness_s=LATENESS_S,
     # A window of every length is closed once the clock has passed its end by the allowed lateness.
     flush_after_s=2 * FRAUD_WINDOW_S + LATENESS_S,
+    scored_table=PREDICTIONS.name,
 )
