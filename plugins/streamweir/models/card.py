@@ -1,0 +1,54 @@
+"""A model version's card: what it is, what it was trained on, and how well it did."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+DEFAULT_THRESHOLD = 0.5
+TRAINED = "trained"
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True)
+class Card:
+    """The card of a version, as it lies beside the model.
+
+    version: the version's id. sha256: of model.zip. source: "trained" or "external".
+    created_at: UTC, ISO 8601. features: the input columns in order. label: the label's column.
+    threshold: a row is called fraud when its probability is at least this.
+    metrics: on the held-out rows, which neither trained nor chose anything; empty for an external model.
+    fraud_share: {"labelled", "predicted", "low", "high"}: shares (0 to 1) in the history; `low` and `high`
+    bound the share of rows called fraud that training saw. category_shares: column -> category ->
+    {"share", "low", "high"}. libraries: name -> version. algorithm, candidates, feature_importances, rows:
+    how it was selected, what it leans on, and how many rows each part of the split had.
+    history_fingerprint: of the files that it was trained on; empty for an external model.
+    """
+
+    pipeline: str
+    version: str
+    sha256: str
+    source: str
+    created_at: str
+    features: tuple[str, ...] = ()
+    label: str = ""
+    threshold: float = DEFAULT_THRESHOLD
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    fraud_share: Mapping[str, float] = field(default_factory=dict)
+    category_shares: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    history_fingerprint: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    algorithm: str = ""
+    candidates: tuple[Mapping[str, Any], ...] = ()
+    feature_importances: tuple[Mapping[str, Any], ...] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+    threshold_rule: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Card":
+        """The card from JSON; raises TypeError when a key is missing or unknown."""
+        lists = ("features", "candidates", "feature_importances")
+        return cls(**{name: tuple(part) if name in lists else part for name, part in value.items()})

@@ -1,0 +1,51 @@
+"""What a model asks of a row, and how a refusal reads."""
+
+import pickle
+
+import pytest
+from streamweir_spark.needs import ModelNeeds
+
+NEEDS = ModelNeeds(
+    categories={"payment_method": frozenset({"OVO", "Gopay"}), "total_amount": frozenset({"1.0E7", "5.5", "x"})},
+    present=frozenset({"age"}),
+    ranges={"num_purchase": (0.0, 10.0)},
+)
+GOOD = {"payment_method": "OVO", "total_amount": 10_000_000.0, "age": 0, "num_purchase": 10}
+
+
+def test_a_row_that_the_model_takes_has_no_problem() -> None:
+    assert NEEDS.problem(GOOD) is None
+
+
+def test_a_model_without_needs_takes_every_row() -> None:
+    assert ModelNeeds().problem({}) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("payment_method", "Bitcoin", "payment_method is 'Bitcoin', which the model was not trained on"),
+        ("payment_method", None, "payment_method is None, which the model was not trained on"),
+        ("total_amount", 5.4, "total_amount is 5.4, which the model was not trained on"),
+        ("age", None, "age is missing, which the model refuses"),
+        ("age", float("nan"), "age is missing, which the model refuses"),
+        ("num_purchase", 11, "num_purchase is 11, outside the model's range 0 to 10"),
+        ("num_purchase", None, "num_purchase is None, outside the model's range 0 to 10"),
+    ],
+)
+def test_a_problem_names_column_and_value(column: str, value: object, sentence: str) -> None:
+    assert NEEDS.problem({**GOOD, column: value}) == sentence
+
+
+def test_an_absent_column_is_a_problem() -> None:
+    assert NEEDS.problem({key: value for key, value in GOOD.items() if key != "payment_method"}) is not None
+
+
+def test_a_hostile_value_does_not_make_the_sentence_long() -> None:
+    problem = NEEDS.problem({**GOOD, "payment_method": "x" * 10_000})
+    assert problem is not None
+    assert len(problem) < 200
+
+
+def test_needs_travel_to_the_workers() -> None:
+    assert pickle.loads(pickle.dumps(NEEDS)) == NEEDS  # noqa: S301 - our own bytes
