@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from streamweir.errors import BadConfiguration
 
-_STREAM_ID = re.compile(r"[a-z0-9-]{1,60}")
+STREAM_ID_PATTERN = "[a-z0-9-]{1,60}"
+_STREAM_ID = re.compile(STREAM_ID_PATTERN)
 _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 
 
