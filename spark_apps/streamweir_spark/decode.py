@@ -1,0 +1,126 @@
+"""From messages to parts: every message becomes one part per shard, whatever its bytes are."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.errors import RejectRecord
+from streamweir_spark.parts import FOREIGN, Message, Part, Reader, Reject
+
+Row = dict[str, Any]
+
+_LATEST_TS = 253_402_300_799
+"""The end of the year 9999: what lies beyond fits no timestamp."""
+_CACHED_KEYS = 100_000
+
+
+def decode(messages: Iterable[Message], shards: int, reader: Reader) -> Iterator[Part]:
+    """The parts of the messages: for each message one per shard, in order.
+
+    A message without a replay's headers becomes one foreign part in shard 0. No message raises.
+    """
+    for message in messages:
+        headers = Headers.decode(message.headers)
+        if headers is None:
+            yield _foreign(message, "the message lacks the headers of a replay")
+        elif headers.ts > _LATEST_TS:
+            yield _foreign(message, f"ts {headers.ts} lies beyond the year 9999")
+        else:
+            yield from _parts(message, headers, shards, reader)
+
+
+def row_list(value: bytes, headers: Headers) -> list[Row]:
+    """The message's list of objects; raises RejectRecord when it is none, or not of the announced length."""
+    try:
+        rows = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise RejectRecord(f"the message is not JSON: {error}") from error
+    if not isinstance(rows, list) or not all(type(row) is dict for row in rows):
+        raise RejectRecord("the message is not a JSON list of objects")
+    if len(rows) != headers.rows:
+        raise RejectRecord(f"the message holds {len(rows)} rows where its header says {headers.rows}")
+    return rows
+
+
+def row_problem(row: Row, key: Iterable[str], headers: Headers) -> str | None:
+    """What makes a row malformed, or None: key columns, strings everywhere, the header's ts (a redriven row
+    keeps its own)."""
+    for name in key:
+        if not row.get(name, ""):
+            return f"key column {name} is {'empty' if name in row else 'missing'}"
+    for name, value in row.items():
+        if name != "ts" and type(value) is not str:
+            return f"{name} {str(value)[:80]!r} is not a string"
+    ts = row.get("ts")
+    if type(ts) is not int or (ts != headers.ts and headers.kind != Kind.REDRIVE):
+        return f"ts {str(ts)[:80]!r} is not the message's, {headers.ts}"
+    return None
+
+
+def canonical(row: Mapping[str, object]) -> bytes:
+    """The row as JSON with sorted keys, the same bytes for the same row."""
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+
+
+def shard_finder(shards: int) -> Callable[[str], int]:
+    """crc32(session) % shards, remembering the sessions seen last."""
+    known: dict[str, int] = {}
+
+    def find(session: str) -> int:
+        shard = known.get(session)
+        if shard is None:
+            if len(known) >= _CACHED_KEYS:
+                known.clear()
+            shard = known[session] = crc32(session.encode()) % shards
+        return shard
+
+    return find
+
+
+def _parts(message: Message, headers: Headers, shards: int, reader: Reader) -> Iterator[Part]:
+    value = message.value or b""
+    rows: Mapping[int, object] = {}
+    try:
+        rows, rejects = reader.read(message.topic, headers, value, shards)
+    except RejectRecord as problem:
+        rejects = [Reject(-1, headers.rows, None, str(problem), value)]
+    for shard in range(shards):
+        share = pack([] if shard else rejects, rows.get(shard))
+        yield Part(
+            shard,
+            message.topic,
+            message.partition,
+            message.offset,
+            message.appended_at,
+            headers.run,
+            headers.batch,
+            headers.sequence,
+            headers.ts,
+            headers.kind.value,
+            share,
+        )
+
+
+def _foreign(message: Message, detail: str) -> Part:
+    blob = pack([Reject(-1, 1, None, detail, message.value)], None)
+    place = (message.topic, message.partition, message.offset, message.appended_at)
+    return Part(0, *place, run=None, batch_index=None, sequence=None, ts=None, kind=FOREIGN, blob=blob)
+
+
+def pack(rejects: list[Reject], rows: object | None) -> bytes:
+    """A part's blob. Pickle is safe here: only `decode` writes it and only `work`, in the same job, reads it."""
+    if not rejects and rows is None:
+        return b""
+    return pickle.dumps(([tuple(reject) for reject in rejects], rows), protocol=5)
+
+
+def unpack(blob: bytes) -> tuple[list[Reject], Any]:
+    """What `pack` packed; Nones for no rows."""
+    if not blob:
+        return [], None
+    rejects, rows = pickle.loads(blob)
+    return [Reject(*reject) for reject in rejects], rows

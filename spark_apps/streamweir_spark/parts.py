@@ -1,0 +1,173 @@
+"""What crosses the borders of the pure scoring core: messages in, parts between, outputs out.
+
+No module of the core imports Spark. Spark carries the values declared here from one function to the next:
+`decode` turns each message into one part per shard, `work` turns a shard's parts into outputs.
+A column of type TIMESTAMP travels as an int of microseconds since the epoch (UTC) everywhere in the core.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from streamweir.contracts.messages import Headers
+from streamweir.contracts.tables import Column, Type
+
+FOREIGN = "foreign"
+"""The kind of a part whose message carries no headers of a replay."""
+
+
+class Message(NamedTuple):
+    """A message as Kafka holds it. topic: the short name. appended_at: the broker's time, microseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+    headers: Sequence[tuple[str, bytes | None]] | None
+    value: bytes | None
+
+
+class Part(NamedTuple):
+    """One shard's share of a message: its rows there (maybe none), and the proof that the message arrived."""
+
+    shard: int
+    topic: str
+    partition: int
+    offset: int
+    appended_at: int
+    run: str | None
+    batch_index: int | None
+    sequence: int | None
+    ts: int | None
+    kind: str
+    blob: bytes
+
+
+PART_COLUMNS = (
+    Column("shard", Type.INT, "crc32(session) % shards; rejected records go to shard 0"),
+    Column("topic", Type.STRING, "short name"),
+    Column("partition", Type.INT),
+    Column("offset", Type.INT),
+    Column("appended_at", Type.INT, "the broker's append time, microseconds since the epoch"),
+    Column("run", Type.STRING, "null for a foreign message, as the next three"),
+    Column("batch_index", Type.INT),
+    Column("sequence", Type.INT),
+    Column("ts", Type.INT, "virtual clock, Unix seconds"),
+    Column("kind", Type.STRING, "batch, flush, redrive or foreign"),
+    Column("blob", Type.BINARY, "pickled rejects and rows of this shard; empty when it has none"),
+)
+
+
+class OutputKind(StrEnum):
+    """What a line of output is."""
+
+    SCORED = "scored"
+    REJECTED = "rejected"
+    TALLY = "tally"
+    FRONTIER = "frontier"
+
+
+class Output(NamedTuple):
+    """One line that a shard puts out.
+
+    scored: a record ready for the model; `scored` holds the values of the domain's `scored_columns`.
+    rejected: a record that was not scored or used; see `streamweir.contracts.rejected`.
+    tally: `rows` records of a message of a used topic were used by this shard.
+    frontier: `sequence` is the next sequence that is not worked on yet, `ts` the largest ts before it;
+    every shard puts out one in each micro-batch, and all are equal.
+    """
+
+    kind: str
+    run: str | None
+    batch_index: int | None
+    sequence: int | None
+    ts: int | None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    row: int | None = None
+    rows: int | None = None
+    id: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    raw: bytes | None = None
+    appended_at: int | None = None
+    scored: tuple[object, ...] | None = None
+
+
+OUTPUT_COLUMNS = (
+    Column("kind", Type.STRING, "scored, rejected, tally or frontier"),
+    Column("run", Type.STRING),
+    Column("batch_index", Type.INT),
+    Column("sequence", Type.INT),
+    Column("ts", Type.INT, "virtual clock, Unix seconds"),
+    Column("topic", Type.STRING, "short name"),
+    Column("partition", Type.INT),
+    Column("offset", Type.INT),
+    Column("row", Type.INT, "index in the message's list; -1 for the whole message"),
+    Column("rows", Type.INT, "how many records the line accounts for"),
+    Column("id", Type.STRING),
+    Column("reason", Type.STRING),
+    Column("detail", Type.STRING),
+    Column("raw", Type.BINARY),
+    Column("appended_at", Type.INT, "the broker's append time, microseconds since the epoch"),
+)
+"""The columns of every pipeline's output; the domain's scored columns follow them (`ts` is not repeated)."""
+
+
+class Reject(NamedTuple):
+    """A record that is not worked on. row: index in the message or -1. rows: how many records that is."""
+
+    row: int
+    rows: int
+    id: str | None
+    detail: str
+    raw: bytes | None
+
+
+class Verdict(NamedTuple):
+    """What became of a record that was to be scored: values when it can be scored, else reason and reject."""
+
+    row: int
+    id: str | None
+    values: tuple[object, ...] | None
+    reason: str | None = None
+    detail: str | None = None
+    raw: bytes | None = None
+
+
+class Reader(Protocol):
+    """How a pipeline's messages are read; holds no data, so that it travels to every task cheaply."""
+
+    def read(
+        self, topic: str, headers: Headers, value: bytes, shards: int
+    ) -> tuple[Mapping[int, object], list[Reject]]:
+        """The rows by shard, in any form that can be pickled, and the malformed ones.
+
+        Raises RejectRecord when the whole message is malformed.
+        """
+
+
+class Domain(Protocol):
+    """A pipeline's knowledge: what its rows mean, what is remembered of them and how they are scored."""
+
+    used: tuple[str, ...]
+    scored: str
+    partitions: Mapping[str, int]
+    lateness_s: int
+    scored_columns: tuple[Column, ...]
+
+    def load(self, state: object | None) -> None:
+        """Go on from what `dump` gave; from nothing at a stream's start."""
+
+    def dump(self, max_ts: int | None) -> object:
+        """All that later records can ask for, in a form that can be pickled."""
+
+    def use(self, part: Part, rows: object) -> int:
+        """Remember the rows of a used topic's message; gives their number."""
+
+    def score(self, part: Part, rows: object) -> Iterator[Verdict]:
+        """Judge the records of a scored topic's message, in their order."""
+
+    def late(self, part: Part, rows: object) -> Iterator[Reject]:
+        """List the rows of a message that is late."""
