@@ -1,0 +1,1 @@
+"""Kafka for every room: topics, records read back, and the clients behind them."""

@@ -1,0 +1,1 @@
+"""The plotting consumer: reads a topic without Spark and draws while the replay runs."""

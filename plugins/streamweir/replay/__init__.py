@@ -1,0 +1,1 @@
+"""The replay: recorded rows become batches, batches become messages, on a virtual clock."""

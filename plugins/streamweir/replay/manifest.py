@@ -1,0 +1,47 @@
+"""What a replay did send, in total and per batch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamweir.replay.plan import Offsets, offsets_from_json
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A run's replay, ended by its flush.
+
+    rows: per topic (short name). facts: sums of the batches' facts. seconds and rows_per_second: of the
+    process that sent the flush, with the rows of the first input topic. resumed_at_sequence: where that
+    process began, None when it sent everything. offsets: per topic and partition the offset after the
+    run's last record. started_at, ended_at: ISO times, UTC.
+    """
+
+    run: str
+    pipeline: str
+    stream: str
+    dataset: str
+    start_ts: int
+    interval_s: int
+    batches: int
+    first_sequence: int
+    flush_sequence: int
+    flush_ts: int
+    last_ts: int
+    rows: Mapping[str, int]
+    facts: Mapping[str, int]
+    started_at: str
+    ended_at: str
+    seconds: float
+    rows_per_second: float
+    resumed_at_sequence: int | None
+    offsets: Offsets
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Manifest":
+        """The manifest from `to_json`, also after its keys became strings."""
+        return cls(**{**value, "offsets": offsets_from_json(value["offsets"])})

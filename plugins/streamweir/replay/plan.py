@@ -1,0 +1,65 @@
+"""The plan of a run's replay: what it was asked to send, written once and kept when the run is resumed."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Offsets = Mapping[str, Mapping[int, int]]
+"""Per topic (short name) and partition an offset."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a replay is asked to do.
+
+    dataset: the dataset's fingerprint. start_ts: Unix seconds of batch 0, None for now. speed: seconds of the
+    virtual clock per real second, 0 for as fast as possible. batches: how many to send, None for all.
+    batch_rows: rows per batch, None for the pipeline's own number. late: seconds by which a batch is
+    delayed, by batch index. unsorted_ok: go on in file order when the live file is not sorted by time.
+    """
+
+    dataset: str
+    start_ts: int | None = None
+    speed: float = 10
+    batches: int | None = None
+    batch_rows: int | None = None
+    late: Mapping[int, int] = field(default_factory=dict)
+    unsorted_ok: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the run sends: a `Request` with every choice made.
+
+    first_sequence: sequence of the run's first message. offsets: where each partition of the input topics
+    ended when the plan was made: the run's records lie at these offsets or after. planned_at: ISO time, UTC.
+    """
+
+    run: str
+    pipeline: str
+    stream: str
+    dataset: str
+    start_ts: int
+    interval_s: int
+    speed: float
+    batches: int | None
+    batch_rows: int
+    first_sequence: int
+    late: Mapping[int, int]
+    offsets: Offsets
+    planned_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+        """The plan from `to_json`, also after its keys became strings."""
+        late = {int(index): delay for index, delay in value["late"].items()}
+        return cls(**{**value, "late": late, "offsets": offsets_from_json(value["offsets"])})
+
+
+def offsets_from_json(value: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
+    """Offsets after their partitions became strings."""
+    return {topic: {int(partition): offset for partition, offset in ends.items()} for topic, ends in value.items()}
