@@ -1,0 +1,1 @@
+"""Independent batch computations, written from the specifications, to hold the streams against."""
