@@ -1,0 +1,1 @@
+"""The connector jars that PySpark does not bring."""
