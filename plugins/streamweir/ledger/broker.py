@@ -1,0 +1,76 @@
+"""The broker's own counts: the records that Kafka holds of a run, by their headers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from streamweir.broker.records import Record
+from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir.contracts.tables import Topic
+from streamweir.ledger.counts import Cell
+from streamweir.replay.manifest import Manifest
+from streamweir.replay.plan import Offsets, Plan
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The part of the input topics that belongs to a run, messages without headers included."""
+
+    start: Offsets
+    end: Offsets
+
+    @classmethod
+    def of(cls, plan: Plan, manifest: Manifest) -> "Extent":
+        """From where the topics ended when the run was planned (a stream's first run: from 0) to its last record."""
+        return cls(plan.offsets if plan.first_sequence else {}, manifest.offsets)
+
+    def __contains__(self, place: tuple[str, int, int]) -> bool:
+        topic, partition, offset = place
+        first = self.start.get(topic, {}).get(partition, 0)
+        return first <= offset < self.end.get(topic, {}).get(partition, 0)
+
+
+@dataclass
+class InputCounts:
+    """Counts the records of the input topics, each topic in the order of its offsets.
+
+    next_sequence: the first that the scorer has not worked on; re-driven rows from there on only wait.
+    """
+
+    run: str
+    extent: Extent
+    next_sequence: int
+    rows: Counter[Cell] = field(default_factory=Counter)
+    redriven: Counter[Cell] = field(default_factory=Counter)
+    waiting: Counter[str] = field(default_factory=Counter)
+    messages: Counter[str] = field(default_factory=Counter)
+    flushes: Counter[str] = field(default_factory=Counter)
+    foreign: int = 0
+    _seen: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, topic: Topic, records: Iterable[Record]) -> None:
+        """Count the records of one topic; of two messages with the same sequence the first is the real one."""
+        for record in records:
+            said = record.said
+            if said is None or self._is_stray(topic, record.partition, said):
+                self.foreign += (topic.name, record.partition, record.offset) in self.extent
+            elif said.run == self.run:
+                self._count(topic.name, said)
+
+    def _is_stray(self, topic: Topic, partition: int, said: Headers) -> bool:
+        seen = self._seen[topic.name]
+        if said.sequence in seen or partition != partition_of(said.sequence, topic.partitions):
+            return True
+        seen.add(said.sequence)
+        return False
+
+    def _count(self, topic: str, said: Headers) -> None:
+        if said.kind is Kind.FLUSH:
+            self.flushes[topic] += 1
+        elif said.kind is Kind.BATCH:
+            self.messages[topic] += 1
+            self.rows[topic, said.batch] += said.rows
+        elif said.sequence < self.next_sequence:
+            self.redriven[topic, said.batch] += said.rows
+        else:
+            self.waiting[topic] += said.rows

@@ -1,0 +1,57 @@
+"""Writing the ledger and the run's tables into the run bundle."""
+
+import io
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.tables import Pipeline
+from streamweir.ledger.arrow import conform
+from streamweir.ledger.values import Ledger
+from streamweir.objectstore import ObjectStore
+
+
+def write_tables(run: Run, pipeline: Pipeline, frames: Mapping[str, pa.Table], store: ObjectStore) -> None:
+    """Write each result table whole, as its contract declares it; raises RunFailed when one differs."""
+    for table in pipeline.tables:
+        put_parquet(store, run.table_file(table.name), conform(frames[table.name], table))
+
+
+def write_ledger(run: Run, ledger: Ledger, store: ObjectStore) -> None:
+    """Write the ledger, as JSON and as a table."""
+    put_parquet(store, run.ledger_table, _flat(ledger))
+    store.put_json(run.ledger, ledger.to_dict())
+
+
+def put_parquet(store: ObjectStore, key: ObjectKey, frame: pa.Table) -> None:
+    """Write a frame as one parquet object."""
+    buffer = io.BytesIO()
+    pq.write_table(frame, buffer, compression="zstd")
+    store.put(key, buffer.getvalue())
+
+
+def _flat(ledger: Ledger) -> pa.Table:
+    counts = dict.fromkeys(name for line in ledger.totals.values() for name in line.to_dict())
+    schema = pa.schema(
+        [
+            ("batch_index", pa.int64()),
+            ("sequence", pa.int64()),
+            ("ts", pa.int64()),
+            ("topic", pa.string()),
+            *((name, pa.int64()) for name in counts),
+        ]
+    )
+    rows = [
+        {
+            "batch_index": batch.index,
+            "sequence": batch.sequence,
+            "ts": batch.ts,
+            "topic": topic,
+            **line.to_dict(),
+        }
+        for batch in ledger.batches
+        for topic, line in batch.topics.items()
+    ]
+    return pa.Table.from_pylist(rows, schema)

@@ -1,0 +1,93 @@
+"""Reading what the committed micro-batches wrote; files without a commit record do not count."""
+
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamweir.contracts.streams import ObjectKey, Stream
+from streamweir.errors import RunFailed
+from streamweir.objectstore import ObjectStore
+
+_READERS = 8
+"""Small objects are read side by side: waiting for the store dominates."""
+
+_BATCH_ID = re.compile(r"/batch_id=(\d+)/")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A micro-batch's commit record.
+
+    committed_at: wall time in Unix microseconds at which its output was readable. next_sequence: the first
+    sequence not worked on yet. messages: topic, run, batch index, sequence and Kafka append time (us) of each
+    message with scored rows. tallies: run, batch index, topic and rows used. dropped_by_watermark: rows that
+    Spark dropped by itself.
+    """
+
+    batch_id: int
+    committed_at: int
+    next_sequence: int
+    messages: list[list[Any]]
+    tallies: list[list[Any]]
+    dropped_by_watermark: int
+
+
+def read_commits(stream: Stream, store: ObjectStore, first_sequence: int) -> list[Commit]:
+    """The commits that can hold rows of sequence `first_sequence` or later, oldest first.
+
+    They are read backwards, so that a long-lived stream's older commits are left alone.
+    """
+    found: list[Commit] = []
+    keys = store.list(stream.commits)
+    while keys:
+        keys, chunk = keys[:-_READERS], keys[-_READERS:]
+        commits = list(_side_by_side(lambda key: _commit(store, key), chunk))
+        found = commits + found
+        if commits[0].next_sequence < first_sequence:
+            break
+    return [commit for commit in found if commit.next_sequence >= first_sequence]
+
+
+def read_table(stream: Stream, name: str, commits: Iterable[Commit], store: ObjectStore) -> pa.Table | None:
+    """All rows that these micro-batches wrote to a table, with `batch_id`; None when there are none."""
+    wanted = {commit.batch_id for commit in commits}
+    keys = [key for key in store.list(stream.table(name)) if _batch_id(key) in wanted]
+    frames = list(_side_by_side(lambda key: _frame(store, key), keys))
+    return pa.concat_tables(frames, promote_options="default") if frames else None
+
+
+def _batch_id(key: ObjectKey) -> int:
+    found = _BATCH_ID.search(key.key)
+    return int(found.group(1)) if found else -1
+
+
+def _side_by_side(work: Callable[[T], R], items: list[T]) -> Iterator[R]:
+    with ThreadPoolExecutor(_READERS) as pool:
+        yield from pool.map(work, items)
+
+
+def _frame(store: ObjectStore, key: ObjectKey) -> pa.Table:
+    frame = pq.read_table(io.BytesIO(_get(store, key)))
+    return frame.append_column("batch_id", pa.array([_batch_id(key)] * frame.num_rows, pa.int64()))
+
+
+def _commit(store: ObjectStore, key: ObjectKey) -> Commit:
+    record = store.get_json(key)
+    if record is None:
+        raise RunFailed(f"{key} vanished while it was read: somebody deletes this stream's objects")
+    return Commit(**{name: record[name] for name in Commit.__dataclass_fields__})
+
+
+def _get(store: ObjectStore, key: ObjectKey) -> bytes:
+    data = store.get(key)
+    if data is None:
+        raise RunFailed(f"{key} vanished while it was read: somebody deletes this stream's objects")
+    return data

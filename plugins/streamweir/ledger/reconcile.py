@@ -1,0 +1,79 @@
+"""The reconciliation of a run: count thrice, compare, write, and fail when something is unexplained."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from streamweir.broker.records import read_topic
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.pipelines import pipeline as find_pipeline
+from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.streams import Run
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import RunFailed
+from streamweir.ledger import bundle
+from streamweir.ledger.account import account
+from streamweir.ledger.broker import Extent, InputCounts
+from streamweir.ledger.committed import Commit, read_commits
+from streamweir.ledger.counts import Held
+from streamweir.ledger.producer import read_manifest, read_plan, read_sent
+from streamweir.ledger.published import count_published, mirrored_topics, offsets_since
+from streamweir.ledger.results import count_kept, read_results
+from streamweir.ledger.timing import latencies, micro_batches
+from streamweir.ledger.values import Ledger
+from streamweir.objectstore import ObjectStore
+from streamweir.replay.plan import Plan
+
+
+def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
+    """Account for every row of a run and write ledger, tables and timings into its bundle.
+
+    Raises RunFailed, after writing, when a row is unexplained or two counts of the same thing differ; before
+    writing, when the replay or the scorer left nothing to count.
+    """
+    pipeline = find_pipeline(run.stream.pipeline)
+    plan, manifest = read_plan(run, store), read_manifest(run, store)
+    sent = read_sent(run, pipeline, manifest, store)
+    commits = read_commits(run.stream, store, plan.first_sequence)
+    if not commits:
+        raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
+    extent = Extent.of(plan, manifest)
+    held = _count_held(run, pipeline, InputCounts(run.id, extent, commits[-1].next_sequence), plan, kafka)
+    frames = read_results(run, pipeline, commits, extent, store)
+    ledger = account(run, pipeline, sent, held, count_kept(run, pipeline, commits, frames))
+    bundle.write_tables(run, pipeline, frames, store)
+    _write_timings(run, pipeline, commits, frames, store)
+    bundle.write_ledger(run, ledger, store)
+    if not ledger.ok:
+        raise RunFailed(ledger.problem())
+    return ledger
+
+
+def _count_held(
+    run: Run, pipeline: Pipeline, inputs: InputCounts, plan: Plan, kafka: KafkaConnection
+) -> Held:
+    published = {}
+    for topic in pipeline.inputs:
+        name = run.stream.topic(topic.name)
+        inputs.add(topic, read_topic(kafka, name, start=inputs.extent.start.get(topic.name)))
+    for topic in mirrored_topics(pipeline):
+        name = run.stream.topic(topic.name)
+        records = read_topic(kafka, name, start=offsets_since(kafka, name, topic.partitions, plan.planned_at))
+        published[topic.name] = count_published(run, topic, records, inputs.extent)
+    return Held(
+        rows=inputs.rows,
+        redriven=inputs.redriven,
+        waiting=inputs.waiting,
+        messages=inputs.messages,
+        flushes=inputs.flushes,
+        foreign=inputs.foreign,
+        published=published,
+    )
+
+
+def _write_timings(
+    run: Run, pipeline: Pipeline, commits: list[Commit], frames: Mapping[str, pa.Table], store: ObjectStore
+) -> None:
+    scored = frames[pipeline.scored_table] if pipeline.scored_table else None
+    bundle.put_parquet(store, run.latency, latencies(run, commits))
+    bundle.put_parquet(store, run.micro_batches, micro_batches(run, commits, scored, frames[REJECTED.name]))
