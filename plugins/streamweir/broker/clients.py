@@ -12,16 +12,17 @@ from streamweir.errors import BadConfiguration, DependencyUnreachable
 MESSAGE_BYTES = 8 * 1024 * 1024
 """The largest message that topics, producers and consumers take."""
 
-RETRY_BACKOFF_MS = 10
-"""kafka-python waits this long before it asks again; its default of 100 ms is most of a small transaction's time."""
+TRANSACTION_TIMEOUT_MS = 20_000
+"""Kafka aborts a transaction that its producer left open for so long; readers wait for it until then."""
 
-REFUSED = (
+_REFUSED = (
     errors.AuthorizationError,
     errors.IncompatibleBrokerVersion,
     errors.InvalidConfigurationError,
     errors.InvalidPartitionsError,
     errors.InvalidReplicationFactorError,
     errors.InvalidTopicError,
+    errors.InvalidTransactionTimeoutError,
     errors.KafkaConfigurationError,
     errors.MessageSizeTooLargeError,
     errors.PolicyViolationError,
@@ -29,7 +30,19 @@ REFUSED = (
     errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError,
 )
-"""Answers that asking again does not change."""
+
+_CLIENT = {
+    "client_id": "streamweir",
+    # kafka-python's default of 100 ms would be most of a small transaction's time.
+    "retry_backoff_ms": 10,
+    "reconnect_backoff_max_ms": 1_000,
+    "bootstrap_timeout_ms": 10_000,
+}
+
+
+def refused(error: BaseException) -> bool:
+    """Whether asking again, without a change, would get the same answer."""
+    return isinstance(error, _REFUSED)
 
 
 @contextmanager
@@ -37,9 +50,11 @@ def kafka_errors(connection: KafkaConnection, what: str) -> Iterator[None]:
     """Turn Kafka's errors into BadConfiguration (refused) or DependencyUnreachable (timed out, unreachable)."""
     try:
         yield
-    except REFUSED as error:
-        raise BadConfiguration(f"Kafka at {connection.bootstrap} refused to {what}: {_words(error)}") from error
     except (errors.KafkaError, OSError) as error:
+        if refused(error):
+            raise BadConfiguration(
+                f"Kafka at {connection.bootstrap} refused to {what}: {_words(error)}"
+            ) from error
         raise DependencyUnreachable(
             f"Kafka at {connection.bootstrap} could not {what}: {_words(error)}; is it up (`make status`)?"
         ) from error
@@ -48,21 +63,40 @@ def kafka_errors(connection: KafkaConnection, what: str) -> Iterator[None]:
 def consumer(connection: KafkaConnection) -> kafka.KafkaConsumer:
     """A consumer of committed records that belongs to no group."""
     return kafka.KafkaConsumer(
+        **_CLIENT,
         **connection.client_args(),
-        client_id="streamweir",
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
-        max_partition_fetch_bytes=MESSAGE_BYTES,
-        retry_backoff_ms=RETRY_BACKOFF_MS,
+        allow_auto_create_topics=False,
+        metrics_enabled=False,
+    )
+
+
+def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaProducer:
+    """A transactional producer for large batches."""
+    return kafka.KafkaProducer(
+        **_CLIENT,
+        **connection.client_args(),
+        transactional_id=transactional_id,
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        compression_type="lz4",
+        batch_size=1024 * 1024,
+        # A commit flushes what lingers; without a linger an unpaced replay would send many small requests.
+        linger_ms=50,
+        max_request_size=MESSAGE_BYTES,
+        max_block_ms=15_000,
+        request_timeout_ms=10_000,
+        delivery_timeout_ms=15_000,
+        allow_auto_create_topics=False,
         metrics_enabled=False,
     )
 
 
 def admin(connection: KafkaConnection) -> kafka.KafkaAdminClient:
     """An admin client."""
-    return kafka.KafkaAdminClient(**connection.client_args(), client_id="streamweir")
+    return kafka.KafkaAdminClient(**_CLIENT, **connection.client_args())
 
 
 def _words(error: BaseException) -> str:

@@ -1,6 +1,8 @@
 """Reading topics back: committed records only, to the end as it is now."""
 
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,13 +10,13 @@ from kafka import KafkaConsumer, TopicPartition
 
 from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.messages import Headers
+from streamweir.contracts.messages import Headers, partition_of
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 
-STALL_S = 30
-"""Seconds without a step forward after which a read is given up."""
-_TAIL = 64
+STALL_S = 60
+"""Seconds without a step forward after which a read is given up: longer than an open transaction lasts."""
 _POLL_MS = 500
+_TAIL = 64
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Record:
         return Headers.decode(self.headers)
 
 
+@dataclass(frozen=True)
+class TopicEnd:
+    """Where a topic ends: per partition the end of its committed records, and the replay's last message."""
+
+    offsets: Mapping[int, int]
+    last: Mapping[int, Record]
+
+
 def read_topic(
     kafka: KafkaConnection,
     topic: str,
@@ -48,4 +58,68 @@ def read_topic(
     not by count: transaction markers take offsets of their own.
     Raises BadConfiguration when there is no such topic, DependencyUnreachable when Kafka does not answer.
     """
-    raise NotImplementedError
+    with kafka_errors(kafka, f"read topic {topic}"), closing(consumer(kafka)) as client:
+        partitions = _partitions(client, topic)
+        stop = client.end_offsets(partitions) if end is None else _at(topic, end)
+        begin = client.beginning_offsets(partitions)
+        begin.update(_at(topic, start or {}))
+        yield from _stretch(client, begin, stop)
+
+
+def topic_end(kafka: KafkaConnection, topic: str) -> TopicEnd:
+    """The end of a topic (full name), found by reading backwards from it; errors as in `read_topic`."""
+    with kafka_errors(kafka, f"read the end of topic {topic}"), closing(consumer(kafka)) as client:
+        partitions = _partitions(client, topic)
+        first, ends = client.beginning_offsets(partitions), client.end_offsets(partitions)
+        last: dict[int, Record] = {}
+        reach = _TAIL
+        unknown = [at for at in partitions if ends[at] > first[at]]
+        while unknown:
+            begin = {at: max(first[at], ends[at] - reach) for at in unknown}
+            for record in _stretch(client, begin, {at: ends[at] for at in unknown}):
+                if _is_in_place(record, len(partitions)):
+                    last[record.partition] = record
+            unknown = [at for at in unknown if at.partition not in last and begin[at] > first[at]]
+            reach *= 16
+        return TopicEnd({at.partition: offset for at, offset in ends.items()}, last)
+
+
+def _is_in_place(record: Record, partitions: int) -> bool:
+    return record.said is not None and record.partition == partition_of(record.said.sequence, partitions)
+
+
+def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
+    found = client.partitions_for_topic(topic)
+    if not found:
+        raise BadConfiguration(f"Kafka has no topic {topic}: provision the stream's topics first")
+    return [TopicPartition(topic, partition) for partition in sorted(found)]
+
+
+def _at(topic: str, offsets: Mapping[int, int]) -> dict[TopicPartition, int]:
+    return {TopicPartition(topic, partition): offset for partition, offset in offsets.items()}
+
+
+def _stretch(
+    client: KafkaConsumer, begin: Mapping[TopicPartition, int], stop: Mapping[TopicPartition, int]
+) -> Iterator[Record]:
+    open_ = [at for at in stop if begin[at] < stop[at]]
+    client.assign(open_)
+    for at in open_:
+        client.seek(at, begin[at])
+    positions, moved = dict(begin), time.monotonic()
+    while open_:
+        for at, found in client.poll(timeout_ms=_POLL_MS).items():
+            for item in found:
+                if item.offset < stop[at]:
+                    yield Record(
+                        item.topic, item.partition, item.offset, item.timestamp, item.headers, item.value
+                    )
+        now = {at: client.position(at) for at in open_}
+        if any(now[at] > positions[at] for at in open_):
+            moved = time.monotonic()
+        elif time.monotonic() - moved > STALL_S:
+            raise DependencyUnreachable(f"Kafka sent nothing for {STALL_S} s while {open_[0]} was read")
+        positions.update(now)
+        finished = [at for at in open_ if now[at] >= stop[at]]
+        client.pause(*finished)
+        open_ = [at for at in open_ if at not in finished]
