@@ -50,14 +50,16 @@ def row_problem(row: Row, key: Iterable[str], headers: Headers) -> str | None:
     """What makes a row malformed, or None: key columns, strings everywhere, the header's ts (a redriven row
     keeps its own)."""
     for name in key:
-        if not row.get(name, ""):
-            return f"key column {name} is {'empty' if name in row else 'missing'}"
+        if name not in row:
+            return f"key column {name} is missing"
+        if row[name] == "":
+            return f"key column {name} is empty"
     for name, value in row.items():
         if name != "ts" and type(value) is not str:
-            return f"{name} {str(value)[:80]!r} is not a string"
+            return f"{name[:80]} is {_shown(value)}, not a string"
     ts = row.get("ts")
     if type(ts) is not int or (ts != headers.ts and headers.kind != Kind.REDRIVE):
-        return f"ts {str(ts)[:80]!r} is not the message's, {headers.ts}"
+        return f"ts is {_shown(ts)}, not the message's {headers.ts}"
     return None
 
 
@@ -79,6 +81,13 @@ def shard_finder(shards: int) -> Callable[[str], int]:
         return shard
 
     return find
+
+
+def _shown(value: object) -> str:
+    # Never the whole of a container: it may be nested deeper than it can be printed.
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return f"{value!r:.80}"
 
 
 def _parts(message: Message, headers: Headers, shards: int, reader: Reader) -> Iterator[Part]:
@@ -112,7 +121,7 @@ def _foreign(message: Message, detail: str) -> Part:
 
 
 def pack(rejects: list[Reject], rows: object | None) -> bytes:
-    """A part's blob. Pickle is safe here: only `decode` writes it and only `work`, in the same job, reads it."""
+    """A part's blob. The pickle never leaves the job: `decode` writes it and `work` reads it."""
     if not rejects and rows is None:
         return b""
     return pickle.dumps(([tuple(reject) for reject in rejects], rows), protocol=5)

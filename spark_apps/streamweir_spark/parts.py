@@ -7,7 +7,7 @@ A column of type TIMESTAMP travels as an int of microseconds since the epoch (UT
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.tables import Column, Type
@@ -157,17 +157,17 @@ class Domain(Protocol):
     lateness_s: int
     scored_columns: tuple[Column, ...]
 
-    def load(self, state: object | None) -> None:
+    def load(self, state: Any) -> None:
         """Go on from what `dump` gave; from nothing at a stream's start."""
 
     def dump(self, max_ts: int | None) -> object:
         """All that later records can ask for, in a form that can be pickled."""
 
-    def use(self, part: Part, rows: object) -> int:
+    def use(self, topic: str, ts: int, rows: Any) -> int:
         """Remember the rows of a used topic's message; gives their number."""
 
-    def score(self, part: Part, rows: object) -> Iterator[Verdict]:
+    def score(self, ts: int, rows: Any) -> Iterator[Verdict]:
         """Judge the records of a scored topic's message, in their order."""
 
-    def late(self, part: Part, rows: object) -> Iterator[Reject]:
+    def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
         """List the rows of a message that is late."""

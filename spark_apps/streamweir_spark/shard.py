@@ -1,13 +1,14 @@
 """A shard's work: complete sequences in order, each record late or not by what was sent before it."""
 
 import pickle
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
 from streamweir_spark.decode import unpack
-from streamweir_spark.parts import FOREIGN, Domain, Output, OutputKind, Part, Reject
+from streamweir_spark.parts import FOREIGN, Domain, Output, OutputKind, Part, Reject, Verdict
 
 
 def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes, list[Output]]:
@@ -17,14 +18,15 @@ def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes,
     not depend on how its messages fall into micro-batches. The state is pickled: only this function, in the
     scorer's own checkpoint, writes and reads it.
     """
-    progress, memory = pickle.loads(state) if state is not None else (_Progress(), None)
+    progress, memory = pickle.loads(state) if state is not None else (None, None)
     domain.load(memory)
-    shard = _Shard(progress, domain)
+    shard = _Shard(_Progress.of(progress), domain)
     # A partition's own order is the only one that can be relied on; Spark does not keep it.
     for part in sorted(parts, key=lambda part: (part.topic, part.partition, part.offset)):
         shard.admit(part)
     shard.release()
-    return pickle.dumps((progress, domain.dump(progress.max_ts)), protocol=5), shard.outputs
+    memory = domain.dump(shard.progress.max_ts)
+    return pickle.dumps((shard.progress.plain(), memory), protocol=5), shard.outputs
 
 
 @dataclass
@@ -37,6 +39,22 @@ class _Progress:
     expected: dict[tuple[str, int], int] = field(default_factory=dict)
     pending: dict[int, dict[str, Part]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, plain: tuple[Any, ...] | None) -> "_Progress":
+        """From what `plain` gave: a state outlives this class."""
+        if plain is None:
+            return cls()
+        next_sequence, max_ts, expected, parts = plain
+        pending: dict[int, dict[str, Part]] = {}
+        for part in map(Part._make, parts):
+            pending.setdefault(part.sequence or 0, {})[part.topic] = part
+        return cls(next_sequence, max_ts, expected, pending)
+
+    def plain(self) -> tuple[Any, ...]:
+        """As tuples and dicts of plain values."""
+        parts = [tuple(part) for waiting in self.pending.values() for part in waiting.values()]
+        return self.next_sequence, self.max_ts, self.expected, parts
+
 
 class _Shard:
     def __init__(self, progress: _Progress, domain: Domain) -> None:
@@ -48,8 +66,8 @@ class _Shard:
     def admit(self, part: Part) -> None:
         """Keep a part for its turn, unless its message is foreign.
 
-        The replay sends a partition's sequences densely and in order. A message that breaks this is a repeat, or
-        not the replay's; which one it is does not depend on when it is read.
+        The replay sends a partition's sequences densely and in order. A message that breaks this is a repeat,
+        or not the replay's; which one it is does not depend on when it is read.
         """
         if part.kind == FOREIGN:
             self._reject_all(part, Reason.FOREIGN, unpack(part.blob)[0])
@@ -81,23 +99,22 @@ class _Shard:
     def _work_on(self, part: Part) -> None:
         rejects, rows = unpack(part.blob)
         self._reject_all(part, Reason.MALFORMED, rejects)
-        if rows is None:
+        if rows is None or part.ts is None:
             return
-        if self._is_late(part):
-            self._reject_all(part, Reason.LATE, self.domain.late(part, rows))
+        if part.kind != Kind.REDRIVE and self._is_late(part.ts):
+            self._reject_all(part, Reason.LATE, self.domain.late(part.topic, part.ts, rows))
         elif part.topic == self.domain.scored:
-            self._score(part, rows)
+            self._score(part, self.domain.score(part.ts, rows))
         else:
-            used = self.domain.use(part, rows)
+            used = self.domain.use(part.topic, part.ts, rows)
             self.outputs.append(_output(OutputKind.TALLY, part, rows=used))
 
-    def _is_late(self, part: Part) -> bool:
-        if part.kind == Kind.REDRIVE or self.progress.max_ts is None or part.ts is None:
-            return False
-        return self.progress.max_ts - part.ts > self.domain.lateness_s
+    def _is_late(self, ts: int) -> bool:
+        largest = self.progress.max_ts
+        return largest is not None and largest - ts > self.domain.lateness_s
 
-    def _score(self, part: Part, rows: object) -> None:
-        for verdict in self.domain.score(part, rows):
+    def _score(self, part: Part, verdicts: Iterable[Verdict]) -> None:
+        for verdict in verdicts:
             self.outputs.append(
                 _output(
                     OutputKind.REJECTED if verdict.values is None else OutputKind.SCORED,
@@ -112,11 +129,9 @@ class _Shard:
                 )
             )
 
-    def _reject_all(self, part: Part, reason: Reason, rejects: Any) -> None:
+    def _reject_all(self, part: Part, reason: Reason, rejects: Iterable[Reject]) -> None:
         for reject in rejects:
-            self.outputs.append(
-                _output(OutputKind.REJECTED, part, reason=reason.value, **reject._asdict())
-            )
+            self.outputs.append(_output(OutputKind.REJECTED, part, reason=reason.value, **reject._asdict()))
 
 
 def _out_of_turn(part: Part, expected: int) -> Reject:

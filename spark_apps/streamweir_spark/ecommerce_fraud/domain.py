@@ -1,0 +1,117 @@
+"""How `ecommerce_fraud` remembers browsing rows and judges transactions."""
+
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+from typing import Any, Protocol
+
+from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
+from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY
+from streamweir.contracts.ecommerce_fraud.results import (
+    EVENT_LEVELS,
+    LOOKBACK_S,
+    MODEL_COLUMNS,
+    SESSION_TIME_ZONE,
+)
+from streamweir.contracts.rejected import Reason
+from streamweir.errors import RejectRecord
+from streamweir_spark.decode import Row, canonical
+from streamweir_spark.ecommerce_fraud.features import Customer, created_micros, features, typed, visit
+from streamweir_spark.ecommerce_fraud.memory import Memory, State
+from streamweir_spark.ecommerce_fraud.reader import Browsing, Transactions
+from streamweir_spark.moments import LocalClock
+from streamweir_spark.parts import Reject, Verdict
+
+_MICROSECONDS = 1_000_000
+_SCORED_COLUMNS = tuple(column for column in MODEL_COLUMNS if column.name != "ts")
+_in_order = itemgetter(*(column.name for column in _SCORED_COLUMNS))
+
+
+class Needs(Protocol):
+    """What a model refuses; see `streamweir_spark.needs.ModelNeeds`."""
+
+    def problem(self, row: Mapping[str, object]) -> str | None:
+        """Why the model would skip or refuse this row, with column and value; None when it would not."""
+
+
+class Domain:
+    """Scores transactions with their session's browsing behaviour; see `streamweir_spark.parts.Domain`."""
+
+    used = tuple(topic.name for topic in PIPELINE.used)
+    scored = PIPELINE.scored.name
+    partitions: Mapping[str, int] = {topic.name: topic.partitions for topic in PIPELINE.inputs}
+    scored_columns = _SCORED_COLUMNS
+
+    def __init__(
+        self,
+        customers: Mapping[str, Customer],
+        needs: Needs,
+        *,
+        time_zone: str = SESSION_TIME_ZONE,
+        lookback_s: int = LOOKBACK_S,
+        lateness_s: int = LATENESS_S,
+    ) -> None:
+        self.customers = customers
+        self.needs = needs
+        self.clock = LocalClock(time_zone)
+        self.lookback_s = lookback_s
+        self.lateness_s = lateness_s
+        self.memory = Memory()
+
+    def load(self, state: State | None) -> None:
+        """Go on from a state, or from nothing."""
+        self.memory = Memory(state)
+
+    def dump(self, max_ts: int | None) -> State:
+        """The state without the rows that no transaction can reach any more without being late itself."""
+        reach = None if max_ts is None else max_ts - self.lateness_s - self.lookback_s
+        return self.memory.dump(reach)
+
+    def use(self, topic: str, ts: int, rows: Browsing) -> int:
+        """Remember browsing rows."""
+        _, sessions, events, _, times = rows
+        known = self.memory.sessions
+        for session, event, time in zip(sessions, events, times, strict=True):
+            numbers = known.get(session)
+            if numbers is None:
+                numbers = known[session] = []
+            numbers += (ts, time, EVENT_LEVELS.get(event, 0))
+        return len(sessions)
+
+    def score(self, ts: int, rows: Transactions) -> Iterator[Verdict]:
+        """Judge transactions: unscorable, duplicate, or ready for the model."""
+        for place, row in rows:
+            name = row["transaction_id"]
+            try:
+                values = self._values(row, ts)
+            except RejectRecord as problem:
+                yield Verdict(place, name, None, Reason.UNSCORABLE.value, str(problem), canonical(row))
+                continue
+            if self.memory.first_time(row["session_id"], name):
+                yield Verdict(place, name, values)
+            else:
+                detail = f"transaction {name[:80]!r} of session {row['session_id'][:80]!r} was scored before"
+                yield Verdict(place, name, None, Reason.DUPLICATE.value, detail, canonical(row))
+
+    def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
+        """The rows of a late message: a browsing row as its key columns, a transaction whole."""
+        detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
+        if topic == self.scored:
+            for place, row in rows:
+                yield Reject(place, 1, row["transaction_id"], detail, canonical(row))
+            return
+        places, sessions, events, times, _ = rows
+        for place, *key in zip(places, sessions, events, times, strict=True):
+            yield Reject(place, 1, None, detail, canonical(dict(zip(BROWSING_KEY, key, strict=True))))
+
+    def _values(self, row: Row, ts: int) -> tuple[object, ...]:
+        customer = self.customers.get(row["customer_id"])
+        if customer is None:
+            raise RejectRecord(f"customer_id {row['customer_id'][:80]!r} is not a known customer")
+        created = created_micros(row)
+        seen = visit(self.memory.sessions.get(row["session_id"], []), ts, self.lookback_s, created)
+        values = typed(row, created) | features(seen, row, customer, created, self.clock)
+        values |= {"ts": ts, "event_ts": ts * _MICROSECONDS}
+        problem = self.needs.problem(values)
+        if problem is not None:
+            raise RejectRecord(problem)
+        return _in_order(values)

@@ -1,0 +1,138 @@
+"""The features of a transaction, from its own columns, its customer and its session's browsing rows."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import NamedTuple
+
+from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, TRANSACTION_COLUMNS
+from streamweir.contracts.tables import Type
+from streamweir.errors import DatasetUnusable, RejectRecord
+from streamweir.values import parse_date, parse_number
+from streamweir_spark.ecommerce_fraud.products import sold_products
+from streamweir_spark.moments import LocalClock, moment, years_between
+
+_LARGEST_QUANTITY = 2**63 - 1
+_NUMBERS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.DOUBLE)
+_TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.STRING)
+
+
+class Customer(NamedTuple):
+    """What scoring asks of a customer; None where customer.csv has no text."""
+
+    gender: str | None
+    birthdate: date | None
+    first_join_date: date | None
+
+
+class Visit(NamedTuple):
+    """The browsing rows of a transaction. first, last: event times in microseconds, None without rows."""
+
+    level_1: int
+    level_2: int
+    known: int
+    events: int
+    first: int | None
+    last: int | None
+
+
+def customers_of(rows: Iterable[Mapping[str, str | None]]) -> dict[str, Customer]:
+    """The customers of customer.csv by id; raises DatasetUnusable for a date that is none."""
+    return {row["customer_id"] or "": _customer(row) for row in rows}
+
+
+def visit(browsing: list[int], ts: int, lookback_s: int, created: int) -> Visit:
+    """The rows of a session within the lookback and not after the transaction.
+
+    browsing: flat, three ints a row: ts, event time in microseconds, level (0: not a known event type).
+    """
+    levels = [0, 0, 0, 0]
+    first = last = None
+    earliest = ts - lookback_s
+    numbers = iter(browsing)
+    for row_ts, time, level in zip(numbers, numbers, numbers, strict=True):
+        if earliest <= row_ts <= ts and time <= created:
+            levels[level] += 1
+            if first is None or time < first:
+                first = time
+            if last is None or time > last:
+                last = time
+    known = levels[1] + levels[2] + levels[3]
+    return Visit(levels[1], levels[2], known, known + levels[0], first, last)
+
+
+def time_of_day(hour: int) -> str:
+    """morning 06-12, afternoon 12-18, evening 18-24, night 00-06."""
+    return ("night", "morning", "afternoon", "evening")[hour // 6]
+
+
+def features(
+    seen: Visit, row: Mapping[str, str], customer: Customer, created: int, clock: LocalClock
+) -> dict[str, object]:
+    """The contract's FEATURES; raises RejectRecord for an unusable product list. created: microseconds."""
+    middle = created if seen.first is None or seen.last is None else (seen.first + seen.last) // 2
+    birth, joined = customer.birthdate, customer.first_join_date
+    return {
+        "L1_ratio": _percent(seen.level_1, seen.known),
+        "L2_ratio": _percent(seen.level_2, seen.known),
+        "time_of_day": time_of_day(clock(middle).hour),
+        "num_purchase": _quantity(row.get("product_metadata")),
+        "age": None if birth is None else years_between(birth, clock(created).date()),
+        "first_join_year": None if joined is None else joined.year,
+        "gender": customer.gender,
+        "session_events": seen.events,
+    }
+
+
+def created_micros(row: Mapping[str, str]) -> int:
+    """created_at in microseconds; raises RejectRecord when it is no time."""
+    try:
+        return moment(row["created_at"])
+    except ValueError as error:
+        raise RejectRecord(f"created_at {error}") from error
+
+
+def typed(row: Mapping[str, str], created: int) -> dict[str, object]:
+    """The original columns, typed; a missing text is null. Raises RejectRecord for what is no number."""
+    values: dict[str, object] = {name: row.get(name) for name in _TEXTS}
+    values["created_at"] = created
+    for name in _NUMBERS:
+        values[name] = _number(name, row.get(name))
+    return values
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100.0 * part / whole if whole else 0.0
+
+
+def _number(name: str, text: str | None) -> float:
+    if text is None:
+        raise RejectRecord(f"{name} is missing")
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise RejectRecord(f"{name} {error}") from error
+
+
+def _quantity(text: str | None) -> int:
+    if text is None:
+        raise RejectRecord("product_metadata is missing")
+    try:
+        total = sum(quantity for _, quantity in sold_products(text))
+    except ValueError as error:
+        raise RejectRecord(f"product_metadata {error}") from error
+    if total > _LARGEST_QUANTITY:
+        raise RejectRecord(f"product_metadata {text[:80]!r} sums up to {total} products, too many to count")
+    return total
+
+
+def _customer(row: Mapping[str, str | None]) -> Customer:
+    days = []
+    for name in ("birthdate", "first_join_date"):
+        text = row.get(name)
+        try:
+            days.append(parse_date(text) if text else None)
+        except ValueError as error:
+            raise DatasetUnusable(
+                f"{CUSTOMERS.name}, customer {row['customer_id']}, column {name}: {error}; mend the file"
+            ) from error
+    return Customer(row.get("gender"), *days)

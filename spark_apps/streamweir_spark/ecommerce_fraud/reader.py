@@ -1,0 +1,152 @@
+"""How browsing and transaction messages are read: lists of rows, split by session."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
+from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
+from streamweir.contracts.messages import Headers
+from streamweir.errors import RejectRecord
+from streamweir_spark.decode import Row, canonical, row_list, row_problem, shard_finder
+from streamweir_spark.moments import moment
+from streamweir_spark.parts import Reject
+
+Places = tuple[int, ...]
+Browsing = tuple[Places, tuple[str, ...], tuple[str, ...], tuple[str, ...], "array[int]"]
+"""A shard's rows by column: index in the message, session_id, event_type, event_time as text and micros."""
+Transactions = list[tuple[int, Row]]
+"""A shard's rows: index in the message, and the row as it came."""
+
+_browsing_key = itemgetter(*BROWSING_KEY)
+_session_of = itemgetter("session_id")
+_ts_of = itemgetter("ts")
+
+
+class Reader:
+    """Reads both topics; see `streamweir_spark.parts.Reader`."""
+
+    def read(
+        self, topic: str, headers: Headers, value: bytes, shards: int
+    ) -> tuple[Mapping[int, object], list[Reject]]:
+        """Rows by shard and the malformed ones; raises RejectRecord for a message that is no list of rows."""
+        rows = row_list(value, headers)
+        if not rows:
+            return {}, []
+        find = _finder(shards)
+        if topic == BROWSING_TOPIC.name:
+            return _browsing(rows, headers, find)
+        return _transactions(rows, headers, find)
+
+
+READER = Reader()
+
+
+@lru_cache(maxsize=8)
+def _finder(shards: int) -> Callable[[str], int]:
+    return shard_finder(shards)
+
+
+def _browsing(
+    rows: list[Row], headers: Headers, find: Callable[[str], int]
+) -> tuple[Mapping[int, Browsing], list[Reject]]:
+    rejects: list[Reject] = []
+    places: Any = range(len(rows))
+    if _all_well_formed(rows, BROWSING_KEY, headers):
+        keys = list(map(_browsing_key, rows))
+        try:
+            micros = [moment(key[2]) for key in keys]
+        except ValueError:
+            keys, micros = [], []
+    else:
+        keys, micros = [], []
+    if not keys:
+        good, rejects = _sort_out(rows, BROWSING_KEY, headers, _time_problem)
+        places = [place for place, _ in good]
+        keys = [_browsing_key(row) for _, row in good]
+        micros = [moment(key[2]) for key in keys]
+    return _by_shard(places, keys, micros, find), rejects
+
+
+def _by_shard(
+    places: Any, keys: list[tuple[str, str, str]], micros: list[int], find: Callable[[str], int]
+) -> dict[int, Browsing]:
+    shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
+    # Equal event types become one object, which pickle then writes once.
+    same: dict[str, str] = {}
+    for place, (session, event, time), us in zip(places, keys, micros, strict=True):
+        shares[find(session)].append((place, session, same.setdefault(event, event), time, us))
+    return {shard: _columns(share) for shard, share in shares.items()}
+
+
+def _columns(share: list[tuple[int, str, str, str, int]]) -> Browsing:
+    places, sessions, events, times, micros = zip(*share, strict=True)
+    return places, sessions, events, times, array("q", micros)
+
+
+def _transactions(
+    rows: list[Row], headers: Headers, find: Callable[[str], int]
+) -> tuple[Mapping[int, Transactions], list[Reject]]:
+    rejects: list[Reject] = []
+    good = list(enumerate(rows))
+    if not _all_well_formed(rows, TRANSACTION_KEY, headers):
+        good, rejects = _sort_out(rows, TRANSACTION_KEY, headers, None)
+    shares: defaultdict[int, Transactions] = defaultdict(list)
+    for place, row in good:
+        shares[find(row["session_id"])].append((place, row))
+    return dict(shares), rejects
+
+
+def _all_well_formed(rows: list[Row], key: tuple[str, ...], headers: Headers) -> bool:
+    """Whether `row_problem` finds nothing, seen over all rows at once; False may also mean: look closer."""
+    kinds = list(map(type, chain.from_iterable(map(dict.values, rows))))
+    # One int a row, and every row's ts equals the header's: so the ints are the ts, and the rest are strings.
+    if kinds.count(int) != len(rows) or kinds.count(str) != len(kinds) - len(rows):
+        return False
+    try:
+        keys = map(itemgetter(*key), rows)
+        return [*map(_ts_of, rows)].count(headers.ts) == len(rows) and all(map(all, keys))
+    except KeyError:
+        return False
+
+
+def _sort_out(
+    rows: list[Row],
+    key: tuple[str, ...],
+    headers: Headers,
+    closer: Callable[[Row], str | None] | None,
+) -> tuple[list[tuple[int, Row]], list[Reject]]:
+    good: list[tuple[int, Row]] = []
+    rejects: list[Reject] = []
+    for place, row in enumerate(rows):
+        problem = row_problem(row, key, headers) or (closer(row) if closer else None)
+        if problem is None:
+            good.append((place, row))
+        else:
+            rejects.append(Reject(place, 1, _id_of(row), problem, _raw(row)))
+    return good, rejects
+
+
+def _time_problem(row: Row) -> str | None:
+    try:
+        moment(row["event_time"])
+    except ValueError as error:
+        return f"event_time {error}"
+    return None
+
+
+def _id_of(row: Row) -> str | None:
+    found = row.get("transaction_id")
+    return found if isinstance(found, str) else None
+
+
+def _raw(row: Row) -> bytes:
+    try:
+        return canonical(row)
+    except TypeError as error:
+        # JSON that is nested deeper than it can be written again; the message's bytes show it.
+        raise RejectRecord(f"a row cannot be written as JSON: {error}") from error

@@ -1,0 +1,45 @@
+"""A stream in one process, without Kafka and Spark: what training and tests run the core with."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import orjson
+
+from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir_spark.decode import decode
+from streamweir_spark.parts import Domain, Message, Output, Part, Reader
+from streamweir_spark.shard import work
+
+_BATCHES_AT_ONCE = 500
+
+
+class LocalBatch(NamedTuple):
+    """A batch of a replay: its ts, and by topic its rows as a message holds them, but without ts."""
+
+    ts: int
+    rows: Mapping[str, list[dict[str, str]]]
+
+
+def outputs(batches: Iterable[LocalBatch], reader: Reader, domain: Domain) -> Iterator[Output]:
+    """What a scorer puts out for these batches, sent in this order from a stream's start.
+
+    Features of history come out of the same code, and as late as in the stream they are to serve.
+    """
+    state = None
+    parts: list[Part] = []
+    for sequence, batch in enumerate(batches):
+        parts += decode(messages(sequence, batch, domain.partitions), 1, reader)
+        if sequence % _BATCHES_AT_ONCE == _BATCHES_AT_ONCE - 1:
+            state, found = work(state, parts, domain)
+            parts = []
+            yield from found
+    yield from work(state, parts, domain)[1]
+
+
+def messages(sequence: int, batch: LocalBatch, partitions: Mapping[str, int]) -> Iterator[Message]:
+    """The messages of a batch, one a topic, as the replay would send them."""
+    for topic, count in partitions.items():
+        rows = [row | {"ts": batch.ts} for row in batch.rows.get(topic, [])]
+        headers = Headers("local", sequence, sequence, batch.ts, Kind.BATCH, len(rows))
+        place = partition_of(sequence, count)
+        yield Message(topic, place, sequence // count, 0, headers.encode(), orjson.dumps(rows))
