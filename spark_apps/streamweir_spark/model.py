@@ -1,13 +1,42 @@
-"""A model version made ready for a stream: it scores every row it is given, or says beforehand which it would not."""
+"""A model version made ready for a stream: it says beforehand which rows it takes, and scores all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
+from pyspark.ml.wrapper import JavaWrapper
+from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from streamweir.contracts.tables import Column
+from streamweir.contracts.tables import Column, Type
+from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
+from streamweir_spark.flow import Flow, Step
 from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.scala import Stage, kind_of, title
+from streamweir_spark.stages import UNKNOWN, Examiner, Origin
+
+ROW = "__streamweir_row"
+"""The struct that carries the frame's own columns through the stages, out of the way of the model's names."""
+
+SPARK_TYPES = {
+    Type.STRING: "string",
+    Type.INT: "bigint",
+    Type.DOUBLE: "double",
+    Type.BOOL: "boolean",
+    Type.TIMESTAMP: "timestamp",
+    Type.DATE: "date",
+    Type.DOUBLES: "array<double>",
+    Type.BINARY: "binary",
+}
+
+_KEEPS_ROWS = frozenset(("Project", "SubqueryAlias", "View", "LogicalRDD", "LocalRelation"))
+"""Nodes of a logical plan that give one row for each row."""
+_CANNOT_LOAD = (Py4JError, PySparkException, AttributeError, ImportError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -18,13 +47,31 @@ class ScoringModel:
     threshold: float
     needs: ModelNeeds
     inputs: tuple[str, ...]
+    fraud_index: int
+    _pipeline: Stage = field(repr=False)
+    _raw: str = field(repr=False)
+    _probability: str = field(repr=False)
 
     def transform(self, frame: DataFrame) -> DataFrame:
-        """All columns of the frame, then `rawPrediction` and `probability` (arrays of doubles; rawPrediction is
-        null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 at the threshold or
-        above) and `model_version`. As many rows as the frame has, provided that all fulfil `needs`.
+        """All columns of the frame, then `rawPrediction` and `probability` (arrays of doubles; rawPrediction
+        is null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 at the
+        threshold or above) and `model_version`. As many rows as the frame has, if all fulfil `needs`.
         """
-        raise NotImplementedError
+        carried = frame.select(F.struct(*frame.columns).alias(ROW), *self.inputs)
+        scored = DataFrame(self._pipeline.transform(carried._jdf), frame.sparkSession)
+        probability = vector_to_array(F.col(self._probability))
+        fraud = probability[self.fraud_index]
+        return scored.select(
+            f"{ROW}.*",
+            self._raw_prediction().alias("rawPrediction"),
+            probability.alias("probability"),
+            fraud.alias("fraud_probability"),
+            (fraud >= self.threshold).cast("long").alias("prediction"),
+            F.lit(self.version).alias("model_version"),
+        )
+
+    def _raw_prediction(self) -> Expression:
+        return vector_to_array(F.col(self._raw)) if self._raw else F.lit(None).cast("array<double>")
 
 
 def load(spark: SparkSession, location: str, card: Card, columns: Sequence[Column]) -> ScoringModel:
@@ -33,4 +80,91 @@ def load(spark: SparkSession, location: str, card: Card, columns: Sequence[Colum
     `columns` are the columns that the stream will offer, e.g. MODEL_COLUMNS.
     Raises ModelUnusable with the missing input, or the stage that cannot be used and why.
     """
-    raise NotImplementedError
+    try:
+        saved = PipelineModel.load(location)
+    except _CANNOT_LOAD as error:
+        raise ModelUnusable(f"model {card.version} cannot be loaded: {_sentence(error)}") from error
+    flow = Flow.of(saved)
+    offered = [column.name for column in columns]
+    flow.require(offered, card.version)
+    if flow.has_sql:
+        # A model from before Spark 4 expects null, not a failed micro-batch, from a division by zero.
+        spark.conf.set("spark.sql.ansi.enabled", "false")
+    inputs = offered if flow.has_sql else [name for name in offered if name in flow.reads]
+    examiner = Examiner({name: Origin(column=name, same=True) for name in inputs})
+    schema = ", ".join(f"`{column.name}` {SPARK_TYPES[column.type]}" for column in columns)
+    empty = spark.createDataFrame([], schema)
+    frame = empty.select(F.struct(*offered).alias(ROW), *inputs)
+    for step in flow.steps:
+        frame = _pass(step, frame, examiner)
+    return ScoringModel(
+        version=card.version,
+        threshold=card.threshold,
+        needs=examiner.needs,
+        inputs=tuple(inputs),
+        fraud_index=flow.fraud_index,
+        _pipeline=_pipeline(spark, flow.steps),
+        _raw=flow.classifier.getRawPredictionCol(),
+        _probability=flow.classifier.getProbabilityCol(),
+    )
+
+
+def _pass(step: Step, frame: DataFrame, examiner: Examiner) -> DataFrame:
+    """Send an empty frame through a stage: Spark's analysis shows what it makes and whether it drops rows."""
+    stage = step.stage
+    for name in step.reads:
+        if name not in examiner.origins:
+            raise ModelUnusable(f"{title(stage)} needs {name}, which the stages before it do not make")
+    made = examiner.examine(stage)
+    try:
+        after = DataFrame(stage.transform(frame._jdf), frame.sparkSession)
+    except (Py4JError, PySparkException) as error:
+        raise ModelUnusable(f"{title(stage)} cannot be used: {_sentence(error)}") from error
+    dropping = _plan_nodes(after) - _KEEPS_ROWS
+    if dropping:
+        raise ModelUnusable(f"{title(stage)} may drop or multiply rows ({', '.join(sorted(dropping))})")
+    if ROW not in after.columns:
+        raise ModelUnusable(f"{title(stage)} drops columns: let its statement begin with SELECT *")
+    examiner.origins = _origins_after(stage, frame, after, examiner.origins) | made
+    return after
+
+
+def _origins_after(
+    stage: Stage, before: DataFrame, after: DataFrame, origins: dict[str, Origin]
+) -> dict[str, Origin]:
+    if kind_of(stage) != "SQLTransformer":
+        return origins
+    # A statement may give a new value an old name: only Spark's own ids of the expressions tell.
+    known = {identity: origins.get(name, UNKNOWN) for name, identity in _identities(before)}
+    nullable = {part.name: part.nullable for part in after.schema.fields}
+    return {
+        name: known.get(identity, Origin(sure=not nullable[name])) for name, identity in _identities(after)
+    }
+
+
+def _identities(frame: DataFrame) -> list[tuple[str, str]]:
+    output = frame._jdf.queryExecution().analyzed().output()
+    parts = [output.apply(place) for place in range(output.size())]
+    return [(part.name(), part.exprId().toString()) for part in parts]
+
+
+def _plan_nodes(frame: DataFrame) -> set[str]:
+    found, waiting = set(), [frame._jdf.queryExecution().analyzed()]
+    while waiting:
+        node = waiting.pop()
+        found.add(str(node.nodeName()))
+        children = node.children()
+        waiting += [children.apply(place) for place in range(children.size())]
+    return found
+
+
+def _pipeline(spark: SparkSession, steps: Sequence[Step]) -> Stage:
+    kind = spark._jvm.org.apache.spark.ml.Transformer  # type: ignore[union-attr]
+    stages = JavaWrapper._new_java_array([step.stage for step in steps], kind)
+    return JavaWrapper._new_java_obj("org.apache.spark.ml.PipelineModel", "streamweir", stages)
+
+
+def _sentence(error: BaseException) -> str:
+    """The first line that says something, without Java's class names."""
+    text = str(getattr(error, "java_exception", None) or error)
+    return text.strip().partition("\n")[0].rpartition("Exception: ")[2][:300]

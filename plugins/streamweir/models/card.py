@@ -13,9 +13,9 @@ EXTERNAL = "external"
 class Card:
     """The card of a version, as it lies beside the model.
 
-    version: the version's id. sha256: of model.zip. source: "trained" or "external".
-    created_at: UTC, ISO 8601. features: the input columns in order. label: the label's column.
-    threshold: a row is called fraud when its probability is at least this.
+    source: "trained" or "external". pipeline, version (its id), sha256 (of model.zip), created_at (UTC, ISO
+    8601): filled in by the registry. features: the input columns in order. label: the label's column.
+    threshold: a row is called fraud when its probability is at least this; threshold_rule: how it was chosen.
     metrics: on the held-out rows, which neither trained nor chose anything; empty for an external model.
     fraud_share: {"labelled", "predicted", "low", "high"}: shares (0 to 1) in the history; `low` and `high`
     bound the share of rows called fraud that training saw. category_shares: column -> category ->
@@ -24,11 +24,11 @@ class Card:
     history_fingerprint: of the files that it was trained on; empty for an external model.
     """
 
-    pipeline: str
-    version: str
-    sha256: str
     source: str
-    created_at: str
+    pipeline: str = ""
+    version: str = ""
+    sha256: str = ""
+    created_at: str = ""
     features: tuple[str, ...] = ()
     label: str = ""
     threshold: float = DEFAULT_THRESHOLD
@@ -51,4 +51,5 @@ class Card:
     def from_json(cls, value: Mapping[str, Any]) -> "Card":
         """The card from JSON; raises TypeError when a key is missing or unknown."""
         lists = ("features", "candidates", "feature_importances")
-        return cls(**{name: tuple(part) if name in lists else part for name, part in value.items()})
+        parts: dict[str, Any] = {name: tuple(part) if name in lists else part for name, part in value.items()}
+        return cls(**parts)

@@ -1,0 +1,43 @@
+"""The object keys of a pipeline's models."""
+
+import re
+from dataclasses import dataclass
+
+from streamweir.contracts.streams import MODELS, ObjectKey
+from streamweir.errors import BadConfiguration
+
+_VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+@dataclass(frozen=True)
+class ModelKeys:
+    """Where a pipeline's model versions and its champion pointer lie."""
+
+    pipeline: str
+
+    @property
+    def root(self) -> ObjectKey:
+        """The prefix of all versions."""
+        return ObjectKey(MODELS, self.pipeline)
+
+    @property
+    def champion(self) -> ObjectKey:
+        """The pointer to the version that new runs take, with the decision that put it there."""
+        return self.root / "champion.json"
+
+    def archive(self, version: str) -> ObjectKey:
+        """The saved PipelineModel, with `metadata/` and `stages/` at the zip's top."""
+        return self._version(version) / "model.zip"
+
+    def card(self, version: str) -> ObjectKey:
+        """What the version is; a version exists as soon as its card does."""
+        return self._version(version) / "card.json"
+
+    def decision(self, version: str) -> ObjectKey:
+        """The gate's last decision about the version."""
+        return self._version(version) / "decision.json"
+
+    def _version(self, version: str) -> ObjectKey:
+        if not _VERSION.fullmatch(version):
+            raise BadConfiguration(f"{version[:80]!r} is not a model version: take one that `list` shows")
+        return self.root / version

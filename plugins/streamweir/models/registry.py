@@ -1,0 +1,159 @@
+"""The registry of one pipeline's models in the object store."""
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from streamweir.contracts.models import ModelKeys
+from streamweir.errors import BadConfiguration, ModelUnusable
+from streamweir.models import archive
+from streamweir.models.card import EXTERNAL, TRAINED, Card
+from streamweir.models.gate import Decision
+from streamweir.objectstore import ObjectStore, to_json
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that new runs take. `etag`: for a compare-and-set. `decision`: what champion.json says."""
+
+    version: str
+    etag: str
+    decision: dict[str, Any]
+
+
+class Registry:
+    """Versions are immutable: an id is given once, and archive and card are only ever created."""
+
+    def __init__(self, store: ObjectStore, pipeline: str) -> None:
+        self._store = store
+        self._keys = ModelKeys(pipeline)
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline whose models these are."""
+        return self._keys.pipeline
+
+    def versions(self) -> list[str]:
+        """All versions, sorted by id (trained ones by time)."""
+        keys = self._store.list(self._keys.root)
+        return [key.key.split("/")[-2] for key in keys if key.key.endswith("/card.json")]
+
+    def card(self, version: str) -> Card:
+        """A version's card; raises ModelUnusable when there is no such version."""
+        found = self._store.get_json(self._keys.card(version))
+        if found is None:
+            known = ", ".join(self.versions()[-5:]) or "none yet"
+            raise ModelUnusable(f"{self.pipeline} has no model version {version!r}; the newest are: {known}")
+        return Card.from_json(found)
+
+    def publish(self, model_zip: Path, draft: Card) -> Card:
+        """Create a version of an archive; returns the card, completed with version, sha256 and created_at.
+
+        An external model's id comes from its content alone: registering it again finds the same version.
+        """
+        digest, now = archive.sha256(model_zip), datetime.now(UTC)
+        trained = draft.source == TRAINED
+        version = f"{now:%Y%m%dT%H%M%SZ}-{digest[:8]}" if trained else f"external-{digest[:16]}"
+        created_at = now.isoformat("T", "seconds")
+        card = replace(draft, pipeline=self.pipeline, version=version, sha256=digest, created_at=created_at)
+        self._store.put_if_absent(self._keys.archive(version), model_zip.read_bytes())
+        # The card comes last: a version whose upload broke off does not exist.
+        created = self._store.put_if_absent(self._keys.card(version), to_json(card.to_json()))
+        return card if created else self.card(version)
+
+    def register_external(self, path: Path) -> Card:
+        """Register a PipelineModel that was saved elsewhere, as a folder or a zip (also with one top folder).
+
+        Raises ModelUnusable when it is none, or when it holds a stage from outside Spark ML.
+        """
+        with archive.opened(path) as model, tempfile.TemporaryDirectory(prefix="streamweir-model-") as folder:
+            draft = _external_card(archive.stages(model))
+            packed = Path(folder) / "model.zip"
+            archive.pack(model, packed)
+            return self.publish(packed, draft)
+
+    def fetch(self, version: str, folder: Path) -> Path:
+        """Download a version into `folder`/<version>, verified and unzipped; returns the model's folder.
+
+        Raises ModelUnusable when the archive is missing, differs from the card's checksum, or is no model.
+        """
+        card, key = self.card(version), self._keys.archive(version)
+        if not self._store.exists(key):
+            raise ModelUnusable(f"model version {version} has lost its archive {key}: make it again")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
+            packed = Path(temporary) / "model.zip"
+            self._store.download(key, packed)
+            if archive.sha256(packed) != card.sha256:
+                raise ModelUnusable(
+                    f"model {version} was tampered with: {key} differs from its card's sha256"
+                )
+            model = archive.unpack(packed, Path(temporary) / "model")
+            archive.stages(model)
+            archive.replace_folder(model, folder / version)
+        return folder / version
+
+    def champion(self) -> Champion | None:
+        """The version that new runs take; None before the first promotion."""
+        found = self._store.get_with_etag(self._keys.champion)
+        if found is None:
+            return None
+        decision = json.loads(found[0])
+        return Champion(decision["version"], found[1], decision)
+
+    def champion_for(self, history_fingerprint: str) -> Card | None:
+        """The champion's card, when it was trained on this history; else None."""
+        champion = self.champion()
+        if champion is None:
+            return None
+        card = self.card(champion.version)
+        return card if card.source == TRAINED and card.history_fingerprint == history_fingerprint else None
+
+    def promote(self, decision: Decision, expected: Champion | None) -> Champion | None:
+        """Make `decision.version` the champion, if the champion is still `expected` (compare-and-set).
+
+        Returns the new champion, or None when somebody else was faster: look at it and decide again.
+        """
+        self.card(decision.version)
+        if not decision.promoted:
+            raise BadConfiguration(f"the gate did not pass {decision.version}: {decision.reason}")
+        data = to_json(decision.to_json())
+        if expected is None:
+            etag = self._store.put_if_absent(self._keys.champion, data)
+        else:
+            etag = self._store.put_if_match(self._keys.champion, data, expected.etag)
+        if etag is None:
+            return None
+        self.record(decision)
+        return Champion(decision.version, etag, decision.to_json())
+
+    def record(self, decision: Decision) -> None:
+        """Keep a decision beside its version."""
+        self._store.put_json(self._keys.decision(decision.version), decision.to_json())
+
+    def decision(self, version: str) -> dict[str, Any] | None:
+        """The gate's last decision about a version; None when it never stood before the gate."""
+        found: dict[str, Any] | None = self._store.get_json(self._keys.decision(version))
+        return found
+
+
+def _external_card(stages: list[dict[str, Any]]) -> Card:
+    """What the saved metadata says of a foreign model: inputs of its assemblers, label, Spark version."""
+    features: dict[str, None] = {}
+    label = ""
+    for stage in stages:
+        params = {**stage.get("defaultParamMap", {}), **stage.get("paramMap", {})}
+        if stage["class"].endswith(".VectorAssembler"):
+            features.update(dict.fromkeys(params.get("inputCols", [])))
+        if "probabilityCol" in params:
+            label = str(params.get("labelCol", ""))
+    return Card(
+        source=EXTERNAL,
+        features=tuple(features),
+        label=label,
+        algorithm=stages[-1]["class"].rpartition(".")[2],
+        libraries={"spark": str(stages[0].get("sparkVersion", ""))},
+    )
