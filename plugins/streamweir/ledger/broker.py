@@ -21,7 +21,7 @@ class Extent:
 
     @classmethod
     def of(cls, plan: Plan, manifest: Manifest) -> "Extent":
-        """From where the topics ended when the run was planned (a stream's first run: from 0) to its last record."""
+        """From where the topics ended when the run was planned (first run: 0) to its last record."""
         return cls(plan.offsets if plan.first_sequence else {}, manifest.offsets)
 
     def __contains__(self, place: tuple[str, int, int]) -> bool:
@@ -49,7 +49,7 @@ class InputCounts:
     _seen: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, topic: Topic, records: Iterable[Record]) -> None:
-        """Count the records of one topic; of two messages with the same sequence the first is the real one."""
+        """Count the records of a topic; of two messages with the same sequence the first is the real one."""
         for record in records:
             said = record.said
             if said is None or self._is_stray(topic, record.partition, said):

@@ -32,6 +32,8 @@ def read_sent(run: Run, pipeline: Pipeline, manifest: Manifest, store: ObjectSto
     rows = pq.read_table(io.BytesIO(_written(store.get(run.produced), run.produced))).to_pylist()
     counted = {f"{topic.name}_rows": topic.name for topic in pipeline.inputs}
     batches = [_batch(row, counted) for row in rows if row["kind"] == Kind.BATCH]
+    if not batches:
+        raise RunFailed(f"run {run.id!r} replayed no batch: its dataset is empty")
     return Sent(
         batches=tuple(sorted(batches, key=lambda batch: batch.index)),
         flushes=sum(row["kind"] == Kind.FLUSH for row in rows),

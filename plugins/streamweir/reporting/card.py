@@ -1,0 +1,55 @@
+"""The model's card as the report shows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from streamweir.reporting.inputs import Bundle
+
+_METRICS = {
+    "pr_auc": ("PR-AUC", "area under precision over recall; 1 is perfect, the share of frauds is chance"),
+    "roc_auc": ("ROC-AUC", "0.5 is chance, 1 is perfect"),
+    "precision": ("precision", "of the flagged, how many are frauds"),
+    "recall": ("recall", "of the frauds, how many are flagged"),
+    "alerts_per_thousand": ("alerts per thousand", "how many of a thousand transactions are flagged"),
+}
+_DETAILS = (
+    "version",
+    "sha256",
+    "source",
+    "created_at",
+    "algorithm",
+    "features",
+    "label",
+    "rows",
+    "candidates",
+    "fraud_share",
+    "history_fingerprint",
+    "libraries",
+)
+_MOST_IMPORTANT = 12
+
+
+def model(bundle: Bundle) -> dict[str, Any] | None:
+    """Metrics, confusion matrix and importances of the run's model; None for a run without one."""
+    if not bundle.model:
+        return None
+    card: Mapping[str, Any] = bundle.card or {}
+    metrics = card.get("metrics") or {}
+    importances = sorted(card.get("feature_importances") or (), key=lambda item: -item["importance"])[
+        :_MOST_IMPORTANT
+    ]
+    return {
+        **bundle.model,
+        "card": card,
+        "metrics": [
+            {"name": name, "meaning": meaning, "value": metrics[key]}
+            for key, (name, meaning) in _METRICS.items()
+            if metrics.get(key) is not None
+        ],
+        "details": {name: card[name] for name in _DETAILS if card.get(name)} or dict(bundle.model),
+        "confusion": metrics.get("confusion_matrix"),
+        "importances": [
+            {**item, "width": 100 * item["importance"] / (importances[0]["importance"] or 1)}
+            for item in importances
+        ],
+    }

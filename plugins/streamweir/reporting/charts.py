@@ -1,0 +1,133 @@
+"""The plots that every pipeline has: the ledger by batch, latency, micro-batches, the time of each task."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from streamweir.reporting import style
+from streamweir.reporting.inputs import Bundle
+from streamweir.reporting.pieces import Plot
+
+_REASONS = tuple(style.REASON_COLOURS)
+
+
+def ledger(bundle: Bundle) -> Figure | None:
+    """Rows of each topic by batch, stacked by what became of them; below, those not worked on."""
+    if not bundle.ledger:
+        return None
+    batches, topics = bundle.ledger["batches"], list(bundle.ledger["totals"])
+    figure, axes = style.panels(len(topics) + 1, height=1.9 * (len(topics) + 1) + 0.4)
+    edges = np.append([batch["batch_index"] for batch in batches], batches[-1]["batch_index"] + 1) - 0.5
+    for panel, topic in zip(axes, topics, strict=False):
+        worked_as = "scored" if "scored" in bundle.ledger["totals"][topic] else "used"
+        _stack(panel, edges, _by_outcome(batches, [topic], (worked_as, *_REASONS)))
+        style.heading(panel, topic, "rows")
+        style.legend(panel)
+    _stack(axes[-1], edges, _by_outcome(batches, topics, _REASONS))
+    style.heading(axes[-1], "not worked on, all topics", "rows")
+    axes[-1].set_xlabel("batch of the run")
+    if axes[-1].get_legend_handles_labels()[0]:
+        style.legend(axes[-1])
+    else:
+        axes[-1].set_yticks([0])
+        axes[-1].text(0.5, 0.5, "none", transform=axes[-1].transAxes, ha="center", color=style.GREY)
+    return figure
+
+
+def latency(bundle: Bundle) -> Figure | None:
+    """Seconds from a message's append in Kafka to the commit of its output, by batch."""
+    if bundle.latency is None or not bundle.latency.num_rows:
+        return None
+    index, seconds = (bundle.latency[name].to_numpy() for name in ("batch_index", "seconds"))
+    figure, (axes,) = style.panels(height=3.2)
+    axes.plot(index, seconds, ".", color=style.BLUE, markersize=4)
+    for share, colour in ((0.5, style.GREEN), (0.95, style.RED)):
+        value = float(np.quantile(seconds, share))
+        axes.axhline(value, color=colour, linewidth=1.4, label=f"p{share * 100:.0f}: {value:.2f} s")
+    style.heading(axes, "From Kafka to the committed output", "seconds")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("batch of the run")
+    style.legend(axes)
+    return figure
+
+
+def micro_batches(bundle: Bundle) -> Figure | None:
+    """Rows that each of Spark's micro-batches worked on, over wall time."""
+    frame = bundle.micro_batches
+    if frame is None or not frame.num_rows:
+        return None
+    at = frame["committed_at"].to_pylist()
+    seconds = np.array([(moment - at[0]).total_seconds() for moment in at])
+    rows = sum(frame[name].to_numpy() for name in ("used", "scored", "rejected"))
+    figure, (axes,) = style.panels(height=2.8)
+    axes.vlines(seconds, 0, rows, color=style.BLUE, linewidth=2)
+    axes.plot(seconds, rows, "o", color=style.BLUE, markersize=3.5)
+    style.heading(axes, "Rows per micro-batch", "rows")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds since the first micro-batch was committed")
+    return figure
+
+
+def tasks(bundle: Bundle) -> Figure | None:
+    """When each task ran and how long it took."""
+    if not bundle.tasks:
+        return None
+    began = datetime.fromisoformat(bundle.tasks[0]["started_at"])
+    figure, (axes,) = style.panels(height=0.34 * len(bundle.tasks) + 1.1)
+    for place, record in enumerate(bundle.tasks):
+        left = (datetime.fromisoformat(record["started_at"]) - began).total_seconds()
+        failed = record["outcome"] != "success"
+        axes.barh(place, record["seconds"], left=left, height=0.62, color=style.RED if failed else style.BLUE)
+        label = f" {record['seconds']:.1f} s{', failed' if failed else ''}"
+        axes.text(left + record["seconds"], place, label, va="center", color=style.INK)
+    axes.set_yticks(range(len(bundle.tasks)), [record["task"] for record in bundle.tasks])
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlim(left=0)
+    axes.grid(axis="x")
+    axes.set_title("Wall time of each task")
+    axes.set_xlabel("seconds since the first task began")
+    return figure
+
+
+GENERIC = (
+    Plot(
+        "ledger",
+        "What became of every row",
+        "Each batch's rows by outcome. The lowest panel magnifies the rows that were not scored or used.",
+        ledger,
+    ),
+    Plot(
+        "latency",
+        "Latency",
+        "Seconds from the moment Kafka took a message to the moment its scored rows were readable. "
+        "Half of the messages lie below p50, 95 % below p95.",
+        latency,
+    ),
+    Plot("micro_batches", "Micro-batches", "How much Spark took at a time.", micro_batches),
+    Plot("task_timings", "Tasks", "Waiting is part of it: the drain waits for the last row.", tasks),
+)
+
+
+def _by_outcome(
+    batches: list[dict[str, Any]], topics: list[str], outcomes: tuple[str, ...]
+) -> dict[str, Any]:
+    counts = {
+        outcome: np.array(
+            [sum(batch["topics"][name].get(outcome, 0) for name in topics) for batch in batches]
+        )
+        for outcome in outcomes
+    }
+    return {outcome: rows for outcome, rows in counts.items() if rows.any()}
+
+
+def _stack(axes: Any, edges: Any, counts: dict[str, Any]) -> None:
+    base = np.zeros(len(edges) - 1)
+    for outcome, rows in counts.items():
+        colour = style.REASON_COLOURS.get(outcome, style.BLUE if outcome == "scored" else style.GREEN)
+        axes.stairs(base + rows, edges, baseline=base, fill=True, color=colour, label=outcome)
+        base = base + rows
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(bottom=0)

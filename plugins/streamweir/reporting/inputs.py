@@ -1,0 +1,113 @@
+"""What a report is made of: the parts of a run's bundle, each of which a failed run may lack."""
+
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamweir.contracts.pipelines import pipeline as find_pipeline
+from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import ModelUnusable
+from streamweir.models.registry import Registry
+from streamweir.objectstore import ObjectStore
+
+QUALITY_RESULTS = "results.json"
+MODEL_TASK = "ensure_model"
+DATASET_TASK = "ensure_dataset"
+_READERS = 8
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The parts of a run's bundle; None or empty where the run did not get that far.
+
+    tasks: the task records by start. tables: the result tables by name. card: the model's card as JSON.
+    images: PNG bytes by plot name.
+    """
+
+    run: Run
+    pipeline: Pipeline
+    parameters: Mapping[str, Any] | None = None
+    tasks: tuple[Mapping[str, Any], ...] = ()
+    manifest: Mapping[str, Any] | None = None
+    ledger: Mapping[str, Any] | None = None
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    quality: list[dict[str, Any]] | None = None
+    card: Mapping[str, Any] | None = None
+    latency: pa.Table | None = None
+    micro_batches: pa.Table | None = None
+    memory: Mapping[str, Any] | None = None
+    images: Mapping[str, bytes] = field(default_factory=dict)
+
+    def result_of(self, task: str) -> Mapping[str, Any]:
+        """What a task reported; empty when it did not run or failed."""
+        return next((record.get("result") or {} for record in self.tasks if record["task"] == task), {})
+
+    @property
+    def model(self) -> Mapping[str, Any]:
+        """The run's model as `ensure_model` reported it: version, sha256, threshold, origin."""
+        return self.result_of(MODEL_TASK)
+
+
+def load_bundle(run: Run, store: ObjectStore) -> Bundle:
+    """Read a run's bundle and its model's card; what is missing is left out."""
+    pipeline = find_pipeline(run.stream.pipeline)
+    names = [table.name for table in pipeline.tables]
+    with ThreadPoolExecutor(_READERS) as pool:
+        documents = pool.map(store.get_json, (run.parameters, run.manifest, run.ledger, run.memory))
+        quality = pool.submit(store.get_json, run.quality / QUALITY_RESULTS)
+        frames = pool.map(lambda key: _frame(store, key), [run.table_file(name) for name in names])
+        timings = pool.map(lambda key: _frame(store, key), (run.latency, run.micro_batches))
+        tasks = _tasks(run, store)
+        parameters, manifest, ledger, memory = documents
+        latency, micro_batches = timings
+        return Bundle(
+            run=run,
+            pipeline=pipeline,
+            parameters=parameters,
+            tasks=tasks,
+            manifest=manifest,
+            ledger=ledger,
+            tables={name: frame for name, frame in zip(names, frames, strict=True) if frame is not None},
+            quality=quality.result(),
+            card=_card(run, tasks, store),
+            latency=latency,
+            micro_batches=micro_batches,
+            memory=memory,
+            images=_images(run, store),
+        )
+
+
+def _frame(store: ObjectStore, key: ObjectKey) -> pa.Table | None:
+    data = store.get(key)
+    return None if data is None else pq.read_table(io.BytesIO(data))
+
+
+def _tasks(run: Run, store: ObjectStore) -> tuple[Mapping[str, Any], ...]:
+    records = [store.get_json(key) for key in store.list(run.tasks)]
+    return tuple(sorted(records, key=lambda record: record["started_at"]))
+
+
+def _images(run: Run, store: ObjectStore) -> dict[str, bytes]:
+    keys = [key for key in store.list(run.plots) if key.key.endswith(".png")]
+    return {key.key.rsplit("/", 1)[1].removesuffix(".png"): store.get(key) or b"" for key in keys}
+
+
+def _card(run: Run, tasks: tuple[Mapping[str, Any], ...], store: ObjectStore) -> dict[str, Any] | None:
+    version = next((record["result"]["version"] for record in tasks if _made_model(record)), None)
+    if version is None:
+        return None
+    try:
+        return Registry(store, run.stream.pipeline).card(version).to_json()
+    except ModelUnusable:
+        # The report of a run whose model was removed since is still worth having.
+        return None
+
+
+def _made_model(record: Mapping[str, Any]) -> bool:
+    return record["task"] == MODEL_TASK and bool((record.get("result") or {}).get("version"))

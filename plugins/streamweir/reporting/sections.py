@@ -1,0 +1,184 @@
+"""The report's sections as plain values, ready for the template."""
+
+import base64
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from streamweir.contracts.rejected import REJECTED
+from streamweir.reporting import text
+from streamweir.reporting.inputs import Bundle
+from streamweir.reporting.pieces import Content, Fact, Sample
+from streamweir.reporting.plots import all_plots
+from streamweir.reporting.summary import latency, throughput
+from streamweir.reporting.verdict import CRITICAL, Verdict
+
+_SAMPLES_PER_REASON = 3
+_BATCHES_SHOWN = 400
+"""More would make the page heavy; all of them are in ledger.parquet."""
+_BATCH_FIELDS = ("batch_index", "sequence", "ts", "topics", "unexplained")
+
+MEANINGS = {
+    "produced": "sent by the replay, by its own count",
+    "in_kafka": "in Kafka, by the messages' own headers",
+    "redriven": "rejected records that somebody put back on the topic",
+    "used": "taken as context for scoring",
+    "scored": "scored; each is one row of the results",
+    "malformed": "not readable: no JSON list, a key column missing, a wrong type",
+    "late": "more than the allowed lateness behind what was sent before",
+    "unscorable": "readable, but the model cannot take it: an unknown customer, a number that is none",
+    "duplicate": "scored before in this stream",
+    "foreign": "messages that no replay sent; counted apart, not worked on",
+    "unexplained": "what was put in, less everything above; must be 0",
+}
+
+
+def headline(bundle: Bundle, verdict: Verdict, content: Content) -> str:
+    """The outcome in one or two sentences."""
+    if verdict.failures:
+        first = verdict.failures[0]
+        return f"Task {first.task} failed: {first.sentence}" if first.task else first.sentence
+    totals = (bundle.ledger or {})["totals"]
+    rows = [f"{line['produced']:,} {name} rows" for name, line in totals.items()]
+    batches = len((bundle.ledger or {})["batches"])
+    return f"{' and '.join(rows)} were replayed in {batches:,} batches. {content.finding(bundle)}"
+
+
+def facts(bundle: Bundle, content: Content) -> list[Fact]:
+    """The numbers at the top."""
+    found: list[Fact] = []
+    if bundle.ledger:
+        totals = bundle.ledger["totals"]
+        sent = sum(line["produced"] for line in totals.values())
+        found.append(Fact("rows replayed", f"{sent:,}", f"{len(bundle.ledger['batches']):,} batches"))
+        scored = totals[bundle.pipeline.scored.name].get("scored")
+        found.append(Fact("scored", f"{scored:,}", bundle.pipeline.scored.name))
+        found.extend(content.facts(bundle))
+        found.append(Fact("unexplained", f"{bundle.ledger['unexplained']:,}", "rows; must be 0"))
+    if (times := latency(bundle)) is not None:
+        found.append(
+            Fact("latency p95", text.seconds(times["p95"]), f"half within {text.seconds(times['p50'])}")
+        )
+    if (rate := throughput(bundle)) and rate["rows_per_second"]:
+        found.append(Fact("scorer", f"{rate['rows_per_second']:,.0f}/s", "rows, at the pace of the replay"))
+    return found
+
+
+def ledger(bundle: Bundle) -> dict[str, Any] | None:
+    """The totals by topic, the batches as a table, and the checks."""
+    if bundle.ledger is None:
+        return None
+    totals = bundle.ledger["totals"]
+    # A column of zeros that nobody could fill (re-driven rows, mostly) would only make the table wide.
+    names = [name for name in MEANINGS if any(name in line for line in totals.values())]
+    names = [name for name in names if name != "redriven" or any(line[name] for line in totals.values())]
+    batches = bundle.ledger["batches"]
+    odd = [batch for batch in batches if not _is_plain(batch)]
+    facts = [name for name in batches[0] if name not in _BATCH_FIELDS]
+    return {
+        **bundle.ledger,
+        "names": names,
+        "batch_facts": facts,
+        "batch_names": {topic: [name for name in names if name in line] for topic, line in totals.items()},
+        "odd": odd[:_BATCHES_SHOWN],
+        "odd_count": len(odd),
+        "shown": batches[:_BATCHES_SHOWN],
+        "unequal": [check for check in bundle.ledger["checks"] if not check["equal"]],
+    }
+
+
+def _is_plain(batch: Mapping[str, Any]) -> bool:
+    lines = batch["topics"].values()
+    return all(line.get("scored", line.get("used")) == line["produced"] == line["in_kafka"] for line in lines)
+
+
+def quality(bundle: Bundle) -> dict[str, Any] | None:
+    """The expectations: failed ones, critical before warnings, then the passed ones by table."""
+    if bundle.quality is None:
+        return None
+    failed = [check for check in bundle.quality if not check["success"]]
+    passed: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for check in bundle.quality:
+        if check["success"]:
+            passed[check["table"] or check["suite"]].append(check)
+    counts = Counter((check["severity"] == CRITICAL, check["success"]) for check in bundle.quality)
+    return {
+        "failed": sorted(failed, key=lambda check: check["severity"] != CRITICAL),
+        "passed": passed,
+        "counts": [
+            {"name": name, "passed": counts[critical, True], "failed": counts[critical, False]}
+            for name, critical in (("critical", True), ("warning", False))
+        ],
+    }
+
+
+def plots(bundle: Bundle) -> list[dict[str, Any]]:
+    """All plots, with their image as a data address, or none."""
+    return [
+        {"plot": plot, "image": _data_address(bundle.images.get(plot.name))} for plot in all_plots(bundle)
+    ]
+
+
+def samples(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
+    """A few rows of each table, as text."""
+    return [_sample(bundle, sample) for sample in content.samples if sample.table in bundle.tables]
+
+
+def rejected(bundle: Bundle) -> dict[str, Any] | None:
+    """The rejected records by topic and reason, with the first few of each."""
+    frame: pa.Table | None = bundle.tables.get(REJECTED.name)
+    if frame is None:
+        return None
+    groups: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in frame.to_pylist():
+        groups[row["reason"], row["topic"]].append(row)
+    return {
+        "rows": sum(row["rows"] for rows in groups.values() for row in rows),
+        "groups": [
+            {
+                "reason": reason,
+                "topic": topic,
+                "rows": sum(row["rows"] for row in rows),
+                "meaning": MEANINGS[reason],
+                "samples": rows[:_SAMPLES_PER_REASON],
+            }
+            for (reason, topic), rows in sorted(groups.items())
+        ],
+    }
+
+
+def contents(*, has_model: bool) -> list[tuple[str, str]]:
+    """The page's sections: anchor and title."""
+    names = ["Ledger", "Quality", "Plots", "Tables", "Model", "Rejected", "Timings", "Parameters"]
+    return [(name.lower(), name) for name in names if has_model or name != "Model"]
+
+
+def missing(bundle: Bundle) -> list[str]:
+    """The parts that the bundle lacks, in the order in which a run makes them."""
+    parts = {
+        "parameters": bundle.parameters,
+        "the replay's manifest": bundle.manifest,
+        "the ledger": bundle.ledger,
+        "the result tables": bundle.tables or None,
+        "the quality checks": bundle.quality,
+    }
+    return [name for name, part in parts.items() if part is None]
+
+
+def _sample(bundle: Bundle, sample: Sample) -> dict[str, Any]:
+    rows: Sequence[Mapping[str, Any]] = sample.choose(bundle)
+    numeric = {
+        name for name in sample.columns if all(isinstance(row[name], int | float | None) for row in rows)
+    }
+    return {
+        "sample": sample,
+        "numeric": numeric,
+        "total": bundle.tables[sample.table].num_rows,
+        "rows": [[(name, text.cell(row[name])) for name in sample.columns] for row in rows],
+    }
+
+
+def _data_address(png: bytes | None) -> str | None:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else None

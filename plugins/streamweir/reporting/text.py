@@ -1,0 +1,81 @@
+"""How numbers, times and bytes are written for a reader."""
+
+import json
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_LONGEST_RAW = 400
+NOTHING = "\N{EN DASH}"
+
+
+def number(value: Any) -> str:
+    """A count or a measure, with separators; at most four significant decimals."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.4g}"
+    return f"{int(value):,}"
+
+
+def seconds(value: float | None) -> str:
+    """A span of time: `0.42 s`, `37 s`, `2 min 05 s`."""
+    if value is None:
+        return NOTHING
+    if value < 10:
+        return f"{value:.2f} s"
+    if value < 100:
+        return f"{value:.0f} s"
+    whole = round(value)
+    return f"{whole // 60} min {whole % 60:02d} s"
+
+
+def size(value: float) -> str:
+    """Bytes as MiB or GiB."""
+    return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def clock(unix_seconds: int) -> str:
+    """A moment of the virtual clock."""
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def moment(text: str) -> str:
+    """An ISO time, to the second, in UTC."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def cell(value: Any) -> str:
+    """A value of a table."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    return visible(str(value))
+
+
+def value(given: Any) -> str:
+    """A parameter, a version, or an observation: lists and objects as short JSON."""
+    if isinstance(given, list | dict):
+        return visible(json.dumps(given, ensure_ascii=False, default=str))
+    return NOTHING if given in (None, "") else visible(str(given))
+
+
+def raw(value: bytes | None) -> str:
+    """The beginning of a record's bytes as text; what is no text is escaped, never shown as it is."""
+    if value is None:
+        return NOTHING
+    shown = visible(value[:_LONGEST_RAW].decode(errors="backslashreplace"))
+    return shown if len(value) <= _LONGEST_RAW else f"{shown}… ({number(len(value))} bytes)"
+
+
+def visible(text: str) -> str:
+    """Text with its control characters spelled out."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
