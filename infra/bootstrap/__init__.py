@@ -1,1 +1,1 @@
-"""From a fresh clone to a virtual environment. Standard library only: nothing is installed yet when this runs."""
+"""From a fresh clone to all that is needed. Standard library only: nothing is installed yet."""

@@ -1,10 +1,11 @@
 """`make setup`: everything that Streamweir needs, from a fresh clone. Does nothing when it is all there."""
 
 import sys
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from infra.bootstrap import cache, python_env, stamp
-from infra.bootstrap.processes import SetupFailed, fail, run, say
+from infra.bootstrap import cache, jars, java, minio, processes, python_env, stamp
+from infra.bootstrap.processes import SetupFailed, say
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -19,18 +20,41 @@ def main() -> int:
             if not stamp.is_current(CHECKOUT):
                 _set_up()
     except SetupFailed as error:
-        return fail(error)
+        print(f"setup failed: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        return fail(SetupFailed("interrupted; run `make setup` to go on"))
+        print("setup was interrupted; run `make setup` to go on", file=sys.stderr)
+        return 130
     return 0
 
 
 def _set_up() -> None:
     before = stamp.inputs(CHECKOUT)
-    python = python_env.install(CHECKOUT)
-    run([python, "-m", "infra.toolchain"], "see the lines above", cwd=CHECKOUT)
-    stamp.write(CHECKOUT, before)
+    # Building MinIO keeps the cores busy while packages and jars keep the network busy.
+    with ThreadPoolExecutor() as pool:
+        parts = {pool.submit(lambda: {"minio": minio.binary(CHECKOUT)}), pool.submit(_packages_and_jars)}
+        try:
+            done, _ = wait(parts, return_when=FIRST_EXCEPTION)
+        except KeyboardInterrupt:
+            processes.end_all()
+            raise
+        failed = next((part.exception() for part in done if part.exception()), None)
+        if failed is not None:
+            processes.end_all()
+            raise failed
+    stamp.write(CHECKOUT, before, {name: path for part in parts for name, path in part.result().items()})
     say("done")
+
+
+def _packages_and_jars() -> dict[str, Path]:
+    java_home = java.home(CHECKOUT)
+    python = python_env.install(CHECKOUT)
+    venv = python.parents[1]
+    return {
+        "java_home": java_home,
+        "kafka_jars": jars.folder(CHECKOUT / jars.KAFKA, venv, java_home),
+        "spark_jars": jars.folder(CHECKOUT / jars.SPARK, venv, java_home),
+    }
 
 
 if __name__ == "__main__":

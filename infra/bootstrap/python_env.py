@@ -1,4 +1,4 @@
-"""The project's virtual environment: a pinned installer in the cache, then exactly what the lock file says."""
+"""The project's virtual environment: a pinned installer in the cache, then what the lock file says."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from infra.bootstrap.processes import SetupFailed, output, run, say
 UV_LOCK = Path("infra/bootstrap/uv.lock")
 BUILD_LOCK = Path("infra/bootstrap/build-constraints.lock")
 REQUIREMENTS = Path("requirements.lock")
+NETWORK = "check the network and the package index that pip is configured for, then run `make setup` again"
 _SUPPORTED = ((3, 11), (3, 12))
-_NETWORK = "check the network and the package index that pip is configured for, then run `make setup` again"
 
 
 def check_python() -> None:
@@ -21,36 +21,35 @@ def check_python() -> None:
     if sys.version_info[:2] not in _SUPPORTED:
         found = ".".join(map(str, sys.version_info[:3]))
         raise SetupFailed(
-            f"python3 on the PATH is {found}, but 3.11 or 3.12 is needed: install one and put it first on the "
-            "PATH, or name it with `make PYTHON=/path/to/python3.12 setup`"
+            f"python3 on the PATH is {found}, but 3.11 or 3.12 is needed: install one and put it first on "
+            "the PATH, or name it with `make setup PYTHON=/path/to/python3.12`"
         )
 
 
 def install(checkout: Path) -> Path:
     """Make or mend `.venv` in the checkout and install the project into it; returns its Python."""
-    uv = _uv(checkout)
-    env = {**os.environ, **_index_of_pip(uv), "UV_CACHE_DIR": str(cache.cache_root() / "uv")}
+    uv, env = installer(checkout)
     venv = checkout / ".venv"
     python = venv / "bin" / "python"
     if _version(python) != _version(Path(sys.executable)):
-        run([uv, "venv", "--clear", "--no-config", "--python", sys.executable, venv],
-            "remove .venv and try again", env)
+        make = [uv, "venv", "--quiet", "--clear", "--no-config", "--python", sys.executable, venv]
+        run(make, "remove .venv and try again", env)
     say("installing Python packages (about 1.6 GB on the first time)")
-    run(
-        [uv, "pip", "sync", "--no-config", "--python", python, "--require-hashes",
-         "--build-constraints", checkout / BUILD_LOCK, checkout / REQUIREMENTS],
-        _NETWORK, env,
-    )  # fmt: skip
-    run(
-        [uv, "pip", "install", "--no-config", "--quiet", "--python", python, "--no-deps", "--no-build-isolation",
-         "--editable", checkout],
-        _NETWORK, env,
-    )  # fmt: skip
+    options: list[str | Path] = ["--no-config", "--python", python]
+    locked: list[str | Path] = [
+        "--require-hashes",
+        "--build-constraints",
+        checkout / BUILD_LOCK,
+        checkout / REQUIREMENTS,
+    ]
+    run([uv, "pip", "sync", *options, *locked], NETWORK, env)
+    editable: list[str | Path] = ["--quiet", "--no-deps", "--no-build-isolation", "--editable", checkout]
+    run([uv, "pip", "install", *options, *editable], NETWORK, env)
     return python
 
 
-def _uv(checkout: Path) -> Path:
-    """The pinned uv, installed once per Python into the cache."""
+def installer(checkout: Path) -> tuple[Path, dict[str, str]]:
+    """The pinned uv, installed once per Python into the cache, and the environment to run it in."""
     lock = checkout / UV_LOCK
     version = re.search(r"^uv==(\S+)", lock.read_text(), re.MULTILINE)
     if version is None:
@@ -58,22 +57,31 @@ def _uv(checkout: Path) -> Path:
 
     def make(folder: Path) -> None:
         say(f"installing uv {version[1]} into the cache")
-        run([sys.executable, "-m", "venv", folder],
-            "this Python has no venv module; on Debian: apt-get install python3-venv")
-        run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock], _NETWORK)
+        no_venv = "this Python has no venv module; on Debian: apt-get install python3-venv"
+        run([sys.executable, "-m", "venv", folder], no_venv)
+        pip: list[str | Path] = [
+            folder / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+        ]
+        run([*pip, "-r", lock], NETWORK)
 
     tag = f"uv-{version[1]}-py{sys.version_info[0]}{sys.version_info[1]}"
-    return cache.entry(cache.cache_root(), f"tools/{tag}", make, say) / "bin" / "uv"
+    folder = cache.entry(cache.cache_root(), f"tools/{tag}", make, say)
+    env = {**os.environ, **_index_of_pip(folder), "UV_CACHE_DIR": str(cache.cache_root() / "uv")}
+    return folder / "bin" / "uv", env
 
 
-def _index_of_pip(uv: Path) -> Mapping[str, str]:
+def _index_of_pip(tool_venv: Path) -> Mapping[str, str]:
     """uv's settings for the package index and certificates that the user has configured for pip."""
-    # A venv that was renamed has scripts with a stale first line; `python -m pip` and uv's binary do not mind.
-    settings = output([uv.parent / "python", "-m", "pip", "config", "list"]) or ""
+    # The venv was renamed, so its pip script has a stale first line; `python -m pip` does not mind.
+    settings = output([tool_venv / "bin" / "python", "-m", "pip", "config", "list"]) or ""
     found = dict(re.findall(r"^[\w:]+\.([\w-]+)='(.*)'$", settings, re.MULTILINE))
-    wanted = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
-    return {variable: found[key] for key, variable in wanted.items()
-            if key in found and variable not in os.environ}  # fmt: skip
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
+    return {new: found[old] for old, new in names.items() if old in found and new not in os.environ}
 
 
 def _version(python: Path) -> str | None:

@@ -5,38 +5,51 @@ import json
 import sys
 from pathlib import Path
 
-from infra.bootstrap import python_env
+from infra.bootstrap import jars, minio, python_env, versions
 
 _INPUTS = (
-    "pyproject.toml",
-    str(python_env.REQUIREMENTS),
-    str(python_env.UV_LOCK),
-    str(python_env.BUILD_LOCK),
-    "infra/toolchain/versions.lock",
-    "infra/kafka/jars.lock",
-    "infra/spark/jars.lock",
+    Path("pyproject.toml"),
+    python_env.REQUIREMENTS,
+    python_env.UV_LOCK,
+    python_env.BUILD_LOCK,
+    minio.GO_LOCK,
+    versions.VERSIONS,
+    jars.KAFKA,
+    jars.SPARK,
 )
 _STAMP = Path(".venv/streamweir-setup.json")
-TOOLS = Path(".venv/streamweir-tools.json")
 
 
 def inputs(checkout: Path) -> dict[str, str]:
     """The SHA-256 of every file that set-up depends on, and the Python that runs it."""
-    found = {name: hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in _INPUTS}
+    found = {str(name): hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in _INPUTS}
     # An editable install points at the folder: a moved checkout is set up again.
     return {**found, "python": sys.version, "checkout": str(checkout)}
 
 
 def is_current(checkout: Path) -> bool:
-    """Whether set-up was completed from the same inputs and its tools are still in the cache."""
+    """Whether set-up was completed from the same inputs and its tools are still there."""
     try:
         recorded = json.loads((checkout / _STAMP).read_text())
-        tools = json.loads((checkout / TOOLS).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return False
+    tools = recorded.pop("tools", {"none": "/nowhere"})
     return recorded == inputs(checkout) and all(Path(path).exists() for path in tools.values())
 
 
-def write(checkout: Path, made_from: dict[str, str]) -> None:
-    """Record that set-up is complete; `made_from` was read before it began, so a change meanwhile is seen."""
-    (checkout / _STAMP).write_text(json.dumps(made_from, indent=2))
+def write(checkout: Path, made_from: dict[str, str], tools: dict[str, Path]) -> None:
+    """Record that set-up is complete, and where its tools lie.
+
+    `made_from` was read before it began, so that a change made meanwhile is seen the next time.
+    """
+    record = {**made_from, "tools": {name: str(path) for name, path in tools.items()}}
+    (checkout / _STAMP).write_text(json.dumps(record, indent=2))
+
+
+def tools(checkout: Path) -> dict[str, Path]:
+    """Where set-up put its tools: java_home, minio, kafka_jars, spark_jars; empty before the first set-up."""
+    try:
+        recorded = json.loads((checkout / _STAMP).read_text())
+    except FileNotFoundError:
+        return {}
+    return {name: Path(path) for name, path in recorded["tools"].items()}
