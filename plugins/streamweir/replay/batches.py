@@ -2,15 +2,14 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 Row = Mapping[str, str]
-Time = int | None
-"""Microseconds since the epoch; None for a time that cannot be parsed."""
 
-NEVER = -(2**63)
-"""The end of a span in which no time could be parsed yet."""
+UNKNOWN = -(2**63)
+"""A time (microseconds since the epoch) that cannot be parsed; before every other."""
 NOT_SENT = -1
 """The batch of a row that lies after the last span of a run that does not send all batches."""
 
@@ -28,39 +27,70 @@ class Batch:
     facts: Mapping[str, int]
 
 
+class Recording(Protocol):
+    """A run's data, read far enough to know that it can be sent: what a pipeline's `recording` returns."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the first input topic."""
+
+    @property
+    def count(self) -> int:
+        """How many batches there are."""
+
+    @property
+    def finding(self) -> str | None:
+        """A sentence on what is odd but was allowed, or None."""
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches, 0 first."""
+
+
 def virtual_ts(start_ts: int, index: int, interval_s: int) -> int:
     """The virtual clock of a batch, in Unix seconds."""
     return start_ts + index * interval_s
 
 
-def span_ends(times: Iterable[Time], batch_rows: int) -> array:
-    """The end of each batch's span: the largest time so far, in file order, at the batch's last row."""
-    ends = array("q")
-    largest, count = NEVER, 0
-    for time in times:
-        if time is not None and time > largest:
+def first_unsorted(times: Iterable[int]) -> int | None:
+    """The number of the first row that lies before one of its predecessors; None when there is no such row."""
+    largest = UNKNOWN
+    for number, time in enumerate(times):
+        if time >= largest:
             largest = time
-        count += 1
-        if count == batch_rows:
-            ends.append(largest)
-            count = 0
-    if count:
-        ends.append(largest)
+        elif time != UNKNOWN:
+            return number
+    return None
+
+
+def span_ends(times: Sequence[int], batch_rows: int) -> list[int]:
+    """The end of each batch's span: the largest time so far, in file order, at the batch's last row."""
+    ends: list[int] = []
+    for begin in range(0, len(times), batch_rows):
+        largest = max(times[begin : begin + batch_rows])
+        ends.append(max(largest, ends[-1]) if ends else largest)
     return ends
 
 
-def place(times: Iterable[Time], ends: Sequence[int], *, complete: bool) -> array:
-    """The batch of each row that belongs to the span it lies in, or in the gap before it.
+def place(times: Iterable[int], ends: Sequence[int], *, complete: bool) -> array:
+    """The batch of each row: the one in whose span it lies, or before whose span, after the previous one's.
 
     complete: all batches are sent, so that rows after the last span go with the last batch; else they are
     NOT_SENT. A row whose time cannot be parsed goes with its predecessor, the first one with the first batch.
     """
     beyond = len(ends) - 1 if complete else NOT_SENT
     placed = array("l")
-    before = 0
+    current = 0
     for time in times:
-        if time is not None:
+        if time != UNKNOWN:
             index = bisect_left(ends, time)
-            before = index if index < len(ends) else beyond
-        placed.append(before)
+            current = index if index < len(ends) else beyond
+        placed.append(current)
     return placed
+
+
+def with_predecessor(times: Sequence[int]) -> array:
+    """The times, with that of the predecessor in place of one that cannot be parsed."""
+    filled = array("q")
+    for time in times:
+        filled.append(filled[-1] if time == UNKNOWN and filled else time)
+    return filled

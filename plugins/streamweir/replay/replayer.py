@@ -1,13 +1,31 @@
 """Sends a run: reads the dataset, keeps the schedule, commits batches, resumes where the topics end."""
 
+import importlib
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Run
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import Progress, no_progress
+from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
+from streamweir.replay.backlog import Backlog
+from streamweir.replay.batches import Recording
+from streamweir.replay.deliveries import Delivery, check_late, deliveries, messages
+from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest
-from streamweir.replay.plan import Request
+from streamweir.replay.plan import Plan, Request
+from streamweir.replay.position import Position, holds_flush
+from streamweir.replay.produced import Produced
+from streamweir.replay.transmission import Transmission
+
+_LOG = logging.getLogger(__name__)
 
 
 def replay(
@@ -19,5 +37,96 @@ def replay(
     folder: Path,
     progress: Progress = no_progress,
 ) -> Manifest:
-    """Send the run's batches and its flush, each exactly once, however often this is called for the run."""
-    raise NotImplementedError
+    """Send the run's batches and its flush, each exactly once, however often this is called for the run.
+
+    folder: where the dataset's files lie. The topics must exist. The same run id goes on after the last
+    sequence that the topics hold; a run that is complete is not sent again. Raises DatasetUnusable before the
+    first message; BadConfiguration for parameters that do not fit the run, the stream or the dataset;
+    DependencyUnreachable when Kafka stays away.
+    """
+    pipeline, source = pipeline_of(run.stream.pipeline), source_of(run.stream.pipeline)
+    planned = stored_plan(store, run, request, source.BATCH_ROWS)
+    if planned is not None and (done := store.get_json(run.manifest)) is not None:
+        return Manifest.from_json(done)
+    recording = _recording(source, request, folder, pipeline)
+    link = Link(kafka, run.stream, pipeline)
+    refuse_other_run(run, link.look())
+    try:
+        at = link.open()
+        plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at)
+        resumed = _resume_at(plan, run, pipeline, kafka, at)
+        produced = Produced(pipeline, source.FACTS)
+        remaining = _remaining(deliveries(recording.batches(), plan, pipeline), produced, resumed)
+        backlog = Backlog(remaining, lambda delivery: messages(delivery, pipeline, run.id))
+        with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
+            transmission = Transmission(run, pipeline, backlog, link, at, advance)
+            transmission.send_all(plan.speed)
+    finally:
+        link.drop()
+    manifest = _manifest(plan, produced, transmission, resumed)
+    store.put(run.produced, produced.to_parquet())
+    store.put_json(run.manifest, manifest.to_json())
+    return manifest
+
+
+def source_of(pipeline: str) -> ModuleType:
+    """The pipeline's replay module: BATCH_ROWS, FACTS and `recording(folder, *, batch_rows, limit, unsorted_ok)`."""
+    return importlib.import_module(f"streamweir.replay.{pipeline}")
+
+
+def _recording(source: ModuleType, request: Request, folder: Path, pipeline: Pipeline) -> Recording:
+    rows, limit = request.batch_rows or source.BATCH_ROWS, request.batches
+    for name, value, least in (("batch_rows", rows, 1), ("batches", limit, 1), ("speed", request.speed, 0)):
+        if value is not None and value < least:
+            raise BadConfiguration(f"{name} is {value}; take {least} or more")
+    recording: Recording = source.recording(
+        folder, batch_rows=rows, limit=limit, unsorted_ok=request.unsorted_ok
+    )
+    if recording.finding:
+        _LOG.warning("%s; it is replayed in file order", recording.finding)
+    check_late(request.late, recording.count, pipeline.interval_s)
+    return recording
+
+
+def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection, at: Position) -> int:
+    """The sequence of the first delivery that the topics do not hold."""
+    if at.next_sequence == plan.first_sequence or (at.last is not None and at.last.run == run.id):
+        return at.next_sequence
+    if at.next_sequence > plan.first_sequence and holds_flush(kafka, run, pipeline):
+        return at.next_sequence
+    raise BadConfiguration(
+        f"run {run.id} was planned from sequence {plan.first_sequence} on, but stream {run.stream} is at "
+        f"{at.next_sequence} without it: its topics were deleted, or another run went first. Start a new run"
+    )
+
+
+def _remaining(everything: Iterator[Delivery], produced: Produced, resumed: int) -> Iterator[Delivery]:
+    for delivery in everything:
+        produced.add(delivery)
+        if delivery.sequence >= resumed:
+            yield delivery
+
+
+def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resumed: int) -> Manifest:
+    flush_sequence, flush_ts = produced.flush
+    return Manifest(
+        run=plan.run,
+        pipeline=plan.pipeline,
+        stream=plan.stream,
+        dataset=plan.dataset,
+        start_ts=plan.start_ts,
+        interval_s=plan.interval_s,
+        batches=produced.batches,
+        first_sequence=plan.first_sequence,
+        flush_sequence=flush_sequence,
+        flush_ts=flush_ts,
+        last_ts=produced.last_ts,
+        rows=produced.rows,
+        facts=produced.facts,
+        started_at=plan.planned_at,
+        ended_at=datetime.now(UTC).isoformat(),
+        seconds=round(transmission.seconds, 3),
+        rows_per_second=round(transmission.rows / max(transmission.seconds, 1e-3), 1),
+        resumed_at_sequence=resumed if resumed > plan.first_sequence else None,
+        offsets=transmission.offsets,
+    )

@@ -1,0 +1,123 @@
+"""CSV files of a dataset, read as they are: original strings, in file order, little memory."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from streamweir.errors import DatasetUnusable
+from streamweir.replay.batches import UNKNOWN
+from streamweir.values import parse_time
+
+_LONGEST_FIELD = 4 * 1024 * 1024
+_REMEMBERED = 50_000
+
+
+class CsvFile:
+    """A CSV file (header row, UTF-8) whose header has all `columns`.
+
+    names: the columns in the file's order; a column beyond the declared ones travels along.
+    All reading raises DatasetUnusable with file, line and column.
+    """
+
+    def __init__(self, path: Path, columns: Iterable[str]) -> None:
+        self.path = path
+        self.names: tuple[str, ...] = next(self._lines(), ())
+        self._check_header(columns)
+
+    def rows(self) -> Iterator[list[str]]:
+        """The rows' values. A row that is too short stays so: its message shows what is missing."""
+        width = len(self.names)
+        for number, row in enumerate(islice(self._lines(), 1, None)):
+            if len(row) > width:
+                raise DatasetUnusable(
+                    f"{self.path} line {self.line_of(number)}: {len(row)} values for {width} columns; "
+                    "quote values that hold a comma"
+                )
+            yield row
+
+    def times(self, column: str) -> Iterator[int]:
+        """The rows' times in microseconds since the epoch; UNKNOWN for one that cannot be parsed."""
+        index, read = self.names.index(column), TimeReader()
+        for row in self.rows():
+            yield read(row[index]) if index < len(row) else UNKNOWN
+
+    def line_of(self, number: int) -> int:
+        """The line of the file on which row `number` (0 first, without the header) ends."""
+        with self._open() as file:
+            reader = csv.reader(file, strict=True)
+            next(islice(filter(None, reader), number + 1, None), None)
+            return reader.line_num
+
+    def _check_header(self, columns: Iterable[str]) -> None:
+        where = f"{self.path} line 1"
+        if not self.names:
+            raise DatasetUnusable(f"{where}: there is no header row")
+        if missing := [name for name in columns if name not in self.names]:
+            raise DatasetUnusable(f"{where}: column {missing[0]} is missing")
+        if len(set(self.names)) < len(self.names):
+            raise DatasetUnusable(f"{where}: a column name is repeated")
+        if "ts" in self.names:
+            raise DatasetUnusable(f"{where}: column ts is what the replay adds; rename it")
+
+    def _lines(self) -> Iterator:
+        csv.field_size_limit(_LONGEST_FIELD)
+        with self._open() as file:
+            reader = csv.reader(file, strict=True)
+            try:
+                yield from filter(None, reader)
+            except csv.Error as error:
+                raise DatasetUnusable(f"{self.path} line {reader.line_num}: {error}") from error
+            except UnicodeDecodeError as error:
+                raise DatasetUnusable(
+                    f"{self.path} after line {reader.line_num}: not UTF-8 ({error.reason})"
+                ) from error
+
+    def _open(self):  # noqa: ANN202
+        try:
+            return self.path.open(encoding="utf-8-sig", newline="")
+        except OSError as error:
+            raise DatasetUnusable(f"{self.path} cannot be read: {error.strerror}") from error
+
+
+def find(folder: Path, names: Iterable[str]) -> Path:
+    """The first of the files that is there; raises DatasetUnusable when none is."""
+    known = list(names)
+    for name in known:
+        if (folder / name).is_file():
+            return folder / name
+    raise DatasetUnusable(f"{folder} holds no {' or '.join(known)}")
+
+
+class TimeReader:
+    """`values.parse_time` for many times: each part of a time is parsed once and remembered.
+
+    A time is the sum of its minute, its seconds, and its fraction with its offset, whatever the others are.
+    """
+
+    def __init__(self) -> None:
+        self._minutes: dict[str, int] = {}
+        self._seconds: dict[str, int] = {}
+        self._rests: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        """Microseconds since the epoch; UNKNOWN when the text is not a time."""
+        try:
+            return self._minutes[text[:16]] + self._seconds[text[16:19]] + self._rests[text[19:]]
+        except KeyError:
+            return self._learn(text)
+
+    def _learn(self, text: str) -> int:
+        try:
+            time = parse_time(text)
+        except ValueError:
+            return UNKNOWN
+        seconds = parse_time(f"1970-01-01T00:00{text[16:19]}")
+        rest = parse_time(f"1970-01-01T00:00:00{text[19:]}")
+        for memory in (self._minutes, self._rests):
+            if len(memory) > _REMEMBERED:
+                memory.clear()
+        self._minutes[text[:16]] = time - seconds - rest
+        self._seconds[text[16:19]] = seconds
+        self._rests[text[19:]] = rest
+        return time

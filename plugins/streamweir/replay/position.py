@@ -1,0 +1,69 @@
+"""How far a stream's input topics are filled, read back from the topics themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streamweir.broker.records import TopicEnd, read_topic, topic_end
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import RunFailed
+
+
+@dataclass(frozen=True)
+class Position:
+    """The end of a stream's input topics.
+
+    next_sequence: the first sequence that was not sent yet. last: headers of the last message, None in an
+    empty stream. largest_ts: the largest virtual clock near the end. offsets: per topic (short name) and
+    partition the end of the committed records.
+    """
+
+    next_sequence: int
+    last: Headers | None
+    largest_ts: int | None
+    offsets: Mapping[str, Mapping[int, int]]
+
+    @property
+    def flushed(self) -> bool:
+        """Whether no run is under way: the last message is a flush, a redrive, or there is none."""
+        return self.last is None or self.last.kind is not Kind.BATCH
+
+
+def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Position:
+    """Read the position back; errors as in `broker.records.topic_end`.
+
+    Raises RunFailed when the topics do not end with the same sequence: transactions keep them in step, so
+    somebody else wrote to them or deleted from them.
+    """
+    ends = {topic.name: topic_end(kafka, stream.topic(topic.name)) for topic in pipeline.inputs}
+    lasts = {name: _last(end) for name, end in ends.items()}
+    if len({said.sequence if said else None for said in lasts.values()}) > 1:
+        found = ", ".join(f"{name} {said.sequence if said else 'empty'}" for name, said in lasts.items())
+        raise RunFailed(
+            f"the topics of {stream} end with different sequences ({found}): something else than a replay wrote "
+            "to them or deleted from them; start a new stream"
+        )
+    said = [record.said for end in ends.values() for record in end.last.values() if record.said]
+    last = max(said, key=lambda headers: headers.sequence, default=None)
+    return Position(
+        next_sequence=last.sequence + 1 if last else 0,
+        last=last,
+        largest_ts=max((headers.ts for headers in said), default=None),
+        offsets={name: end.offsets for name, end in ends.items()},
+    )
+
+
+def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline) -> bool:
+    """Whether the topics hold the run's flush, found by reading the topic of the scored records from its start."""
+    topic = run.stream.topic(pipeline.scored.name)
+    return any(
+        said is not None and said.run == run.id and said.kind is Kind.FLUSH
+        for said in (record.said for record in read_topic(kafka, topic))
+    )
+
+
+def _last(end: TopicEnd) -> Headers | None:
+    said = [record.said for record in end.last.values() if record.said]
+    return max(said, key=lambda headers: headers.sequence, default=None)

@@ -1,0 +1,67 @@
+"""The producer's own counts: a row per batch and one for the flush, in the order in which they were sent."""
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamweir.contracts.messages import Kind
+from streamweir.contracts.tables import Pipeline
+from streamweir.replay.deliveries import Delivery
+
+
+class Produced:
+    """Counts by batch. Columns: batch_index, sequence, ts, kind, <topic>_rows per input topic, every fact."""
+
+    def __init__(self, pipeline: Pipeline, facts: Sequence[str]) -> None:
+        self._topics = [topic.name for topic in pipeline.inputs]
+        self._facts = list(facts)
+        self._columns: dict[str, list] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
+        self._columns.update({f"{topic}_rows": [] for topic in self._topics})
+        self._columns.update({fact: [] for fact in self._facts})
+
+    def add(self, delivery: Delivery) -> None:
+        """Count a delivery."""
+        row = {
+            "batch_index": delivery.batch,
+            "sequence": delivery.sequence,
+            "ts": delivery.ts,
+            "kind": str(delivery.kind),
+            **{f"{topic}_rows": len(delivery.rows[topic]) for topic in self._topics},
+            **{fact: delivery.facts.get(fact, 0) for fact in self._facts},
+        }
+        for name, value in row.items():
+            self._columns[name].append(value)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows in total, per topic."""
+        return {topic: sum(self._columns[f"{topic}_rows"]) for topic in self._topics}
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """Every fact in total."""
+        return {fact: sum(self._columns[fact]) for fact in self._facts}
+
+    @property
+    def batches(self) -> int:
+        """How many batches were counted."""
+        return self._columns["kind"].count(str(Kind.BATCH))
+
+    @property
+    def last_ts(self) -> int:
+        """The largest ts of a batch; the flush, which is counted last, lies behind it."""
+        return max(self._columns["ts"][:-1])
+
+    @property
+    def flush(self) -> tuple[int, int]:
+        """Sequence and ts of the flush."""
+        return self._columns["sequence"][-1], self._columns["ts"][-1]
+
+    def to_parquet(self) -> bytes:
+        """The counts as a parquet file."""
+        types = {name: pa.string() if name == "kind" else pa.int64() for name in self._columns}
+        file = io.BytesIO()
+        pq.write_table(pa.table(self._columns, pa.schema(types.items())), file)
+        return file.getvalue()

@@ -1,0 +1,84 @@
+"""Sending a run's deliveries on schedule, several to a transaction when they come faster than transactions do."""
+
+import time
+
+from streamweir.broker.transactions import TransactionalWriter
+from streamweir.contracts.messages import partition_of
+from streamweir.contracts.streams import Run
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import BadConfiguration
+from streamweir.progress import Advance
+from streamweir.replay.backlog import Backlog, Parcel
+from streamweir.replay.link import Link
+from streamweir.replay.position import Position
+from streamweir.replay.schedule import Schedule
+
+TRANSACTION_S = 0.1
+"""How long deliveries that are due are put into one transaction before it is committed."""
+
+
+class Transmission:
+    """Sends what a backlog holds through an open link, each delivery exactly once.
+
+    offsets: per topic (short name) and partition the offset after the run's last record. rows: of the first
+    input topic, sent so far. seconds: from the first transaction's begin to the last one's commit.
+    """
+
+    def __init__(
+        self, run: Run, pipeline: Pipeline, backlog: Backlog, link: Link, begun: Position, advance: Advance
+    ) -> None:
+        self._run, self._pipeline, self._backlog, self._link = run, pipeline, backlog, link
+        self._advance = advance
+        self._partitions = {topic.name: topic.partitions for topic in pipeline.inputs}
+        self.offsets = {name: dict(ends) for name, ends in begun.offsets.items()}
+        self.rows, self.seconds = 0, 0.0
+
+    def send_all(self, speed: float) -> None:
+        """Send everything; errors as in `Link.persist`."""
+        first = self._backlog.peek()
+        if first is None:
+            return
+        schedule, begun = Schedule(speed, first.delivery.due), time.monotonic()
+        while (parcel := self._backlog.peek()) is not None:
+            schedule.wait(parcel.delivery.due)
+            self._link.persist(lambda: self._transact(schedule))
+        self.seconds = time.monotonic() - begun
+
+    def _transact(self, schedule: Schedule) -> None:
+        writer = self._link.writer or self._reopen()
+        writer.begin()
+        end = time.monotonic() + TRANSACTION_S
+        while (parcel := self._backlog.peek()) is not None and schedule.wait_s(parcel.delivery.due) <= 0:
+            self._write(writer, self._backlog.take())
+            if time.monotonic() > end:
+                break
+        ends = writer.commit()
+        self._confirm(self._backlog.after_open)
+        for (topic, partition), offset in ends.items():
+            self.offsets[topic.rpartition(".")[2]][partition] = offset
+
+    def _write(self, writer: TransactionalWriter, parcel: Parcel) -> None:
+        for message in parcel.messages:
+            partition = partition_of(parcel.delivery.sequence, self._partitions[message.topic])
+            writer.send(self._run.stream.topic(message.topic), partition, message.value, message.headers)
+
+    def _reopen(self) -> TransactionalWriter:
+        """Find out what became of the transaction that was open when the link broke."""
+        found = self._link.open()
+        first, after = self._backlog.first_open, self._backlog.after_open
+        writer = self._link.writer
+        if writer is None or first is None or after is None or not first <= found.next_sequence <= after:
+            raise BadConfiguration(
+                f"stream {self._run.stream} is at sequence {found.next_sequence}, but this replay has {first} to "
+                "send: another replay has taken over the stream"
+            )
+        self.offsets = {name: dict(ends) for name, ends in found.offsets.items()}
+        self._confirm(found.next_sequence)
+        return writer
+
+    def _confirm(self, next_sequence: int | None) -> None:
+        main = self._pipeline.inputs[0].name
+        for parcel in self._backlog.confirm(next_sequence or 0):
+            rows = len(parcel.delivery.rows[main])
+            self.rows += rows
+            self._advance(rows)
