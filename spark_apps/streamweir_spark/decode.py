@@ -1,7 +1,7 @@
 """From messages to parts: every message becomes one part per shard, whatever its bytes are."""
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from zlib import crc32
 
@@ -68,19 +68,18 @@ def canonical(row: Mapping[str, object]) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
 
 
-def shard_finder(shards: int) -> Callable[[str], int]:
-    """crc32(session) % shards, remembering the sessions seen last."""
-    known: dict[str, int] = {}
+class ShardOf(dict[str, int]):
+    """The shard of a session: crc32(session) % shards, remembered for the sessions seen last."""
 
-    def find(session: str) -> int:
-        shard = known.get(session)
-        if shard is None:
-            if len(known) >= _CACHED_KEYS:
-                known.clear()
-            shard = known[session] = crc32(session.encode()) % shards
+    def __init__(self, shards: int) -> None:
+        super().__init__()
+        self.shards = shards
+
+    def __missing__(self, session: str) -> int:
+        if len(self) >= _CACHED_KEYS:
+            self.clear()
+        shard = self[session] = crc32(session.encode()) % self.shards
         return shard
-
-    return find
 
 
 def _shown(value: object) -> str:

@@ -1,5 +1,6 @@
 """Times as microseconds, read fast: a stream's times share their minutes, and their seconds repeat."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,14 @@ def moment(text: str) -> int:
         return _minutes[text[:_MINUTE]] + _rests[text[_MINUTE:]]
     except KeyError:
         return _read(text)
+
+
+def moments(texts: Sequence[str]) -> list[int]:
+    """`moment` of each of the texts; raises ValueError at the first that is no time."""
+    try:
+        return [_minutes[text[:_MINUTE]] + _rests[text[_MINUTE:]] for text in texts]
+    except KeyError:
+        return list(map(moment, texts))
 
 
 def _read(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -12,8 +12,8 @@ from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
-from streamweir_spark.decode import Row, canonical, row_list, row_problem, shard_finder
-from streamweir_spark.moments import moment
+from streamweir_spark.decode import Row, ShardOf, canonical, row_list, row_problem
+from streamweir_spark.moments import moment, moments
 from streamweir_spark.parts import Reject
 
 Places = tuple[int, ...]
@@ -37,49 +37,42 @@ class Reader:
         rows = row_list(value, headers)
         if not rows:
             return {}, []
-        find = _finder(shards)
+        shard_of = _shard_of(shards)
         if topic == BROWSING_TOPIC.name:
-            return _browsing(rows, headers, find)
-        return _transactions(rows, headers, find)
+            return _browsing(rows, headers, shard_of)
+        return _transactions(rows, headers, shard_of)
 
 
 READER = Reader()
 
 
 @lru_cache(maxsize=8)
-def _finder(shards: int) -> Callable[[str], int]:
-    return shard_finder(shards)
+def _shard_of(shards: int) -> ShardOf:
+    return ShardOf(shards)
 
 
 def _browsing(
-    rows: list[Row], headers: Headers, find: Callable[[str], int]
+    rows: list[Row], headers: Headers, shard_of: ShardOf
 ) -> tuple[Mapping[int, Browsing], list[Reject]]:
-    rejects: list[Reject] = []
-    places: Any = range(len(rows))
     if _all_well_formed(rows, BROWSING_KEY, headers):
-        keys = list(map(_browsing_key, rows))
         try:
-            micros = [moment(key[2]) for key in keys]
+            return _by_shard(range(len(rows)), rows, shard_of), []
         except ValueError:
-            keys, micros = [], []
-    else:
-        keys, micros = [], []
-    if not keys:
-        good, rejects = _sort_out(rows, BROWSING_KEY, headers, _time_problem)
-        places = [place for place, _ in good]
-        keys = [_browsing_key(row) for _, row in good]
-        micros = [moment(key[2]) for key in keys]
-    return _by_shard(places, keys, micros, find), rejects
+            pass  # One of the times is none; which one is found out below.
+    good, rejects = _sort_out(rows, BROWSING_KEY, headers, _time_problem)
+    return _by_shard([place for place, _ in good], [row for _, row in good], shard_of), rejects
 
 
-def _by_shard(
-    places: Any, keys: list[tuple[str, str, str]], micros: list[int], find: Callable[[str], int]
-) -> dict[int, Browsing]:
+def _by_shard(places: Sequence[int], rows: list[Row], shard_of: ShardOf) -> dict[int, Browsing]:
+    if not rows:
+        return {}
+    sessions, events, times = zip(*map(_browsing_key, rows), strict=True)
     shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
+    shards = map(shard_of.__getitem__, sessions)
     # Equal event types become one object, which pickle then writes once.
     same: dict[str, str] = {}
-    for place, (session, event, time), us in zip(places, keys, micros, strict=True):
-        shares[find(session)].append((place, session, same.setdefault(event, event), time, us))
+    for shard, *row in zip(shards, places, sessions, map(same.setdefault, events, events), times, moments(times), strict=True):
+        shares[shard].append(row)
     return {shard: _columns(share) for shard, share in shares.items()}
 
 
@@ -89,7 +82,7 @@ def _columns(share: list[tuple[int, str, str, str, int]]) -> Browsing:
 
 
 def _transactions(
-    rows: list[Row], headers: Headers, find: Callable[[str], int]
+    rows: list[Row], headers: Headers, shard_of: ShardOf
 ) -> tuple[Mapping[int, Transactions], list[Reject]]:
     rejects: list[Reject] = []
     good = list(enumerate(rows))
@@ -97,7 +90,7 @@ def _transactions(
         good, rejects = _sort_out(rows, TRANSACTION_KEY, headers, None)
     shares: defaultdict[int, Transactions] = defaultdict(list)
     for place, row in good:
-        shares[find(row["session_id"])].append((place, row))
+        shares[shard_of[row["session_id"]]].append((place, row))
     return dict(shares), rejects
 
 
