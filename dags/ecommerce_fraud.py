@@ -1,0 +1,88 @@
+"""Replays a shop's browsing and transactions, scores each transaction for fraud, and proves the result.
+
+### What it does
+Topics and dataset are made ready, a model is chosen (or trained), a Spark scorer is started outside Airflow,
+and the replay sends a batch per second of a virtual clock. When every message is processed the scorer is
+stopped, the ledger is drawn up, the results are validated and plotted, and one report is published in the
+object store at `runs/ecommerce_fraud/<stream>/<run>/report.html`. The report is also published for a failed run.
+
+### What a failure means, and what to do
+Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
+merely unlucky (a server did not answer) has been tried three times before it fails.
+
+- **provision_topics**: a topic exists with other settings, or Kafka refused or did not answer; the message
+  says which. Choose another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
+- **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task.
+- **ensure_model**: the model needs a column that does not exist, its checksum is wrong, or training failed;
+  the message names it. Trigger again with another `model`.
+- **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
+  when the cause is gone: a scorer that runs is attached to, never doubled.
+- **replay**: Kafka was lost for long, or the browsing file is unsorted. Clear the task: it goes on after the
+  last message that Kafka holds.
+- **plot_live**: Kafka or the object store was lost. Clear the task; only the report waits for it.
+- **await_drained**: the scorer failed again and again, or was stopped by hand; its last error is in the
+  message. Clear the task: it starts the scorer again.
+- **stop_scorer**: the driver does not answer. `make status` shows the scorer; clear the task.
+- **reconcile**: rows are unexplained: do not use this run's results. Open the report, then the scorer's log.
+- **validate**: a critical expectation failed. Open `quality/` in the bundle.
+- **plot**: the object store was lost. Clear the task.
+- **publish_report**: the run failed, and the report says why; or the object store was lost. Clear the task
+  that failed first together with those after it.
+"""
+
+from airflow.sdk import TriggerRule
+
+from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
+from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
+from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
+from streamweir_airflow.factory import (
+    UNLIMITED,
+    dataset_asset,
+    model_asset,
+    pipeline_dag,
+    report_asset,
+)
+from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
+from streamweir_airflow.operators.replay import PlotLive, Replay
+from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from streamweir_airflow.params import (
+    batch_params,
+    dataset_params,
+    model_params,
+    replay_params,
+    scoring_params,
+    stream_params,
+)
+
+PARAMS = {
+    **dataset_params(),
+    **model_params(),
+    **batch_params(rows_per_batch=ROWS_PER_BATCH),
+    **replay_params(),
+    **stream_params(),
+    **scoring_params(lookback_s=LOOKBACK_S, lateness_s=LATENESS_S, time_zone=SESSION_TIME_ZONE),
+}
+
+with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
+    provision_topics = ProvisionTopics(task_id="provision_topics")
+    ensure_dataset = EnsureDataset(task_id="ensure_dataset", outlets=[dataset_asset(PIPELINE)])
+    dataset = ensure_dataset.result("fingerprint")
+    ensure_model = EnsureModel(task_id="ensure_model", dataset=dataset, outlets=[model_asset(PIPELINE)])
+    start_scorer = StartScorer(task_id="start_scorer", dataset=dataset, model=ensure_model.result("version"))
+    replay = Replay(task_id="replay", dataset=dataset, execution_timeout=UNLIMITED)
+    plot_live = PlotLive(task_id="plot_live", execution_timeout=UNLIMITED)
+    await_drained = AwaitDrained(task_id="await_drained", scorer=start_scorer.output)
+    stop_scorer = StopScorer(task_id="stop_scorer").as_teardown()
+    reconcile = Reconcile(task_id="reconcile")
+    validate = Validate(task_id="validate")
+    plot = Plot(task_id="plot")
+    publish_report = PublishReport(
+        task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
+    )
+
+    [provision_topics, ensure_model] >> start_scorer >> [replay, plot_live]
+    replay >> await_drained >> stop_scorer
+    # Not behind the teardown alone: that one also succeeds when the replay failed.
+    [await_drained, stop_scorer] >> reconcile >> [validate, plot]
+    [plot_live, stop_scorer, validate, plot] >> publish_report

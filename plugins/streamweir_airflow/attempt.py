@@ -1,0 +1,138 @@
+"""One try of one task: its run, what was asked for, and the record it leaves in the bundle."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import Retryable, Stop, StreamweirError
+from streamweir_airflow.hooks import SCORER_STORE, KafkaHook, SparkHook, StoreHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from streamweir.objectstore import ObjectStore
+    from streamweir.scorer.spec import Servers
+
+SUCCESS = "success"
+FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a task works with: the pipeline, the run, the params, and the connections, opened on demand.
+
+    task_states: asks Airflow for the present state of each of the run's tasks; None for one without.
+    """
+
+    task: str
+    pipeline: Pipeline
+    run: Run
+    params: Mapping[str, Any]
+    started_at: datetime
+    number: int
+    task_states: Callable[[], Mapping[str, str | None]]
+
+    @classmethod
+    def of(cls, pipeline: str, context: "Context") -> "Attempt":
+        """The attempt that a context describes; raises BadConfiguration for an unusable stream id."""
+        from streamweir.contracts.pipelines import pipeline as declared
+
+        instance = context["ti"]
+        params, run_id = dict(context["params"]), context["run_id"]
+
+        def task_states() -> Mapping[str, str | None]:
+            return instance.get_task_states(dag_id=instance.dag_id, run_ids=[run_id])[run_id]
+
+        return cls(
+            task=instance.task_id,
+            pipeline=declared(pipeline),
+            run=Run(stream_of(pipeline, params, run_id), run_id),
+            params=params,
+            started_at=instance.start_date or datetime.now(UTC),
+            number=instance.try_number,
+            task_states=task_states,
+        )
+
+    @property
+    def isolated(self) -> bool:
+        """Whether the stream is the run's own."""
+        return not self.params.get("stream")
+
+    @cached_property
+    def store(self) -> "ObjectStore":
+        """The object store, with the tasks' account."""
+        return StoreHook().store
+
+    @cached_property
+    def kafka(self) -> KafkaConnection:
+        """The Kafka cluster."""
+        return KafkaHook().connection
+
+    @cached_property
+    def spark(self) -> SparkConnection:
+        """The Spark master."""
+        return SparkHook().connection
+
+    @property
+    def scorer_servers(self) -> "Servers":
+        """What a scorer is given: its own account of the object store can do less than the tasks'."""
+        return self._servers(StoreHook(SCORER_STORE).connection)
+
+    @property
+    def child_environment(self) -> dict[str, str]:
+        """What a child process of a task is given: the task's own connections, and nothing of Airflow's."""
+        from streamweir.scorer.launch import environment
+
+        return environment(self._servers(StoreHook().connection))
+
+    def _servers(self, store: StoreConnection) -> "Servers":
+        from streamweir.scorer.spec import Servers
+
+        return Servers(self.kafka, store, self.spark)
+
+    def record(self, outcome: str, *, error: str | None = None, result: object = None) -> None:
+        """Write the task record that the report is made from."""
+        ended_at = datetime.now(UTC)
+        self.store.put_json(
+            self.run.task(self.task),
+            {
+                "task": self.task,
+                "attempt": self.number,
+                "started_at": self.started_at.isoformat(),
+                "ended_at": ended_at.isoformat(),
+                "seconds": round((ended_at - self.started_at).total_seconds(), 3),
+                "outcome": outcome,
+                "error": error,
+                "result": result if result is not None else {},
+            },
+        )
+
+
+def stream_of(pipeline: str, params: Mapping[str, Any], run_id: str) -> Stream:
+    """The stream that was asked for, else the run's own."""
+    return Stream(pipeline, params.get("stream") or stream_id_of(run_id))
+
+
+def as_airflow(error: StreamweirError) -> AirflowException:
+    """The same sentence as an Airflow error: retried only when trying again can help."""
+    if isinstance(error, Stop) and not isinstance(error, Retryable):
+        return AirflowFailException(str(error))
+    return AirflowException(str(error))
+
+
+def record_lost_task(context: "Context") -> None:
+    """House failure callback: a task that was killed could not say so itself, but the report must name it."""
+    task: Any = context["task"]
+    if not getattr(task, "in_bundle", False):
+        return
+    attempt = Attempt.of(task.pipeline, context)
+    found = attempt.store.get_json(attempt.run.task(attempt.task))
+    if found is None or found["attempt"] != attempt.number or found["outcome"] != FAILED:
+        attempt.record(FAILED, error=str(context.get("exception") or "the task was killed"))

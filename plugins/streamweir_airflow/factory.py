@@ -1,0 +1,92 @@
+"""The one place for the defaults of this house: owner, retries, callbacks, time-outs, schedules."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Asset
+
+from streamweir.contracts.tables import Pipeline
+from streamweir_airflow.attempt import record_lost_task
+from streamweir_airflow.params import Params
+
+OWNER = "streamweir"
+SCHEDULE_OF = "STREAMWEIR_SCHEDULE_"
+_FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+_DEFAULTS: dict[str, Any] = {
+    "owner": OWNER,
+    # Only errors that a second try can mend reach a retry; the others fail the task at once.
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=2),
+    "execution_timeout": timedelta(hours=1),
+    "on_failure_callback": record_lost_task,
+}
+
+UNLIMITED = None
+"""The execution time-out of a task whose length is the user's choice, such as a replay at SPEED=1."""
+
+
+def pipeline_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:
+    """The DAG that replays a pipeline. `page`: the DAG file's docstring, which the UI shows."""
+    return _pipeline_dag(pipeline, pipeline.name, page=page, params=params, defaults={})
+
+
+def training_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:
+    """The DAG that trains a pipeline's model; it belongs to no replay, so its tasks leave no records."""
+    defaults = {"in_bundle": False}
+    return _pipeline_dag(pipeline, f"{pipeline.name}_train", page=page, params=params, defaults=defaults)
+
+
+def house_dag(dag_id: str, *, page: str | None, params: Params, schedule: str | None = None) -> DAG:
+    """A DAG that belongs to the house and not to one pipeline."""
+    return _dag(dag_id, page=page, params=params, schedule=schedule, defaults={}, tags=["house"])
+
+
+def dataset_asset(pipeline: Pipeline) -> Asset:
+    """What `ensure_dataset` puts into the object store."""
+    return _asset(pipeline, "datasets")
+
+
+def model_asset(pipeline: Pipeline) -> Asset:
+    """What training puts into the object store."""
+    return _asset(pipeline, "models")
+
+
+def report_asset(pipeline: Pipeline) -> Asset:
+    """What a run publishes."""
+    return _asset(pipeline, "runs")
+
+
+def _asset(pipeline: Pipeline, bucket: str) -> Asset:
+    return Asset(
+        name=f"{pipeline.name}.{bucket}", uri=f"streamweir://{bucket}/{pipeline.name}", group="streamweir"
+    )
+
+
+def _pipeline_dag(pipeline: Pipeline, dag_id: str, *, defaults: dict[str, Any], **settings: Any) -> DAG:
+    return _dag(
+        dag_id,
+        # Cron, `@daily` and the like; a DAG without one runs when it is triggered.
+        schedule=os.environ.get(f"{SCHEDULE_OF}{dag_id.upper()}") or None,
+        defaults={"pipeline": pipeline.name, **defaults},
+        tags=[pipeline.name],
+        # A scorer is the largest thing in memory: runs queue up.
+        max_active_runs=1,
+        **settings,
+    )
+
+
+def _dag(dag_id: str, *, page: str | None, defaults: dict[str, Any], **settings: Any) -> DAG:
+    if not page:
+        raise ValueError(f"DAG {dag_id} has no docstring: its operator would have no page to read")
+    return DAG(
+        dag_id=dag_id,
+        description=page.strip().partition("\n")[0],
+        doc_md=page,
+        start_date=_FIRST_DAY,
+        catchup=False,
+        default_args={**_DEFAULTS, **defaults},
+        **settings,
+    )

@@ -1,0 +1,69 @@
+"""What all operators share: an attempt, a record of it, and errors that Airflow understands."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from streamweir.errors import Retryable, StreamweirError
+from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt, as_airflow
+
+Result = dict[str, Any]
+
+
+class StreamweirOperator(BaseOperator):
+    """A task of a pipeline: `work` is given the attempt; what it returns goes to the record and to XCom.
+
+    in_bundle: whether the task belongs to a replay, in whose bundle its record then lies.
+    """
+
+    def __init__(self, *, pipeline: str = "", in_bundle: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.in_bundle = in_bundle
+
+    def result(self, name: str) -> Any:
+        """One value of what this task will return, as an argument of a later task."""
+        # XComArg's own type does not say that the plain ones can be indexed.
+        return self.output[name]  # type: ignore[index]
+
+    @abstractmethod
+    def work(self, attempt: Attempt) -> Result:
+        """Do the task; a deferring operator raises TaskDeferred from here."""
+
+    def execute(self, context: Context) -> Result:
+        """Airflow's entry."""
+        return self.recorded(context, self.work)
+
+    def recorded(self, context: Context, work: Callable[[Attempt], Result]) -> Result:
+        """Run `work` and leave a task record, whatever comes of it, unless the task is deferred."""
+        try:
+            attempt = self.attempt(context)
+        except StreamweirError as error:
+            raise as_airflow(error) from error
+        try:
+            result = work(attempt)
+            if self.in_bundle:
+                attempt.record(SUCCESS, result=result)
+        except StreamweirError as error:
+            self.log.error("%s", error)
+            self._record_failure(attempt, str(error))
+            raise as_airflow(error) from error
+        except Exception as error:
+            self._record_failure(attempt, f"{type(error).__name__}: {error}")
+            raise
+        return result
+
+    def attempt(self, context: Context) -> Attempt:
+        """This try, as Airflow's context describes it."""
+        return Attempt.of(self.pipeline, context)
+
+    def _record_failure(self, attempt: Attempt, sentence: str) -> None:
+        if not self.in_bundle:
+            return
+        try:
+            attempt.record(FAILED, error=sentence)
+        except Retryable as error:
+            # The failure itself is what the operator must see, not that it could not be written down.
+            self.log.warning("the task record could not be written: %s", error)

@@ -1,0 +1,76 @@
+"""Before the stream starts: topics, dataset, model."""
+
+from pathlib import Path
+from typing import Any
+
+from streamweir_airflow.attempt import Attempt
+from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.operators.train import Training
+
+
+class ProvisionTopics(StreamweirOperator):
+    """Creates the stream's topics, and, as the run's first task, writes down what was asked for."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns the topics by whether they were created or there already."""
+        from streamweir.broker.topics import provision
+
+        attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
+        report = provision(attempt.kafka, attempt.run.stream, attempt.pipeline)
+        self.log.info("created: %s", ", ".join(report.created) or "none")
+        self.log.info("already there: %s", ", ".join(report.existing) or "none")
+        return {"created": list(report.created), "existing": list(report.existing)}
+
+
+class EnsureDataset(StreamweirOperator):
+    """Uploads, generates or finds the dataset; returns it as JSON (`fingerprint` names it)."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Raises DatasetUnusable with file, line and column before anything is uploaded."""
+        from streamweir.datasets.store import ensure
+        from streamweir.progress import console_progress
+
+        dataset = ensure(
+            attempt.store,
+            self.pipeline,
+            attempt.params["dataset"] or "",
+            seed=attempt.params["seed"],
+            progress=console_progress,
+        )
+        self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)
+        return dataset.to_json()
+
+
+class EnsureModel(Training):
+    """Chooses the run's model: the one asked for, else the dataset's champion, else it trains one now."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns version, sha256, threshold and where the model came from."""
+        from streamweir.models.registry import Registry
+
+        registry = Registry(attempt.store, self.pipeline)
+        version, origin = self._settled(attempt) or self._chosen(attempt, registry)
+        card = registry.card(version)
+        self.log.info("model %s (%s), threshold %s", version, origin, card.threshold)
+        return {"version": version, "sha256": card.sha256, "threshold": card.threshold, "origin": origin}
+
+    def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
+        """What the run took before, once it has sent messages: a run is scored by one model."""
+        record: dict[str, Any] | None = attempt.store.get_json(attempt.run.task(self.task_id))
+        if record is None or not record["result"] or not attempt.store.exists(attempt.run.plan):
+            return None
+        return record["result"]["version"], record["result"]["origin"]
+
+    def _chosen(self, attempt: Attempt, registry: Any) -> tuple[str, str]:
+        asked = attempt.params["model"]
+        if asked and Path(asked).exists():
+            return registry.register_external(Path(asked)).version, "external"
+        if asked:
+            return registry.card(asked).version, registry.card(asked).source
+        from streamweir.datasets.store import load
+
+        history = load(attempt.store, self.pipeline, self.dataset).history_fingerprint
+        champion = registry.champion_for(history) if history else None
+        if champion:
+            return champion.version, "champion"
+        return self.train(attempt)["version"], "trained"

@@ -1,0 +1,67 @@
+"""While the stream runs: the replay and, beside it, the live plot."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from streamweir_airflow.attempt import Attempt
+from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.params import late_batches
+from streamweir_airflow.work import work_folder
+
+_GIVEN_UP = ("failed", "upstream_failed", "skipped", "removed")
+
+
+class Replay(StreamweirOperator):
+    """Sends the run's batches and its flush; run again, it goes on after the last message in Kafka."""
+
+    template_fields: Sequence[str] = ("dataset",)
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns the totals of what was sent."""
+        from streamweir.datasets.store import download, load
+        from streamweir.progress import console_progress
+        from streamweir.replay.plan import Request
+        from streamweir.replay.replayer import replay
+
+        params = attempt.params
+        dataset = load(attempt.store, self.pipeline, self.dataset)
+        folder = download(attempt.store, dataset, work_folder() / "datasets" / dataset.fingerprint)
+        request = Request(
+            dataset=dataset.fingerprint,
+            start_ts=params["start_ts"],
+            speed=params["speed"],
+            batches=params["batches"],
+            batch_rows=params["batch_rows"],
+            late=late_batches(params["late"]),
+            unsorted_ok=params["unsorted_ok"],
+        )
+        sent = replay(
+            attempt.run,
+            request,
+            kafka=attempt.kafka,
+            store=attempt.store,
+            folder=folder,
+            progress=console_progress,
+        ).to_json()
+        return {
+            name: sent[name]
+            for name in ("batches", "rows", "facts", "start_ts", "seconds", "rows_per_second")
+        }
+
+
+class PlotLive(StreamweirOperator):
+    """Reads the topic beside the scorer and draws while the replay runs."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns once the run's flush was read, or the replay has failed."""
+        from streamweir.liveplot.draw import draw_live
+
+        def abandoned() -> bool:
+            return attempt.task_states().get("replay") in _GIVEN_UP
+
+        draw_live(attempt.run, attempt.kafka, attempt.store, abandoned=abandoned)
+        return {}

@@ -1,0 +1,83 @@
+"""After the stream: ledger, quality, plots, report."""
+
+import sys
+from functools import cached_property
+
+from streamweir.errors import RunFailed
+from streamweir_airflow.attempt import SUCCESS, Attempt
+from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.processes import Child
+
+_FINE = (SUCCESS, "skipped")
+
+
+class Reconcile(StreamweirOperator):
+    """Draws up the ledger and the bundle's tables."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns the totals; raises RunFailed when a row is unexplained."""
+        from streamweir.ledger import reconcile
+
+        ledger = reconcile(attempt.run, attempt.kafka, attempt.store)
+        return {topic: line.to_dict() for topic, line in ledger.totals.items()}
+
+
+class Validate(StreamweirOperator):
+    """Runs the expectations as a process of the inspection room and publishes their docs."""
+
+    @cached_property
+    def child(self) -> Child:
+        """The process."""
+        return Child("the quality checks", self.log)
+
+    def work(self, attempt: Attempt) -> Result:
+        """Raises RunFailed when a critical expectation failed; the docs are published before."""
+        self.child.run(quality_command(attempt), attempt.child_environment)
+        return {}
+
+    def on_kill(self) -> None:
+        """A task that is killed takes its process along."""
+        self.child.end()
+
+
+def quality_command(attempt: Attempt) -> list[str]:
+    """The quality checks of a run, as a command."""
+    stream = attempt.run.stream
+    names = {"--pipeline": stream.pipeline, "--stream": stream.id, "--run": attempt.run.id}
+    return [sys.executable, "-m", "streamweir_quality", *(part for pair in names.items() for part in pair)]
+
+
+class Plot(StreamweirOperator):
+    """Draws the pipeline's plots from the bundle's tables."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns the plots' names."""
+        from streamweir.reporting import plot
+
+        return {"plots": list(plot(attempt.run, attempt.store))}
+
+
+class PublishReport(StreamweirOperator):
+    """Publishes report and summary of the run, whatever came of it; a failed run stays a failed run."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns where the report lies; raises RunFailed, after publishing, for a failed run."""
+        from streamweir.reporting import publish
+
+        states = attempt.task_states().items()
+        unfinished = sorted(task for task, state in states if task != self.task_id and state not in _FINE)
+        _forget_other_tries(attempt, unfinished)
+        publish(attempt.run, attempt.store)
+        self.log.info("report: %s", attempt.run.report)
+        if unfinished:
+            raise RunFailed(f"the run failed: {', '.join(unfinished)}; the report is at {attempt.run.report}")
+        return {"report": str(attempt.run.report)}
+
+
+def _forget_other_tries(attempt: Attempt, unfinished: list[str]) -> None:
+    """A task that did not get to run this time may have left a record when the run was tried before."""
+    for task in unfinished:
+        key = attempt.run.task(task)
+        record = attempt.store.get_json(key)
+        if record is not None and record["outcome"] == SUCCESS:
+            attempt.store.delete(key)

@@ -1,0 +1,189 @@
+"""The scorer's life as Airflow sees it: started detached, waited for deferred, stopped whatever happened."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import Context
+
+from streamweir.contracts.streams import stream_id_of
+from streamweir.errors import RunFailed, StreamweirError
+from streamweir_airflow.attempt import Attempt
+from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.waiting import Outcome
+from streamweir_airflow.work import work_folder
+
+if TYPE_CHECKING:
+    from streamweir.scorer.spec import ScorerSpec
+
+_STARTS_WITHIN = timedelta(minutes=5)
+_STOPS_WITHIN = timedelta(minutes=3)
+_ASK_AGAIN = 3
+
+Event = dict[str, Any]
+
+
+class ScorerOperator(StreamweirOperator):
+    """What tasks that wait for a scorer share."""
+
+    def wait(
+        self, attempt: Attempt, wait: str, *, within: timedelta | None = None, **arguments: Any
+    ) -> NoReturn:
+        """Give the worker slot back until the trigger has a verdict; `resume` goes on then."""
+        from streamweir_airflow.triggers import ScorerTrigger
+
+        stream = attempt.run.stream
+        deadline = (datetime.now(UTC) + within).isoformat() if within else None
+        self.defer(
+            trigger=ScorerTrigger(
+                wait=wait, pipeline=stream.pipeline, stream=stream.id, deadline=deadline, **arguments
+            ),
+            method_name="resume",
+        )
+        raise AssertionError("a deferred task does not go on here")
+
+    def resume(self, context: Context, event: Event) -> Result:
+        """Airflow's entry after the wait."""
+        return self.recorded(context, lambda attempt: self.after(attempt, event))
+
+    def after(self, attempt: Attempt, event: Event) -> Result:
+        """Turn the trigger's verdict into the task's end."""
+        raise NotImplementedError
+
+
+class StartScorer(ScorerOperator):
+    """Starts the stream's scorer outside Airflow, or attaches to the one that runs; returns its spec."""
+
+    template_fields: Sequence[str] = ("dataset", "model")
+
+    def __init__(self, *, dataset: str, model: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.model = model
+
+    def work(self, attempt: Attempt) -> Result:
+        """Defers until the first progress."""
+        launch(attempt, self.spec(attempt))
+        self.wait(attempt, "started", within=_STARTS_WITHIN)
+
+    def after(self, attempt: Attempt, event: Event) -> Result:
+        """Raises the driver's own error, of the type that its exit code stands for."""
+        if event["outcome"] == Outcome.READY:
+            return self.spec(attempt).to_json()
+        raise scorer_error(attempt, event)
+
+    def spec(self, attempt: Attempt) -> "ScorerSpec":
+        """What to score, and with what."""
+        from streamweir.scorer.spec import ScorerSpec
+
+        params = attempt.params
+        return ScorerSpec(
+            stream=attempt.run.stream,
+            scorer=stream_id_of(attempt.run.id),
+            dataset=self.dataset,
+            model=self.model,
+            time_zone=params["time_zone"],
+            lookback_s=params["lookback_s"],
+            lateness_s=params["lateness_s"],
+        )
+
+
+class AwaitDrained(ScorerOperator):
+    """Waits until every message of the run, the flush included, is processed.
+
+    When nobody works on the stream any more, though nobody asked for that, the scorer is started again.
+    """
+
+    template_fields: Sequence[str] = ("scorer",)
+
+    def __init__(self, *, scorer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scorer = scorer
+
+    def work(self, attempt: Attempt) -> Result:
+        """Defers until the flush is processed; a second try starts a failed or stopped scorer again."""
+        from streamweir_airflow.waiting import look, until_drained
+
+        manifest = attempt.store.get_json(attempt.run.manifest)
+        if manifest is None:
+            raise RunFailed(f"the replay left no manifest at {attempt.run.manifest}: clear the task replay")
+        flush = manifest["flush_sequence"]
+        verdict = until_drained(look(attempt.store, attempt.run.stream), datetime.now(UTC), flush)
+        if verdict and verdict.outcome == Outcome.READY:
+            return _drained(flush, 0)
+        if verdict and (verdict.outcome == Outcome.LOST or attempt.number > 1):
+            self.start_again(attempt, verdict.sentence)
+        self.wait(attempt, "drained", flush_sequence=flush)
+
+    def after(self, attempt: Attempt, event: Event) -> Result:
+        """Raises the driver's last error when the scorer is beyond help."""
+        flush, again = event["flush_sequence"], event["asked_again"] + 1
+        if event["outcome"] == Outcome.READY:
+            return _drained(flush, event["asked_again"])
+        if event["outcome"] != Outcome.LOST or again > _ASK_AGAIN:
+            raise scorer_error(attempt, event)
+        self.start_again(attempt, event["sentence"])
+        self.wait(attempt, "drained", flush_sequence=flush, asked_again=again)
+
+    def start_again(self, attempt: Attempt, why: str) -> None:
+        """Start the run's scorer as it was started before; it goes on from its checkpoint."""
+        from streamweir.scorer.spec import ScorerSpec
+
+        self.log.warning("starting the scorer again: %s", why)
+        launch(attempt, ScorerSpec.from_json(self.scorer))
+
+
+class StopScorer(ScorerOperator):
+    """Asks the stream's scorer to stop and waits until it has; does nothing when there is none."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Defers until no scorer works on the stream."""
+        from streamweir.scorer import stop
+        from streamweir_airflow.waiting import look, stopped
+
+        if attempt.params.get("keep_scorer"):
+            return {"kept": True}
+        stream = attempt.run.stream
+        if stopped(look(attempt.store, stream), datetime.now(UTC), -1):
+            return {"stopped": False}
+        stop.request(attempt.store, stream, f"task {self.task_id} of run {attempt.run.id}")
+        self.wait(attempt, "stopped", within=_STOPS_WITHIN)
+
+    def after(self, attempt: Attempt, event: Event) -> Result:
+        """Raises when the scorer did not stop in time."""
+        if event["outcome"] != Outcome.READY:
+            raise scorer_error(attempt, event)
+        if event["sentence"]:
+            self.log.warning(event["sentence"])
+        return {"stopped": True}
+
+
+class StopStream(StopScorer):
+    """The same for whichever stream the DAG's params name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(in_bundle=False, **kwargs)
+
+    def attempt(self, context: Context) -> Attempt:
+        """The pipeline is a param here."""
+        return Attempt.of(context["params"]["pipeline"], context)
+
+
+def launch(attempt: Attempt, spec: "ScorerSpec") -> None:
+    """Start the scorer, or attach to the one that runs if it does what this run needs."""
+    from streamweir.scorer.launch import start
+
+    start(spec, attempt.scorer_servers, attempt.store, work_folder())
+
+
+def scorer_error(attempt: Attempt, event: Event) -> StreamweirError:
+    """The error that a verdict stands for, in the scorer's own words and of its exit code's type."""
+    from streamweir.scorer import status
+
+    found = status.read(attempt.store, attempt.run.stream)
+    error = status.failure(found) if found else None
+    return error or (RunFailed if event["outcome"] == Outcome.FAILED else StreamweirError)(event["sentence"])
+
+
+def _drained(flush_sequence: int, started_again: int) -> Result:
+    return {"flush_sequence": flush_sequence, "started_again": started_again}

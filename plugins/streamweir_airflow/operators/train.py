@@ -1,0 +1,63 @@
+"""Training, as a process of the engine room."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from streamweir.connections import SparkConnection
+from streamweir.contracts.streams import ObjectKey
+from streamweir.errors import StreamweirError
+from streamweir_airflow.attempt import Attempt
+from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.processes import Child
+from streamweir_airflow.work import work_folder
+
+
+class Training(StreamweirOperator):
+    """What tasks that train share: the process, its log lines, its result."""
+
+    template_fields: Sequence[str] = ("dataset",)
+
+    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    @cached_property
+    def child(self) -> Child:
+        """The process."""
+        return Child("the training", self.log)
+
+    def train(self, attempt: Attempt) -> dict[str, Any]:
+        """Train on the dataset's history, let the gate decide; returns what the training wrote."""
+        result = attempt.run.bundle / "training.json"
+        command = training_command(self.pipeline, self.dataset, result, spark=attempt.spark)
+        self.child.run(command, attempt.child_environment)
+        found: dict[str, Any] | None = attempt.store.get_json(result)
+        if found is None:
+            raise StreamweirError(f"the training ended without a result at {result}; its log lines are above")
+        return found
+
+    def on_kill(self) -> None:
+        """A task that is killed takes its process along."""
+        self.child.end()
+
+
+class TrainModel(Training):
+    """Trains a version; it becomes the champion only if it is not worse on the same held-out rows."""
+
+    def work(self, attempt: Attempt) -> Result:
+        """Returns the version, the decision and both figures."""
+        return self.train(attempt)
+
+
+def training_command(pipeline: str, dataset: str, result: ObjectKey, *, spark: SparkConnection) -> list[str]:
+    """The command that trains on a dataset's history and writes its result as a JSON object."""
+    from streamweir.scorer import package
+    from streamweir.scorer.command import locate, spark_submit
+
+    at = locate(package.build(work_folder() / "packages"), os.environ)
+    arguments = ["--dataset", dataset, "--promote", "--result", str(result)]
+    return spark_submit(
+        f"{pipeline}_train", arguments, name=f"streamweir {pipeline} training", spark=spark, at=at
+    )

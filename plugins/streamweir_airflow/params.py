@@ -1,0 +1,199 @@
+"""The params of the DAGs: typed, described, in sections, so that the UI's trigger form needs no manual."""
+
+from airflow.sdk import Param
+
+from streamweir.contracts.pipelines import pipeline_names
+from streamweir.contracts.streams import STREAM_ID_PATTERN
+
+Params = dict[str, Param]
+
+_DATA = "Data and model"
+_REPLAY = "Replay"
+_STREAM = "Stream"
+_SCORING = "Scoring"
+_TEXT = ["null", "string"]
+
+
+def dataset_params() -> Params:
+    """Which data."""
+    return {
+        "dataset": Param(
+            None,
+            type=_TEXT,
+            title="Dataset",
+            description="A folder of CSV files that the workers can read, or the fingerprint (8 or more "
+            "characters) of a dataset that is already in the object store. Empty: the bundled "
+            "generator makes one from the seed.",
+            section=_DATA,
+        ),
+        "seed": Param(
+            42,
+            type="integer",
+            minimum=0,
+            title="Seed",
+            description="Seed of the generated dataset: the same seed gives the same bytes. Not used with "
+            "your own dataset.",
+            section=_DATA,
+        ),
+    }
+
+
+def batch_params(*, rows_per_batch: int) -> Params:
+    """How the data is cut into batches."""
+    return {
+        "batch_rows": Param(
+            rows_per_batch,
+            type="integer",
+            minimum=1,
+            title="Rows per batch",
+            description="How many rows of the leading file make a batch.",
+            section=_DATA,
+        ),
+        "unsorted_ok": Param(
+            False,
+            type="boolean",
+            title="Accept an unsorted file",
+            description="Go on in file order when the leading file is not sorted by time. Off: the replay "
+            "is refused and the first offending line is named.",
+            section=_DATA,
+        ),
+    }
+
+
+def model_params() -> Params:
+    """Which model."""
+    return {
+        "model": Param(
+            None,
+            type=_TEXT,
+            title="Model",
+            description="A folder or zip with a saved Spark PipelineModel that the workers can read, or the"
+            " version of a registered model. Empty: the champion trained on this dataset's "
+            "history, else one is trained now.",
+            section=_DATA,
+        ),
+    }
+
+
+def replay_params() -> Params:
+    """How fast, how much, from when."""
+    return {
+        "speed": Param(
+            10,
+            type="number",
+            minimum=0,
+            title="Speed",
+            description="Seconds of the virtual clock that pass in a real one. 1 is real time, 0 is as fast"
+            " as possible.",
+            section=_REPLAY,
+        ),
+        "batches": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Batches",
+            description="Send only this many batches; what lies after the last one's span is not sent. "
+            "Empty: all.",
+            section=_REPLAY,
+        ),
+        "start_ts": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Start of the virtual clock",
+            description="Unix seconds of the first batch. The same dataset and start give the same "
+            "messages. Empty: now.",
+            section=_REPLAY,
+        ),
+        "late": Param(
+            None,
+            type=_TEXT,
+            pattern=r"^\d+:\d+(,\d+:\d+)*$",
+            title="Late batches",
+            description="Delays chosen batches to show lateness: `5:90,9:120` sends batch 5 when the clock "
+            "is 90 s past its ts, and batch 9 when it is 120 s past. Empty: none is late.",
+            section=_REPLAY,
+        ),
+    }
+
+
+def stream_params() -> Params:
+    """Which stream, and whether its scorer goes on."""
+    return {
+        "stream": Param(
+            None,
+            type=_TEXT,
+            pattern=f"^{STREAM_ID_PATTERN}$",
+            title="Stream",
+            description="Id of a long-lived stream (a-z, 0-9 and -): the run appends to its topics and "
+            "attaches to its scorer. Empty: the run gets a stream of its own, whose topics are "
+            "deleted after the retention.",
+            section=_STREAM,
+        ),
+        "keep_scorer": Param(
+            False,
+            type="boolean",
+            title="Keep the scorer",
+            description="Leave the scorer running after the run; the DAG stop_scorer ends it. Meant for a "
+            "named stream.",
+            section=_STREAM,
+        ),
+    }
+
+
+def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Params:
+    """What the scorer counts with."""
+    return {
+        "lookback_s": Param(
+            lookback_s,
+            type="integer",
+            minimum=0,
+            title="Lookback, seconds",
+            description="How far back in the virtual clock the context rows of a record reach.",
+            section=_SCORING,
+        ),
+        "lateness_s": Param(
+            lateness_s,
+            type="integer",
+            minimum=0,
+            title="Allowed lateness, seconds",
+            description="A message that is further behind the clock than this is recorded as late and not "
+            "worked on.",
+            section=_SCORING,
+        ),
+        "time_zone": Param(
+            time_zone,
+            type="string",
+            minLength=1,
+            title="Session time zone",
+            description="IANA name, e.g. Australia/Melbourne: decides the time of day and the dates of "
+            "features.",
+            section=_SCORING,
+        ),
+    }
+
+
+def stop_params() -> Params:
+    """Which scorer to stop."""
+    return {
+        "pipeline": Param(
+            type="string",
+            enum=pipeline_names(),
+            title="Pipeline",
+            description="The pipeline whose scorer is to stop.",
+            section=_STREAM,
+        ),
+        "stream": Param(
+            type="string",
+            pattern=f"^{STREAM_ID_PATTERN}$",
+            title="Stream",
+            description="Id of the stream whose scorer is to stop.",
+            section=_STREAM,
+        ),
+    }
+
+
+def late_batches(text: str | None) -> dict[int, int]:
+    """The param `late` as seconds of delay by batch index."""
+    pairs = (part.split(":") for part in (text or "").split(",") if part)
+    return {int(index): int(delay) for index, delay in pairs}

@@ -1,0 +1,105 @@
+"""The one trigger: looks at a stream's status once a second, in the triggerer, holding no worker slot."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import Retryable
+from streamweir_airflow.hooks import STORE, StoreHook
+from streamweir_airflow.waiting import WAITS, Outcome, Seen, Verdict, look
+
+_LOOK_EVERY_S = 1.0
+_SAY_EVERY = 10
+UNREACHABLE_FOR = timedelta(minutes=5)
+"""How long the object store may be away before the wait is given up."""
+
+
+class ScorerTrigger(BaseTrigger):
+    """Waits for what `wait` names (see `waiting.WAITS`).
+
+    The event carries all that the resuming method needs: Airflow does not hand over anything else in every
+    mode. deadline: ISO time after which a wait without a verdict is given up; none for a drain, whose length
+    is the backlog's. asked_again: how often the wait has led to a new start of the scorer.
+    """
+
+    def __init__(
+        self,
+        *,
+        wait: str,
+        pipeline: str,
+        stream: str,
+        flush_sequence: int = -1,
+        asked_again: int = 0,
+        deadline: str | None = None,
+        conn_id: str = STORE,
+    ) -> None:
+        super().__init__()
+        self.wait = wait
+        self.stream = Stream(pipeline, stream)
+        self.flush_sequence = flush_sequence
+        self.asked_again = asked_again
+        self.deadline = deadline
+        self.conn_id = conn_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """For Airflow's database: no secret is in it, the connection is looked up by its id."""
+        arguments = {
+            "wait": self.wait,
+            "pipeline": self.stream.pipeline,
+            "stream": self.stream.id,
+            "flush_sequence": self.flush_sequence,
+            "asked_again": self.asked_again,
+            "deadline": self.deadline,
+            "conn_id": self.conn_id,
+        }
+        return f"{type(self).__module__}.{type(self).__name__}", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look until there is a verdict."""
+        store = await StoreHook(self.conn_id).astore()
+        verdict, looks, reached_at = None, 0, datetime.now(UTC)
+        while verdict is None:
+            now = datetime.now(UTC)
+            try:
+                seen = await asyncio.to_thread(look, store, self.stream)
+            except Retryable as error:
+                verdict = _unreachable(error, now - reached_at)
+            else:
+                reached_at = now
+                verdict = WAITS[self.wait](seen, now, self.flush_sequence) or self._too_late(now)
+                if looks % _SAY_EVERY == 0:
+                    self.log.info("waiting until %s: %s", self.wait, _words(seen))
+            looks += 1
+            if verdict is None:
+                await asyncio.sleep(_LOOK_EVERY_S)
+        yield TriggerEvent(self.event(verdict))
+
+    def event(self, verdict: Verdict) -> dict[str, Any]:
+        """What the resuming task is given."""
+        return {
+            "outcome": verdict.outcome.value,
+            "sentence": verdict.sentence,
+            "flush_sequence": self.flush_sequence,
+            "asked_again": self.asked_again,
+        }
+
+    def _too_late(self, now: datetime) -> Verdict | None:
+        if self.deadline is None or now < datetime.fromisoformat(self.deadline):
+            return None
+        return Verdict(Outcome.GIVEN_UP, f"the scorer was not {self.wait} by {self.deadline}")
+
+
+def _unreachable(error: Retryable, since: timedelta) -> Verdict | None:
+    return Verdict(Outcome.GIVEN_UP, str(error)) if since > UNREACHABLE_FOR else None
+
+
+def _words(seen: Seen) -> str:
+    if seen.status is None:
+        return "no status yet"
+    found = seen.status
+    speed = f"{found.processed_rows_per_second:,.0f} rows/s"
+    return f"scorer {found.state}, micro-batch {found.batch_id}, next sequence {found.next_sequence}, {speed}"

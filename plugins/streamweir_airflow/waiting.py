@@ -1,0 +1,113 @@
+"""What a waiting task makes of a scorer's status: pure functions of what one look showed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from streamweir.contracts.streams import Stream
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer import stop
+from streamweir.scorer.status import Health, State, Status, drained, failure, health, read
+
+
+class Outcome(StrEnum):
+    """How a wait ends.
+
+    ready: what was waited for is there. lost: nobody works on the stream any more, though nobody asked for
+    that. failed: it will not come. given_up: it has not come for long; waiting again may help.
+    """
+
+    READY = "ready"
+    LOST = "lost"
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the wait ends, and why, in one sentence."""
+
+    outcome: Outcome
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look at the object store showed: the status, and whether a stop was asked for."""
+
+    status: Status | None
+    stop_requested: bool
+
+
+@dataclass(frozen=True)
+class Flush:
+    """The end of a run's messages."""
+
+    flush_sequence: int
+
+
+def look(store: ObjectStore, stream: Stream) -> Seen:
+    """Look now."""
+    return Seen(read(store, stream), stop.requested(store, stream))
+
+
+def started(seen: Seen, now: datetime, _: int) -> Verdict | None:
+    """Waits for a scorer's first progress."""
+    status = seen.status
+    if status is None:
+        return Verdict(Outcome.LOST, "the scorer has not written a status")
+    error = failure(status)
+    if error:
+        return Verdict(Outcome.FAILED, str(error))
+    if status.state == State.RUNNING and health(status, now) == Health.HEALTHY:
+        return Verdict(Outcome.READY)
+    return _gone(status, now)
+
+
+def until_drained(seen: Seen, now: datetime, flush_sequence: int) -> Verdict | None:
+    """Waits until every message of the run, the flush included, is worked on."""
+    status = seen.status
+    if status is None:
+        return Verdict(Outcome.LOST, "the scorer's status is gone")
+    if drained(status, Flush(flush_sequence)):
+        return Verdict(Outcome.READY)
+    error = failure(status)
+    if error:
+        return Verdict(Outcome.FAILED, str(error))
+    if seen.stop_requested and health(status, now) == Health.ENDED:
+        at = f"at sequence {status.next_sequence} of {flush_sequence}"
+        return Verdict(Outcome.FAILED, f"the scorer was stopped on request before the run was drained, {at}")
+    return _gone(status, now)
+
+
+def stopped(seen: Seen, now: datetime, _: int) -> Verdict | None:
+    """Waits until no scorer works on the stream."""
+    status = seen.status
+    if status is None or health(status, now) in (Health.ENDED, Health.FAILED):
+        return Verdict(Outcome.READY)
+    if health(status, now) == Health.STALE:
+        return Verdict(
+            Outcome.READY, f"the scorer died before it was stopped: no word since {status.updated_at}"
+        )
+    return None
+
+
+def _gone(status: Status, now: datetime) -> Verdict | None:
+    found = health(status, now)
+    if found == Health.ENDED:
+        return Verdict(Outcome.LOST, f"the scorer ended at {status.updated_at}, unasked")
+    if found == Health.STALE:
+        return Verdict(
+            Outcome.LOST, f"no word from the scorer since {status.updated_at} ({status.error or 'no error'})"
+        )
+    if found == Health.STUCK:
+        sentence = f"the scorer lives, but nothing moved since {status.progressed_at}: see its log"
+        return Verdict(Outcome.GIVEN_UP, sentence)
+    return None
+
+
+Waiting = Callable[[Seen, datetime, int], Verdict | None]
+
+WAITS: dict[str, Waiting] = {"started": started, "drained": until_drained, "stopped": stopped}
+"""By the word that travels in a trigger's arguments."""
