@@ -5,22 +5,15 @@ give the same bytes.
 """
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from streamweir.contracts.pipelines import pipeline
+from streamweir.progress import Progress
 
 DEFAULT_SEED = 42
 DEFAULT_BATCHES = 300
 DEFAULT_HISTORY_BATCHES = 750
-
-Progress = Callable[[str, int, int], None]
-"""Told what was done last, how many files are written, and how many there will be."""
-
-
-def silent(done: str, files: int, of: int) -> None:
-    """A Progress that says nothing."""
 
 
 class Generator(Protocol):

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from streamweir.cli import run
 from streamweir.datagen import DEFAULT_BATCHES, DEFAULT_HISTORY_BATCHES, DEFAULT_SEED, generator
+from streamweir.progress import console_progress
 
 app = typer.Typer(add_completion=False)
 
@@ -26,13 +26,10 @@ def main(
 ) -> None:
     """Write a dataset made from a seed, as CSV files."""
     target = folder or Path("var") / "data" / pipeline
-    console = Console()
-
-    def progress(done: str, files: int, of: int) -> None:
-        console.print(f"{files}/{of} {target / done}", highlight=False)
-
-    generator(pipeline)(target, seed=seed, batches=batches, history_batches=history_batches, progress=progress)
-    console.print(f"Dataset of {pipeline}, seed {seed}: {target}", highlight=False)
+    generator(pipeline)(
+        target, seed=seed, batches=batches, history_batches=history_batches, progress=console_progress
+    )
+    print(f"dataset of {pipeline} from seed {seed}: {target}")
 
 
 if __name__ == "__main__":

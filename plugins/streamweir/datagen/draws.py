@@ -25,6 +25,13 @@ def pick(rng: np.random.Generator, weights: Sequence[float] | Floats, size: int)
     return np.searchsorted(edges[:-1] / edges[-1], rng.random(size), side="right").astype(np.int64)
 
 
+def deal(rng: np.random.Generator, weights: Sequence[float] | Floats, size: int) -> Ints:
+    """Like `pick`, but each index comes exactly as often as its weight says (rounded), in random order."""
+    edges = np.cumsum(np.asarray(weights, dtype=np.float64))
+    dealt = np.searchsorted(edges[:-1] / edges[-1], (np.arange(size) + 0.5) / size, side="right")
+    return rng.permutation(dealt.astype(np.int64))
+
+
 def chance(rng: np.random.Generator, share: float, size: int) -> Bools:
     """True for about `share` of the draws."""
     return rng.random(size) < share

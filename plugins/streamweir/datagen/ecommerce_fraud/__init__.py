@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from streamweir.contracts.ecommerce_fraud import dataset
-from streamweir.datagen import Progress, silent
 from streamweir.datagen.draws import source
 from streamweir.datagen.ecommerce_fraud import tables
 from streamweir.datagen.ecommerce_fraud.period import draw_period
 from streamweir.datagen.ecommerce_fraud.shop import Customers, Products
 from streamweir.datagen.ecommerce_fraud.visits import DAY_MS, Period
 from streamweir.datagen.text import write_csv
+from streamweir.progress import Progress, no_progress
 
 LIVE_START = 1_704_067_200_000  # 2024-01-01 00:00:00 UTC, milliseconds
 _LINGERING_LIVE, _LINGERING_HISTORY = 0.01, 0.04
@@ -22,9 +22,9 @@ def generate(
     seed: int,
     batches: int,
     history_batches: int,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> None:
-    """Write a dataset: `batches` and `history_batches` times 200 browsing rows, live and past; same seed, same bytes.
+    """Write a dataset with 200 browsing rows per batch, live and past; same arguments, same bytes.
 
     The live rows, the past and the shop depend on the seed and on their own size only.
     """
@@ -45,6 +45,12 @@ def generate(
             products,
         ),
     }
-    for written, (file, columns) in enumerate(files.items(), start=1):
-        write_csv(folder / file.name, columns)
-        progress(file.name, written, len(files))
+    total = sum(_rows(columns) for columns in files.values())
+    with progress("writing the dataset", total, "rows") as advance:
+        for file, columns in files.items():
+            write_csv(folder / file.name, columns)
+            advance(_rows(columns))
+
+
+def _rows(columns: tables.Columns) -> int:
+    return len(next(iter(columns.values())))

@@ -14,7 +14,7 @@ _TAIL_MS = 10 * 60_000
 
 @dataclass(frozen=True)
 class Life:
-    """Visits, purchases and their ids; `rows` and `bought` choose browsing rows and transactions in time order."""
+    """Visits, purchases and their ids; `rows` and `bought` choose rows and transactions in time order."""
 
     visits: Visits
     purchases: Purchases
@@ -24,10 +24,8 @@ class Life:
     bought: Ints
 
 
-def draw_period(
-    rng: np.random.Generator, period: Period, customers: Customers, products: Products
-) -> Life:
-    """Draw a period: exactly `period.rows` browsing rows, and the transactions up to ten minutes after the last."""
+def draw_period(rng: np.random.Generator, period: Period, customers: Customers, products: Products) -> Life:
+    """Draw exactly `period.rows` browsing rows, and the transactions up to ten minutes after the last one."""
     visits = draw_visits(rng, period, customers)
     if len(visits.time) < period.rows:
         raise ValueError(f"only {len(visits.time)} browsing rows were drawn for {period.rows}")

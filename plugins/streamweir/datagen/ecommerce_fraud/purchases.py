@@ -1,4 +1,4 @@
-"""Transactions: what was bought in which session, how it was paid, where it goes, and whether it was fraud."""
+"""Transactions: what was bought in which session, how it was paid, where it goes, whether it was fraud."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,13 @@ _THINKS_S = (2, 8, 15, 30, 60, 240)
 _NEXT_PURCHASE_S = (20, 60, 120, 200, 400)
 _PROMO_PERCENT = (3, 6, 9, 12, 20)
 _SAME_PAYMENT = 0.8
-_UNCLEARED_WHEN_FAILED = 0.6
+_UNCLEARED_WHEN_FAILED = 0.08
 HOME, ELSEWHERE, REMOTE = range(3)
-_FEES = ((0, 5_000, 10_000, 15_000, 20_000), (5_000, 10_000, 25_000, 50_000), (10_000, 25_000, 50_000, 75_000))
+_FEES = (
+    (0, 5_000, 10_000, 15_000, 20_000),
+    (5_000, 10_000, 25_000, 50_000),
+    (10_000, 25_000, 50_000, 75_000),
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ def draw_purchases(
     rng: np.random.Generator, visits: Visits, customers: Customers, products: Products
 ) -> Purchases:
     """The transactions of all sessions, in the order of the sessions."""
-    counts = per_kind(visits.kind, lambda behaviour, size: pick(rng, behaviour.purchases, size)).astype(np.int64)
+    counts = per_kind(visits.kind, lambda behaviour, size: pick(rng, behaviour.purchases, size)).astype(
+        np.int64
+    )
     session = np.repeat(np.arange(len(visits.kind)), counts)
     kind = visits.kind[session]
     line_of, product, quantity = _lines(rng, kind, products)
@@ -86,7 +92,9 @@ def _rank(session: Ints) -> Ints:
 def _created(rng: np.random.Generator, visits: Visits, session: Ints) -> Ints:
     share = np.where(chance(rng, _BEFORE_THE_END, len(visits.kind)), rng.random(len(visits.kind)), 1.0)
     anchor = visits.start + ((visits.end - visits.start) * share).astype(np.int64)
-    waits = spread(rng, _THINKS_S, len(session)) + _rank(session) * spread(rng, _NEXT_PURCHASE_S, len(session))
+    waits = spread(rng, _THINKS_S, len(session)) + _rank(session) * spread(
+        rng, _NEXT_PURCHASE_S, len(session)
+    )
     return anchor[session] + (waits * 1_000).astype(np.int64)
 
 
@@ -94,15 +102,17 @@ def _lines(rng: np.random.Generator, kind: Ints, products: Products) -> tuple[In
     counts = per_kind(kind, lambda behaviour, size: pick(rng, behaviour.lines, size)).astype(np.int64)
     line_of = np.repeat(np.arange(len(kind)), counts)
     pricey = (per_kind(kind, lambda behaviour, size: chance(rng, behaviour.pricey, size)) > 0)[line_of]
-    usual = pick(rng, products.popularity, len(line_of))
-    expensive = pick(rng, products.popularity * products.price.astype(np.float64) ** 2, len(line_of))
+    usual = pick(rng, products.popularity / products.price, len(line_of))
+    expensive = pick(rng, products.popularity * products.price.astype(np.float64) ** 3, len(line_of))
     quantity = per_kind(kind[line_of], lambda behaviour, size: pick(rng, behaviour.quantity, size))
     return line_of, np.where(pricey, expensive, usual), quantity.astype(np.int64) + 1
 
 
 def _promo(rng: np.random.Generator, kind: Ints, subtotal: Ints) -> tuple[Ints, Ints]:
     """The amount, and the code's index in words.PROMO_CODES: -1 without one."""
-    granted = (per_kind(kind, lambda behaviour, size: chance(rng, behaviour.promo, size)) > 0) & (subtotal > 0)
+    granted = (per_kind(kind, lambda behaviour, size: chance(rng, behaviour.promo, size)) > 0) & (
+        subtotal > 0
+    )
     percent = spread(rng, _PROMO_PERCENT, len(kind)).astype(np.int64)
     code = rng.integers(len(words.PROMO_CODES), size=len(kind))
     return np.where(granted, subtotal * percent // 100, 0), np.where(granted, code, -1)
@@ -128,7 +138,9 @@ def _shipment(
     other = rng.integers(len(customers.ids), size=len(kind))
     lats, longs = words.REMOTE
     lat = np.choose(place, (customers.lat[customer], customers.lat[other], rng.integers(*lats, len(kind))))
-    long = np.choose(place, (customers.long[customer], customers.long[other], rng.integers(*longs, len(kind))))
+    long = np.choose(
+        place, (customers.long[customer], customers.long[other], rng.integers(*longs, len(kind)))
+    )
     fees = [np.array(choice)[rng.integers(len(choice), size=len(kind))] for choice in _FEES]
     return np.choose(place, fees), lat, long
 

@@ -44,7 +44,9 @@ class Customers:
             female=pick(rng, (36, 64), CUSTOMERS),
             first=rng.integers(len(words.FIRST_NAMES["F"]), size=CUSTOMERS),
             last=rng.integers(len(words.LAST_NAMES), size=CUSTOMERS),
-            birthday=spread(rng, (_FIRST_BIRTHDAY, 5_500, 9_000, 11_500, _LAST_BIRTHDAY), CUSTOMERS).astype(int),
+            birthday=spread(rng, (_FIRST_BIRTHDAY, 5_500, 9_000, 11_500, _LAST_BIRTHDAY), CUSTOMERS).astype(
+                int
+            ),
             join_day=rng.integers(_FIRST_JOIN_DAY, _LAST_JOIN_DAY + 1, CUSTOMERS),
             lat=_near(rng, np.array([lat for _, lat, _, _ in words.CITIES])[city]),
             long=_near(rng, np.array([long for _, _, long, _ in words.CITIES])[city]),
@@ -72,7 +74,9 @@ class Products:
     def draw(cls, rng: np.random.Generator) -> "Products":
         """Draw the shop's products."""
         category = pick(rng, spread(rng, _POPULARITY, len(CATEGORIES)), PRODUCTS)
-        department = np.array([list(words.DEPARTMENTS).index(level1) for level1, _, _ in CATEGORIES])[category]
+        department = np.array([list(words.DEPARTMENTS).index(level1) for level1, _, _ in CATEGORIES])[
+            category
+        ]
         price = np.zeros(PRODUCTS, dtype=np.int64)
         for index, quantiles in enumerate(words.PRICES.values()):
             mine = department == index

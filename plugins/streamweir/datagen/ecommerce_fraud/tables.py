@@ -111,7 +111,11 @@ def _transactions(life: Life, rows: Ints, customers: Customers, products: Produc
 def _product_metadata(life: Life, products: Products) -> list[str]:
     """The product list of every transaction, as Python prints it."""
     lines: list[list[str]] = [[] for _ in life.transaction_ids]
-    columns = (products.ids[life.purchases.product], life.purchases.quantity, products.price[life.purchases.product])
+    columns = (
+        products.ids[life.purchases.product],
+        life.purchases.quantity,
+        products.price[life.purchases.product],
+    )
     for transaction, product_id, quantity, price in zip(
         life.purchases.line_of.tolist(), *(column.tolist() for column in columns), strict=True
     ):
@@ -124,7 +128,8 @@ def _product_metadata(life: Life, products: Products) -> list[str]:
 def _customer_columns(customers: Customers) -> Columns:
     genders = _words(("M", "F"), customers.female)
     first = [
-        words.FIRST_NAMES[gender][index] for gender, index in zip(genders, customers.first.tolist(), strict=True)
+        words.FIRST_NAMES[gender][index]
+        for gender, index in zip(genders, customers.first.tolist(), strict=True)
     ]
     ids = _texts(customers.ids)
     plain = [f"user{number}" for number in ids]
@@ -171,5 +176,3 @@ def _words(vocabulary: Sequence[str], indexes: Ints) -> list[str]:
 
 def _texts(values: Ints) -> list[str]:
     return [str(value) for value in values.tolist()]
-
-

@@ -1,11 +1,12 @@
 """Sessions and their browsing rows."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from streamweir.datagen.draws import Bools, Ints, chance, pick, spread
+from streamweir.datagen.draws import Bools, Ints, chance, deal, pick, spread
 from streamweir.datagen.ecommerce_fraud import words
 from streamweir.datagen.ecommerce_fraud.behaviour import BEHAVIOURS, Behaviour
 from streamweir.datagen.ecommerce_fraud.shop import Customers
@@ -25,7 +26,7 @@ _RETURN_MS = (60_000, 20 * 60_000, HOUR_MS, 5 * HOUR_MS, DAY_MS, 2 * DAY_MS, 9 *
 
 @dataclass(frozen=True)
 class Period:
-    """A stretch of the shop's life: its first moment (ms), how many browsing rows, how many sessions linger."""
+    """A stretch of the shop's life: its first moment (ms), its rows, the share of lingering sessions."""
 
     start: int
     rows: int
@@ -39,9 +40,10 @@ class Period:
 
 @dataclass(frozen=True)
 class Visits:
-    """Sessions as columns (kind indexes BEHAVIOURS, customer indexes the customers), and browsing rows as columns.
+    """Sessions as columns, and browsing rows as columns.
 
-    A row's `session` indexes the sessions, `event` the event types; times are milliseconds since the epoch.
+    `kind` indexes BEHAVIOURS, `customer` the customers; a row's `session` indexes the sessions, `event` the
+    event types; times are milliseconds since the epoch.
     """
 
     kind: Ints
@@ -73,7 +75,9 @@ def draw_visits(rng: np.random.Generator, period: Period, customers: Customers) 
     start = _starts(rng, kind[first], period)[party] + (party == np.roll(party, 1)) * rng.integers(
         _TOGETHER_MS, size=len(kind)
     )
-    sizes = per_kind(kind, lambda behaviour, size: np.rint(spread(rng, behaviour.rows, size))).astype(np.int64)
+    sizes = per_kind(kind, lambda behaviour, size: np.rint(spread(rng, behaviour.rows, size))).astype(
+        np.int64
+    )
     session = np.repeat(np.arange(len(kind)), sizes)
     time = _times(rng, kind, session, start, period.lingering)
     app = chance(rng, _APP_SHARE, len(kind)).astype(np.int64)
@@ -96,13 +100,13 @@ def _parties(rng: np.random.Generator, rows: int) -> tuple[Ints, Ints]:
     weights = np.array([behaviour.share for behaviour in BEHAVIOURS]) / together
     mean_rows = np.array([_mean(behaviour.rows) for behaviour in BEHAVIOURS]) * together
     rows_per_party = float((weights * mean_rows).sum() / weights.sum())
-    kinds = pick(rng, weights, int(rows / rows_per_party * _SPARE) + 100)
+    kinds = deal(rng, weights, int(rows / rows_per_party * _SPARE) + 100)
     sizes = together[kinds]
     return np.repeat(kinds, sizes), np.repeat(np.arange(len(kinds)), sizes)
 
 
 def _mean(quantiles: tuple[float, ...]) -> float:
-    middles = [(low + high) / 2 for low, high in zip(quantiles, quantiles[1:], strict=False)]
+    middles = [(low + high) / 2 for low, high in itertools.pairwise(quantiles)]
     return sum(middles) / len(middles)
 
 
@@ -122,15 +126,19 @@ def _starts(rng: np.random.Generator, kind: Ints, period: Period) -> Ints:
 
 
 def _times(rng: np.random.Generator, kind: Ints, session: Ints, start: Ints, lingering: float) -> Ints:
-    gap = (per_kind(kind[session], lambda behaviour, size: spread(rng, behaviour.gap_s, size)) * 1_000).astype(
-        np.int64
-    )
+    gap = (
+        per_kind(kind[session], lambda behaviour, size: spread(rng, behaviour.gap_s, size)) * 1_000
+    ).astype(np.int64)
     lingers = chance(rng, lingering, len(kind))[session] & chance(rng, _RETURNS, len(session))
     gap += lingers * spread(rng, _RETURN_MS, len(session)).astype(np.int64)
     opens = _opens(session)
     gap[opens] = 0
     walked = np.cumsum(gap)
-    return start[session] + walked - np.repeat(walked[opens], np.diff(np.append(np.flatnonzero(opens), len(session))))
+    return (
+        start[session]
+        + walked
+        - np.repeat(walked[opens], np.diff(np.append(np.flatnonzero(opens), len(session))))
+    )
 
 
 def _opens(session: Ints) -> Bools:
@@ -145,7 +153,9 @@ def _ends(start: Ints, sizes: Ints, time: Ints) -> Ints:
 
 
 def _events(rng: np.random.Generator, kind: Ints, session: Ints, sizes: Ints) -> Ints:
-    event = per_kind(kind[session], lambda behaviour, size: pick(rng, behaviour.events, size)).astype(np.int64)
+    event = per_kind(kind[session], lambda behaviour, size: pick(rng, behaviour.events, size)).astype(
+        np.int64
+    )
     buys = np.array([len(behaviour.purchases) > 1 for behaviour in BEHAVIOURS])[kind]
     checks_out = buys & (sizes > 1) & chance(rng, _CHECKS_OUT, len(kind))
     last = (np.cumsum(sizes) - 1)[checks_out]

@@ -2,8 +2,9 @@
 
 FIRST_NAMES = {
     "F": (
-        "Ayu", "Dewi", "Siti", "Putri", "Rina", "Wulan", "Intan", "Maya", "Lestari", "Kartika", "Zoë", "Chloé",
-        "Amelia", "Olivia", "Grace", "Mei", "Priya", "Anh", "Noor", "Fatima", "Hana", "Sofia", "Ingrid", "Aoife",
+        "Ayu", "Dewi", "Siti", "Putri", "Rina", "Wulan", "Intan", "Maya", "Lestari", "Kartika", "Zoë",
+        "Chloé", "Amelia", "Olivia", "Grace", "Mei", "Priya", "Anh", "Noor", "Fatima", "Hana", "Sofia",
+        "Ingrid", "Aoife",
     ),
     "M": (
         "Budi", "Agus", "Eko", "Joko", "Rizky", "Bayu", "Dimas", "Hendra", "Yusuf", "Fajar", "José", "Søren",
@@ -30,10 +31,10 @@ CITIES = (
     ("Yogyakarta", -7_795_600, 110_369_500, 6),
     ("Manado", 1_474_800, 124_842_100, 4),
 )
-REMOTE = ((-10_900_000, 5_800_000), (95_200_000, 140_900_000))
+REMOTE = ((-10_900_000, 3_800_000), (126_500_000, 140_900_000))
 """Between which latitudes and longitudes an unusual place lies."""
 
-DEPARTMENTS = {
+DEPARTMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     "Apparel": {
         "Topwear": ("Shirts", "Tshirts", "Jackets", "Sweaters", "Kurtas", "Tops", "Sweatshirts", "Waistcoat"),
         "Bottomwear": ("Jeans", "Shorts", "Trousers", "Track Pants", "Skirts", "Leggings", "Capris"),
