@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from streamweir.errors import BadConfiguration
+
 Offsets = Mapping[str, Mapping[int, int]]
 """Per topic (short name) and partition an offset."""
 
@@ -63,3 +65,17 @@ class Plan:
 def offsets_from_json(value: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
     """Offsets after their partitions became strings."""
     return {topic: {int(partition): offset for partition, offset in ends.items()} for topic, ends in value.items()}
+
+
+def parse_late(text: str) -> dict[int, int]:
+    """`5:90,9:120`: batch 5 delayed by 90 s of the virtual clock, batch 9 by 120 s. Empty: none.
+
+    Raises BadConfiguration for anything else.
+    """
+    late: dict[int, int] = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        index, _, delay = item.partition(":")
+        if not (index.isdecimal() and delay.isdecimal() and int(delay) > 0) or int(index) in late:
+            raise BadConfiguration(f"late: {item!r} is not batch:seconds, once per batch, like 5:90,9:120")
+        late[int(index)] = int(delay)
+    return late

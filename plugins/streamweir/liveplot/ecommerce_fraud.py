@@ -1,0 +1,17 @@
+"""What is drawn while `ecommerce_fraud` is replayed: successful payments per batch."""
+
+from collections.abc import Sequence
+
+from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
+from streamweir.replay.batches import Row
+from streamweir.replay.ecommerce_fraud import SUCCESS_PAYMENTS, success_payments
+
+TOPIC = TRANSACTIONS_TOPIC
+NAME = SUCCESS_PAYMENTS
+TITLE = "Successful payments per batch"
+AXIS = "transactions with payment_status Success"
+
+
+def count(rows: Sequence[Row]) -> int:
+    """The figure of one batch."""
+    return success_payments(rows)

@@ -1,0 +1,136 @@
+"""Draws a figure per batch while the run is replayed, and once more, complete, at its end."""
+
+import importlib
+import logging
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from streamweir.broker.follow import Follower
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.streams import Run
+from streamweir.errors import DependencyUnreachable
+from streamweir.liveplot.chart import Chart
+from streamweir.liveplot.page import LivePage
+from streamweir.liveplot.series import Series
+from streamweir.objectstore import ObjectStore
+from streamweir.replay.plan import Plan
+
+FRAME_S = 0.7
+"""Seconds between two looks at what to draw; with drawing and writing it stays below a second."""
+TIMEOUT_S = 300
+"""How long to wait for a run that sends nothing, by default."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn. plot: the last frame's object. total: sum of the series. frames: how many were drawn."""
+
+    plot: str
+    batches: int
+    total: int
+    frames: int
+
+
+def draw_live(
+    run: Run,
+    *,
+    kafka: KafkaConnection,
+    store: ObjectStore,
+    page: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Drawn:
+    """Draw until the run's flush and all sequences before it were seen.
+
+    The newest frame is plots/live/<name>.png in the run bundle, and in the folder `page`; the last one is
+    plots/<name>.png, with its figures in plots/<name>.json. It may be started before the replay, during it or
+    after it, and again. Raises DependencyUnreachable when nothing comes for `timeout_s` seconds.
+    """
+    subject: ModuleType = importlib.import_module(f"streamweir.liveplot.{run.stream.pipeline}")
+    plan = _await_plan(run, store, timeout_s)
+    series = Series(run.id, plan.first_sequence, subject.count)
+    frames, patience = _Frames(run, subject, store, page), _Patience(run, timeout_s)
+    topic = subject.TOPIC.name
+    with closing(Follower(kafka, run.stream.topic(topic), plan.offsets[topic])) as follower:
+        while not series.complete:
+            _read_for(FRAME_S, follower, series)
+            patience.check(series)
+            frames.show(series)
+    return frames.finish(series)
+
+
+class _Frames:
+    """Pictures of a series: a live one when there is something new, and the last one."""
+
+    def __init__(self, run: Run, subject: ModuleType, store: ObjectStore, page: Path | None) -> None:
+        self._run, self._name, self._store = run, subject.NAME, store
+        self._chart = Chart(subject.TITLE, subject.AXIS, run.id)
+        self._page = LivePage(page, subject.NAME, subject.TITLE, run.id)
+        self._drawn, self._frames = -1, 0
+
+    def show(self, series: Series) -> None:
+        """Draw a live frame; one that the store does not take is skipped, the next one follows at once."""
+        if series.seen == self._drawn:
+            return
+        image = self._chart.draw(series.points())
+        self._drawn, self._frames = series.seen, self._frames + 1
+        self._page.show(image)
+        try:
+            self._store.put(self._run.plots / "live" / f"{self._name}.png", image)
+        except DependencyUnreachable as error:
+            _LOG.warning("%s; this frame is skipped", error)
+
+    def finish(self, series: Series) -> Drawn:
+        """Draw the last frame and keep the series beside it."""
+        self.show(series)
+        points = series.points()
+        plot = self._run.plot(self._name)
+        self._store.put(plot, self._chart.draw(points))
+        self._store.put_json(
+            self._run.plots / f"{self._name}.json",
+            {"run": self._run.id, "name": self._name, "points": [asdict(point) for point in points]},
+        )
+        return Drawn(str(plot), len(points), sum(point.value for point in points), self._frames)
+
+
+def _await_plan(run: Run, store: ObjectStore, timeout_s: float) -> Plan:
+    waiting = Retrying(
+        retry=retry_if_result(lambda found: found is None), stop=stop_after_delay(timeout_s), wait=wait_fixed(0.5)
+    )
+    try:
+        return Plan.from_json(waiting(store.get_json, run.plan))
+    except RetryError as error:
+        raise DependencyUnreachable(
+            f"run {run.id} was not planned within {timeout_s:g} s: did its replay start? See the task's log"
+        ) from error
+
+
+def _read_for(seconds: float, follower: Follower, series: Series) -> None:
+    """Read until it is time for the next frame, or until the series is complete."""
+    end = time.monotonic() + seconds
+    while not series.complete and (left := end - time.monotonic()) > 0:
+        for record in follower.poll(left):
+            series.add(record)
+
+
+class _Patience:
+    """Raises DependencyUnreachable when a series stands still for too long."""
+
+    def __init__(self, run: Run, timeout_s: float) -> None:
+        self._run, self._timeout_s = run, timeout_s
+        self._seen, self._moved = 0, time.monotonic()
+
+    def check(self, series: Series) -> None:
+        """Look whether the series moved on."""
+        if series.seen > self._seen:
+            self._seen, self._moved = series.seen, time.monotonic()
+        elif time.monotonic() - self._moved > self._timeout_s:
+            raise DependencyUnreachable(
+                f"no message of run {self._run.id} came for {self._timeout_s:g} s after {self._seen} of them: "
+                "does its replay run? See the replay task's log"
+            )

@@ -1,0 +1,64 @@
+"""`python -m streamweir.replay`: send a dataset as a run."""
+
+import logging
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamweir.broker.topics import provision
+from streamweir.cli import run as run_program
+from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.pipelines import pipeline as pipeline_of
+from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.datasets.store import download, ensure
+from streamweir.objectstore import ObjectStore
+from streamweir.progress import console_progress
+from streamweir.replay.plan import Request, parse_late
+from streamweir.replay.replayer import replay
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    pipeline: Annotated[str, typer.Option(help="The pipeline's word.")] = "ecommerce_fraud",
+    stream: Annotated[str, typer.Option(help="Stream id; the run's own by default.")] = "",
+    run: Annotated[str, typer.Option(help="Run id; the same one resumes. Default: the time.")] = "",
+    dataset: Annotated[str, typer.Option(help="A folder of CSVs or a fingerprint; default: generated.")] = "",
+    speed: Annotated[float, typer.Option(help="Virtual seconds per second; 0 is as fast as possible.")] = 10,
+    batches: Annotated[int, typer.Option(help="How many batches to send; 0 is all.")] = 0,
+    batch_rows: Annotated[int, typer.Option(help="Rows per batch; 0 is the pipeline's own number.")] = 0,
+    start_ts: Annotated[int, typer.Option(help="Unix seconds of the first batch; 0 is now.")] = 0,
+    late: Annotated[str, typer.Option(help="Batches to delay: index:seconds, e.g. 5:90,9:120.")] = "",
+    unsorted_ok: Annotated[bool, typer.Option(help="Replay an unsorted live file in file order.")] = False,
+) -> None:
+    """Provision the stream's topics and replay a dataset through them."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    kafka, store = KafkaConnection.from_env(), ObjectStore(StoreConnection.from_env())
+    declared = pipeline_of(pipeline)
+    run_id = run or datetime.now(UTC).strftime("cli-%Y%m%dT%H%M%S")
+    target = Run(Stream(pipeline, stream or stream_id_of(run_id)), run_id)
+    provision(kafka, target.stream, declared)
+    known = ensure(store, pipeline, dataset)
+    request = Request(
+        dataset=known.fingerprint,
+        start_ts=start_ts or None,
+        speed=speed,
+        batches=batches or None,
+        batch_rows=batch_rows or None,
+        late=parse_late(late),
+        unsorted_ok=unsorted_ok,
+    )
+    with tempfile.TemporaryDirectory(prefix="streamweir-") as scratch:
+        folder = download(store, known, Path(scratch))
+        manifest = replay(target, request, kafka=kafka, store=store, folder=folder, progress=console_progress)
+    rows = ", ".join(f"{count:,} {topic}" for topic, count in manifest.rows.items())
+    print(f"run {run_id} on stream {target.stream}: {rows} rows in {manifest.batches} batches; {target.manifest}")
+
+
+if __name__ == "__main__":
+    run_program(app)
