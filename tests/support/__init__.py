@@ -1,0 +1,1 @@
+"""What several tests need: made-up runs, and an object store in memory."""

@@ -1,0 +1,379 @@
+"""A made-up run of ecommerce_fraud: what replay, broker and scorer would have left, all kinds of rejects too.
+
+Nothing here is taken from the code under test but the names in the contracts, so that the ledger's counts are
+compared with counts that were made by hand.
+"""
+
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamweir.broker.records import Record
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.tables import Table
+from streamweir.ledger import reconciliation
+from streamweir.ledger.arrow import schema_of
+from streamweir.ledger.values import Ledger
+from tests.support.memory_store import MemoryStore
+
+START_TS = 1_767_225_600
+APPENDED_AT = 1_767_300_000_000_000
+BROWSING_ROWS = 200
+LATE_BATCH = 5
+MALFORMED_MESSAGE_BATCH = 7
+BATCHES_PER_MICRO_BATCH = 8
+VERSION = "20260101T000000Z-0badcafe"
+THRESHOLD = 0.62
+EVIL = "<script>alert('x')</script> & $T_shirt$"
+PRODUCTS = [
+    EVIL,
+    "Puma Men Running Shoes",
+    "Levis Women Blue Jeans",
+    "Ünïcode Sárí 綿",
+    "Casio Watch",
+    None,
+] + [f"Basics Shirt No {number}" for number in range(30)]
+CATEGORIES = ["Apparel", "Footwear", "Accessories", "Personal Care", None]
+
+
+@dataclass
+class MadeUpRun:
+    """A run and everything that lies about it. `topics`: records by full topic name."""
+
+    batches: int = 300
+    first_sequence: int = 0
+    run: Run = field(default_factory=lambda: Run(Stream("ecommerce_fraud", "made-up"), "manual__2026-01-01"))
+    store: MemoryStore = field(default_factory=MemoryStore)
+    topics: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._random = np.random.default_rng(self.first_sequence + 1)
+        self._produced: list[dict[str, Any]] = []
+        self._pending: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._messages: list[list[Any]] = []
+        self._tallies: list[list[Any]] = []
+        self._batch_id = len(self.store.list(self.run.stream.commits))
+        self._scored: list[tuple[int, int, int, int]] = []
+        self._plan()
+        for index in range(self.batches):
+            self._batch(index)
+            if (index + 1) % BATCHES_PER_MICRO_BATCH == 0:
+                self.commit(self.first_sequence + index + 1)
+        self._flush()
+        self._figures()
+        self.commit(self.first_sequence + self.batches + 1)
+        self._manifest()
+
+    def records(self, topic: str) -> list[Record]:
+        """The records of a topic by its short name; to be changed by a test that breaks something."""
+        return self.topics[self.run.stream.topic(topic)]
+
+    def send(
+        self, topic: str, headers: Headers | None, value: bytes = b"[]", appended_at: int = APPENDED_AT
+    ) -> Record:
+        """Append a record to an input topic."""
+        name = self.run.stream.topic(topic)
+        partition = partition_of(headers.sequence, 4) if headers else 0
+        offset = sum(record.partition == partition for record in self.topics[name])
+        said = headers.encode() if headers else []
+        record = Record(name, partition, offset, appended_at // 1000, said, value)
+        self.topics[name].append(record)
+        return record
+
+    def commit(self, next_sequence: int, **more: Any) -> None:
+        """Commit what is pending as one micro-batch: tables, output topics, commit record."""
+        for name, rows in self._pending.items():
+            put_rows(self.store, self.run.stream, PIPELINE.table(name), self._batch_id, rows)
+            if name in ("predictions", "rejected"):
+                self._publish(name, rows)
+        sequence = next_sequence - self.first_sequence
+        record = {
+            "batch_id": self._batch_id,
+            "committed_at": APPENDED_AT + sequence * 1_000_000 + int(self._random.gamma(4, 120_000)),
+            "next_sequence": next_sequence,
+            "max_ts": START_TS + sequence,
+            "totals": {},
+            "messages": self._messages,
+            "tallies": self._tallies,
+            "foreign": 0,
+            "dropped_by_watermark": 0,
+        }
+        self.store.put_json(self.run.stream.commit(self._batch_id), {**record, **more})
+        self._batch_id += 1
+        self._pending, self._messages, self._tallies = defaultdict(list), [], []
+
+    def reject(
+        self,
+        record: Record,
+        reason: str,
+        batch: int | None,
+        rows: int = 1,
+        row: int = -1,
+        name: str | None = None,
+        detail: str = "",
+    ) -> None:
+        """Add a line to the table of rejected records."""
+        headers = record.said
+        self._pending["rejected"].append(
+            {
+                "run": headers.run if headers else None,
+                "batch_index": batch,
+                "sequence": headers.sequence if headers else None,
+                "topic": record.topic.rsplit(".", 1)[1],
+                "partition": record.partition,
+                "offset": record.offset,
+                "row": row,
+                "rows": rows,
+                "id": name,
+                "reason": reason,
+                "detail": detail or f"made up to be {reason}",
+                "raw": record.value[:200],
+            }
+        )
+        self.counts[reason] += rows
+
+    def _headers(self, index: int, kind: Kind, rows: int) -> Headers:
+        ts = START_TS + index - (90 if index == LATE_BATCH else 0)
+        return Headers(self.run.id, index, self.first_sequence + index, ts, kind, rows)
+
+    def _batch(self, index: int) -> None:
+        bought = int(self._random.poisson(20))
+        success = int(self._random.binomial(bought, 0.93))
+        self._produced.append(
+            {
+                "batch_index": index,
+                "sequence": self.first_sequence + index,
+                "ts": START_TS + index,
+                "kind": "batch",
+                "browsing_rows": BROWSING_ROWS,
+                "transactions_rows": bought,
+                "success_payments": success,
+            }
+        )
+        appended_at = APPENDED_AT + index * 1_000_000
+        headers = self._headers(index, Kind.BATCH, BROWSING_ROWS)
+        browsing = self.send("browsing", headers, appended_at=appended_at)
+        transactions = self.send("transactions", replace(headers, rows=bought), b'{"not a list', appended_at)
+        if index == LATE_BATCH:
+            self.reject(browsing, "late", index, BROWSING_ROWS, detail="ts is 90 s behind; 60 s are allowed")
+            self.reject(transactions, "late", index, bought, detail="ts is 90 s behind; 60 s are allowed")
+            return
+        self._use(index, browsing)
+        if index == MALFORMED_MESSAGE_BATCH:
+            self.reject(transactions, "malformed", index, bought, detail="the message is not a JSON list")
+            return
+        self._score(index, transactions, bought)
+        if bought:
+            self._messages.append(
+                ["transactions", self.run.id, index, self.first_sequence + index, appended_at]
+            )
+
+    def _use(self, index: int, browsing: Record) -> None:
+        bad = int(index % 40 == 11)
+        if bad:
+            self.reject(browsing, "malformed", index, row=3, detail="event_time is missing")
+        self._tallies.append([self.run.id, index, "browsing", BROWSING_ROWS - bad])
+        self.counts["used"] += BROWSING_ROWS - bad
+
+    def _score(self, index: int, record: Record, bought: int) -> None:
+        for row in range(bought):
+            name = f"T{self.first_sequence + index:05d}-{row:02d}"
+            if row == 0 and index % 50 == 13:
+                self.reject(
+                    record, "unscorable", index, row=row, name=name, detail="customer '<b>x</b>' is unknown"
+                )
+            elif row == 0 and index % 60 == 17:
+                self.reject(
+                    record, "duplicate", index, row=row, name=name, detail="scored before in this stream"
+                )
+            else:
+                self._pending["predictions"].append(self._prediction(index, name))
+                self.counts["scored"] += 1
+
+    def _prediction(self, index: int, name: str) -> dict[str, Any]:
+        ts = START_TS + index
+        probability = float(
+            self._random.beta(0.5, 9) if self._random.random() > 0.02 else self._random.beta(6, 2)
+        )
+        flagged = int(probability >= THRESHOLD)
+        quantity = int(self._random.integers(1, 5))
+        self._scored.append((ts, flagged, int(self._random.zipf(1.4)) % len(PRODUCTS), quantity))
+        moment = datetime.fromtimestamp(ts, UTC)
+        known = {
+            "created_at": moment,
+            "customer_id": f"C{self._random.integers(10_000)}",
+            "transaction_id": name,
+            "session_id": f"S{name}",
+            "payment_method": str(self._random.choice(["Credit Card", "Gopay", "OVO", "<i>LinkAja</i>"])),
+            "payment_status": str(self._random.choice(["Success", "Fail"], p=[0.93, 0.07])),
+            "total_amount": float(round(self._random.gamma(2, 120_000), 2)),
+            "ts": ts,
+            "event_ts": moment,
+            "num_purchase": quantity,
+            "session_events": int(self._random.poisson(9)),
+            "probability": [1 - probability, probability],
+            "fraud_probability": probability,
+            "prediction": flagged,
+            "model_version": VERSION,
+            "batch_index": index,
+            "scored_at": moment,
+        }
+        extra = {"run": self.run.id, "sequence": self.first_sequence + index}
+        return {**dict.fromkeys(PREDICTIONS.names), **known, **extra}
+
+    def _figures(self) -> None:
+        first, last = self._scored[0][0], self._scored[-1][0]
+        extra = {"run": self.run.id, "sequence": self.first_sequence + self.batches}
+        so_far: Counter[int] = Counter()
+        for start in range(first // 10 * 10 - 110, last + 1, 10):
+            inside = [row for row in self._scored if start <= row[0] < start + 120]
+            self._pending["fraud_windows"].append(
+                {
+                    **_window(start, 120),
+                    "frauds": sum(row[1] for row in inside),
+                    "scored": len(inside),
+                    **extra,
+                }
+            )
+        for start in range(first // 30 * 30, last + 1, 30):
+            sold = [row for row in self._scored if start <= row[0] < start + 30 and not row[1]]
+            so_far.update({-1: sum(row[3] for row in sold)})
+            quantity = {"quantity": sum(row[3] for row in sold), "quantity_so_far": so_far[-1]}
+            self._pending["sold_quantity"].append({**_window(start, 30), **quantity, **extra})
+        for start in range(first // 60 * 60, last + 1, 60):
+            self._top(start, extra)
+
+    def _top(self, start: int, extra: Mapping[str, Any]) -> None:
+        products: Counter[int] = Counter()
+        categories: Counter[str | None] = Counter()
+        for ts, flagged, product, quantity in self._scored:
+            if ts < start + 60 and not flagged:
+                products[product] += quantity
+                categories[CATEGORIES[product % len(CATEGORIES)]] += quantity
+        for rank, (product, quantity) in enumerate(products.most_common(20), start=1):
+            line = {"rank": rank, "product_id": str(product), "name": PRODUCTS[product], "quantity": quantity}
+            self._pending["top_products"].append({**_window(start, 60), **line, **extra})
+        for category, quantity in categories.items():
+            line = {"category": category, "quantity": quantity}
+            self._pending["top_categories"].append({**_window(start, 60), **line, **extra})
+
+    def _flush(self) -> None:
+        headers = self._headers(self.batches, Kind.FLUSH, 0)
+        for topic in PIPELINE.inputs:
+            self.send(topic.name, headers)
+        self._produced.append(
+            {
+                "batch_index": self.batches,
+                "sequence": headers.sequence,
+                "ts": headers.ts + 300,
+                "kind": "flush",
+                "browsing_rows": 0,
+                "transactions_rows": 0,
+                "success_payments": 0,
+            }
+        )
+
+    def _publish(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        topic = self.run.stream.topic(name)
+        for row in rows:
+            value = json.dumps(
+                {key: row.get(key) for key in ("reason", "topic", "partition", "offset")}
+            ).encode()
+            headers = [("run", (row["run"] or "").encode()), ("batch_id", str(self._batch_id).encode())]
+            self.topics[topic].append(Record(topic, 0, len(self.topics[topic]), 0, headers, value))
+
+    def _plan(self) -> None:
+        self._common = {
+            "run": self.run.id,
+            "pipeline": "ecommerce_fraud",
+            "stream": self.run.stream.id,
+            "dataset": "f" * 64,
+            "start_ts": START_TS,
+            "interval_s": 1,
+            "first_sequence": self.first_sequence,
+        }
+        plan = {"speed": 10, "batches": None, "batch_rows": 200, "late": {}, "offsets": self._offsets()}
+        self.store.put_json(
+            self.run.plan, {**self._common, **plan, "planned_at": "2026-01-01T00:00:00+00:00"}
+        )
+
+    def _manifest(self) -> None:
+        buffer = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(self._produced), buffer)
+        self.store.put(self.run.produced, buffer.getvalue())
+        rows = {
+            topic.name: sum(line[f"{topic.name}_rows"] for line in self._produced)
+            for topic in PIPELINE.inputs
+        }
+        manifest = {
+            "batches": self.batches,
+            "flush_sequence": self.first_sequence + self.batches,
+            "flush_ts": START_TS + self.batches + 300,
+            "last_ts": START_TS + self.batches - 1,
+            "rows": rows,
+            "facts": {"success_payments": sum(line["success_payments"] for line in self._produced)},
+            "started_at": "2026-01-01T00:00:00+00:00",
+            "ended_at": "2026-01-01T00:00:30+00:00",
+            "seconds": 30.4,
+            "rows_per_second": 1973.0,
+            "resumed_at_sequence": None,
+            "offsets": self._offsets(),
+        }
+        self.store.put_json(self.run.manifest, {**self._common, **manifest})
+
+    def _offsets(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for topic in PIPELINE.inputs:
+            ends = Counter(str(record.partition) for record in self.records(topic.name))
+            found[topic.name] = {
+                str(partition): ends[str(partition)] for partition in range(topic.partitions)
+            }
+        return found
+
+
+def reconcile_made_up(made_up: MadeUpRun) -> Ledger:
+    """Reconcile a made-up run: its records take the place of the broker's."""
+
+    def read_topic(_: KafkaConnection, topic: str, *, start: Mapping[int, int] | None) -> list[Record]:
+        first = start or {}
+        return [record for record in made_up.topics[topic] if record.offset >= first.get(record.partition, 0)]
+
+    with (
+        mock.patch.object(reconciliation, "read_topic", read_topic),
+        mock.patch.object(reconciliation, "offsets_since", return_value={}),
+    ):
+        return reconciliation.reconcile(made_up.run, KafkaConnection("nowhere:1"), made_up.store)
+
+
+def put_rows(
+    store: MemoryStore, stream: Stream, table: Table, batch_id: int, rows: list[dict[str, Any]]
+) -> None:
+    """Write rows as the one file that a micro-batch writes to a table."""
+    schema = schema_of(table)
+    if table != REJECTED:
+        schema = schema.append(pa.field("run", pa.string())).append(pa.field("sequence", pa.int64()))
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
+    store.put(stream.table_file(table.name, batch_id), buffer.getvalue())
+
+
+def _window(start: int, length: int) -> dict[str, datetime]:
+    return {
+        "window_start": datetime.fromtimestamp(start, UTC),
+        "window_end": datetime.fromtimestamp(start + length, UTC),
+    }

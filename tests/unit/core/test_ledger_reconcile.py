@@ -1,0 +1,244 @@
+"""The reconciliation on made-up runs: what adds up, and that everything that does not is found."""
+
+import io
+from dataclasses import replace
+
+import pyarrow.parquet as pq
+import pytest
+
+from streamweir.broker.records import Record
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.errors import RunFailed
+from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
+from tests.support.made_up_run import reconcile_made_up as count
+
+
+@pytest.fixture
+def made_up() -> MadeUpRun:
+    return MadeUpRun(batches=24)
+
+
+def test_every_row_of_a_good_run_is_accounted_for(made_up: MadeUpRun) -> None:
+    ledger = count(made_up)
+    transactions, browsing = ledger.totals["transactions"], ledger.totals["browsing"]
+    assert browsing.produced == browsing.in_kafka == 24 * BROWSING_ROWS
+    assert browsing.worked == made_up.counts["used"]
+    assert transactions.produced == transactions.in_kafka > 300
+    assert transactions.worked == made_up.counts["scored"]
+    assert transactions.rejected["unscorable"] == 1
+    assert transactions.rejected["duplicate"] == 1
+    assert transactions.rejected["late"] > 5
+    assert browsing.rejected == {"malformed": 1, "late": BROWSING_ROWS}
+    assert ledger.unexplained == 0
+    assert ledger.ok
+    assert ledger.flush == 2
+
+
+def test_the_bundle_holds_the_ledger_and_the_facts_of_each_batch(made_up: MadeUpRun) -> None:
+    count(made_up)
+    written = made_up.store.get_json(made_up.run.ledger)
+    assert written["outcome"] == "success"
+    assert len(written["batches"]) == 24
+    assert written["success_payments"] == sum(batch["success_payments"] for batch in written["batches"]) > 300
+    late = written["batches"][LATE_BATCH]["topics"]
+    assert late["browsing"]["late"] == late["browsing"]["produced"] == BROWSING_ROWS
+    assert late["transactions"]["late"] == late["transactions"]["produced"] > 0
+    unreadable = written["batches"][MALFORMED_MESSAGE_BATCH]["topics"]["transactions"]
+    assert unreadable["malformed"] == unreadable["produced"] > 0
+    lines = _parquet(made_up, made_up.run.ledger_table).to_pylist()
+    assert len(lines) == 48
+    assert sum(line["scored"] or 0 for line in lines) == made_up.counts["scored"]
+    assert {line["unexplained"] for line in lines} == {0}
+
+
+def test_each_table_of_the_bundle_follows_its_contract_and_is_sorted(made_up: MadeUpRun) -> None:
+    count(made_up)
+    for table in PIPELINE.tables:
+        frame = _parquet(made_up, made_up.run.table_file(table.name))
+        keys = list(zip(*(frame[name].to_pylist() for name in table.key), strict=True))
+        assert frame.column_names == list(table.names)
+        assert keys
+        assert keys == sorted(keys, key=lambda key: [(value is None, value) for value in key])
+
+
+def test_files_without_a_commit_record_do_not_count(made_up: MadeUpRun) -> None:
+    expected = count(made_up).to_dict()
+    files = made_up.store.list(made_up.run.stream.table("predictions"))
+    made_up.store.put(
+        made_up.run.stream.table_file("predictions", 999),
+        made_up.store.get(files[0]) or pytest.fail("no file"),
+    )
+    assert count(made_up).to_dict() == expected
+
+
+def test_a_lost_prediction_is_unexplained_and_named_with_its_batch(made_up: MadeUpRun) -> None:
+    key = made_up.run.stream.table_file("predictions", 1)
+    frame = _parquet(made_up, key)
+    _put(made_up, key, frame.slice(1))
+    batch = frame["batch_index"][0].as_py()
+    with pytest.raises(RunFailed, match=rf"unexplained rows: 1, the first in batch {batch}"):
+        count(made_up)
+    written = made_up.store.get_json(made_up.run.ledger)
+    assert written["outcome"] == "failed"
+    assert written["unexplained"] == 1
+    assert written["batches"][batch]["topics"]["transactions"]["unexplained"] == 1
+
+
+def test_a_row_too_many_does_not_make_up_for_a_lost_one(made_up: MadeUpRun) -> None:
+    key = made_up.run.stream.table_file("predictions", 1)
+    frame = _parquet(made_up, key)
+    moved = frame["batch_index"].to_pylist()
+    moved[0] += 1
+    place = frame.column_names.index("batch_index")
+    _put(made_up, key, frame.set_column(place, "batch_index", [moved]))
+    with pytest.raises(RunFailed, match="unexplained rows: 2"):
+        count(made_up)
+
+
+def test_a_reason_that_a_used_topic_cannot_have_explains_nothing(made_up: MadeUpRun) -> None:
+    made_up.reject(made_up.records("browsing")[0], "duplicate", 0, row=0)
+    made_up.commit(25, tallies=[[made_up.run.id, 0, "browsing", -1]])
+    with pytest.raises(RunFailed, match="unexplained rows: 1, the first in batch 0"):
+        count(made_up)
+
+
+def test_a_message_that_kafka_lost_is_found(made_up: MadeUpRun) -> None:
+    del made_up.records("transactions")[3]
+    with pytest.raises(RunFailed, match="transactions: messages sent and in Kafka: 24 and 23"):
+        count(made_up)
+
+
+def test_a_prediction_that_was_not_published_is_found(made_up: MadeUpRun) -> None:
+    made_up.records("predictions").pop()
+    with pytest.raises(RunFailed, match="predictions: rows in the table and on the topic"):
+        count(made_up)
+
+
+def test_rows_that_spark_dropped_by_itself_fail_the_run(made_up: MadeUpRun) -> None:
+    made_up.commit(25, dropped_by_watermark=4)
+    with pytest.raises(RunFailed, match="watermark, and expected: 4 and 0"):
+        count(made_up)
+
+
+def test_a_producer_that_lost_count_is_found(made_up: MadeUpRun) -> None:
+    manifest = made_up.store.get_json(made_up.run.manifest)
+    manifest["rows"]["browsing"] -= 1
+    made_up.store.put_json(made_up.run.manifest, manifest)
+    with pytest.raises(RunFailed, match="browsing: rows in the manifest"):
+        count(made_up)
+
+
+def test_foreign_messages_are_counted_apart() -> None:
+    made_up = MadeUpRun(batches=24)
+    made_up.reject(_insert_foreign(made_up), "foreign", None)
+    made_up.commit(25)
+    ledger = count(made_up)
+    assert ledger.foreign == 1
+    assert ledger.unexplained == 0
+    assert ledger.totals["transactions"].produced == ledger.totals["transactions"].in_kafka
+
+
+def test_a_foreign_message_that_nobody_recorded_is_found(made_up: MadeUpRun) -> None:
+    _insert_foreign(made_up)
+    with pytest.raises(RunFailed, match=r"foreign messages in Kafka .*: 1 and 0"):
+        count(made_up)
+
+
+def test_a_message_sent_twice_is_foreign_the_second_time(made_up: MadeUpRun) -> None:
+    records = made_up.records("transactions")
+    again = replace(records[2], offset=1)
+    made_up.topics[again.topic].append(again)
+    made_up.reject(again, "foreign", None)
+    made_up.commit(25)
+    ledger = count(made_up)
+    assert ledger.foreign == 1
+    assert ledger.totals["transactions"].in_kafka == ledger.totals["transactions"].produced
+
+
+def test_redriven_rows_are_counted_apart_from_what_was_produced(made_up: MadeUpRun) -> None:
+    before = count(made_up).totals["transactions"]
+    made_up.send("transactions", Headers(made_up.run.id, LATE_BATCH, 25, 1, Kind.REDRIVE, 1))
+    made_up._pending["predictions"].append(made_up._prediction(LATE_BATCH, "T-redriven"))
+    made_up.commit(26)
+    after = count(made_up).totals["transactions"]
+    assert after.redriven == 1
+    assert after.worked == before.worked + 1
+    assert after.produced == before.produced
+    assert after.unexplained == 0
+
+
+def test_redriven_rows_that_no_scorer_took_yet_only_wait(made_up: MadeUpRun) -> None:
+    made_up.send("transactions", Headers(made_up.run.id, LATE_BATCH, 25, 1, Kind.REDRIVE, 3))
+    ledger = count(made_up)
+    assert ledger.waiting == 3
+    assert ledger.totals["transactions"].redriven == 0
+
+
+def test_two_runs_on_one_stream_have_each_their_own_rows() -> None:
+    first = MadeUpRun(batches=16)
+    second = MadeUpRun(
+        batches=24,
+        first_sequence=17,
+        run=Run(first.run.stream, "manual__later"),
+        store=first.store,
+        topics=first.topics,
+    )
+    ledger = count(second)
+    assert len(ledger.batches) == 24
+    assert ledger.totals["transactions"].worked == second.counts["scored"]
+    assert _parquet(second, second.run.table_file("predictions")).num_rows == second.counts["scored"]
+    assert [batch.sequence for batch in ledger.batches] == list(range(17, 41))
+    earlier = count(first)
+    assert earlier.totals["transactions"].worked == first.counts["scored"]
+    assert _parquet(first, first.run.table_file("rejected")).num_rows < first.counts["late"]
+
+
+def test_latency_is_from_the_append_to_the_commit(made_up: MadeUpRun) -> None:
+    count(made_up)
+    lines = _parquet(made_up, made_up.run.latency).to_pylist()
+    assert len(lines) == 22
+    for line in lines:
+        assert line["seconds"] == (line["committed_at"] - line["appended_at"]).total_seconds() > 0
+    micro_batches = _parquet(made_up, made_up.run.micro_batches)
+    assert sum(micro_batches["scored"].to_pylist()) == made_up.counts["scored"]
+    assert sum(micro_batches["used"].to_pylist()) == made_up.counts["used"]
+
+
+@pytest.mark.parametrize("missing", ["plan", "manifest", "produced"])
+def test_a_replay_that_did_not_end_is_named(made_up: MadeUpRun, missing: str) -> None:
+    made_up.store.delete(getattr(made_up.run, missing))
+    with pytest.raises(RunFailed, match=f"{missing}.* is missing; clear the task `replay`"):
+        count(made_up)
+
+
+def test_a_scorer_that_committed_nothing_is_named(made_up: MadeUpRun) -> None:
+    for key in made_up.store.list(made_up.run.stream.commits):
+        made_up.store.delete(key)
+    with pytest.raises(RunFailed, match="committed nothing"):
+        count(made_up)
+
+
+def _insert_foreign(made_up: MadeUpRun) -> Record:
+    """A message without headers in front of the flush."""
+    records = made_up.records("transactions")
+    flush = records[-1]
+    offset = flush.offset
+    records[-1] = replace(flush, offset=offset + 1)
+    foreign = replace(flush, headers=[], value=b"hello", offset=offset)
+    records.insert(-1, foreign)
+    manifest = made_up.store.get_json(made_up.run.manifest)
+    manifest["offsets"]["transactions"][str(flush.partition)] += 1
+    made_up.store.put_json(made_up.run.manifest, manifest)
+    return foreign
+
+
+def _parquet(made_up: MadeUpRun, key: ObjectKey) -> pq.ParquetFile:
+    return pq.read_table(io.BytesIO(made_up.store.objects[str(key)]))
+
+
+def _put(made_up: MadeUpRun, key: ObjectKey, frame: pq.ParquetFile) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(frame, buffer)
+    made_up.store.put(key, buffer.getvalue())
