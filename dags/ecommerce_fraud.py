@@ -3,8 +3,8 @@
 ### What it does
 Topics and dataset are made ready, a model is chosen (or trained), a Spark scorer is started outside Airflow,
 and the replay sends a batch per second of a virtual clock. When every message is processed the scorer is
-stopped, the ledger is drawn up, the results are validated and plotted, and one report is published in the
-object store at `runs/ecommerce_fraud/<stream>/<run>/report.html`. The report is also published for a failed run.
+stopped, the ledger is drawn up, results are validated and plotted, and one report is published in the
+object store at `runs/ecommerce_fraud/<stream>/<run>/report.html`, also for a failed run.
 
 ### What a failure means, and what to do
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was

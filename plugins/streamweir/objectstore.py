@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -135,6 +135,12 @@ class ObjectStore:
                 (ObjectKey(prefix.bucket, item.object_name or "") for item in found), key=lambda key: key.key
             )
 
+    def folders(self, prefix: ObjectKey) -> Sequence[str]:
+        """The names of the folders directly below a prefix, sorted."""
+        with self._errors(prefix):
+            found = self._client.list_objects(self.bucket(prefix), prefix=f"{prefix.key}/")
+            return sorted((item.object_name or "").split("/")[-2] for item in found if item.is_dir)
+
     def exists(self, key: ObjectKey) -> bool:
         """Whether there is such an object."""
         with self._errors(key):
@@ -151,9 +157,9 @@ class ObjectStore:
         with self._errors(key):
             self._client.remove_object(self.bucket(key), key.key)
 
-    def delete_folder(self, prefix: ObjectKey) -> None:
-        """Remove all objects below a prefix."""
-        for key in self.list(prefix):
+    def delete_folder(self, prefix: ObjectKey, last: ObjectKey | None = None) -> None:
+        """Remove all objects below a prefix; `last`, which says what they are, only when the others are gone."""
+        for key in sorted(self.list(prefix), key=lambda key: key == last):
             self.delete(key)
 
     def _put_conditionally(self, key: ObjectKey, data: bytes, condition: dict[str, str]) -> str | None:

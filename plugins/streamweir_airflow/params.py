@@ -193,6 +193,20 @@ def stop_params() -> Params:
     }
 
 
+def retention_params(*, days: int) -> Params:
+    """How long isolated streams stay."""
+    return {
+        "days": Param(
+            days,
+            type="number",
+            minimum=0,
+            title="Days",
+            description="Isolated streams whose run ended longer ago than this are deleted.",
+            section=_STREAM,
+        ),
+    }
+
+
 def late_batches(text: str | None) -> dict[int, int]:
     """The param `late` as seconds of delay by batch index."""
     pairs = (part.split(":") for part in (text or "").split(",") if part)

@@ -67,6 +67,11 @@ class Stream:
         return ObjectKey(STREAMS, f"{self.pipeline}/{self.id}")
 
     @property
+    def origin(self) -> ObjectKey:
+        """The run that made the stream, and whether the stream is its own; written before the first topic."""
+        return self.root / "origin.json"
+
+    @property
     def status(self) -> ObjectKey:
         """The scorer's status object."""
         return self.root / "status.json"

@@ -14,8 +14,10 @@ class ProvisionTopics(StreamweirOperator):
     def work(self, attempt: Attempt) -> Result:
         """Returns the topics by whether they were created or there already."""
         from streamweir.broker.topics import provision
+        from streamweir.retention import note_origin
 
         attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
+        note_origin(attempt.store, attempt.run, isolated=attempt.isolated)
         report = provision(attempt.kafka, attempt.run.stream, attempt.pipeline)
         self.log.info("created: %s", ", ".join(report.created) or "none")
         self.log.info("already there: %s", ", ".join(report.existing) or "none")

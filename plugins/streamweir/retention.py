@@ -1,0 +1,66 @@
+"""Some days after its run an isolated stream goes: topics, checkpoint, tables. The run's bundle stays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from streamweir.broker.topics import delete
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.streams import STREAMS, ObjectKey, Run, Stream
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer.status import Health, health, read
+
+_ALIVE = (Health.STARTING, Health.HEALTHY, Health.STUCK)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What is known of a stream.
+
+    isolated: whether it is its run's own; a stream that was asked for by name is nobody's to delete.
+    last_sign: when a task of the run last ended, or the stream was made. alive: whether a scorer works on it.
+    """
+
+    isolated: bool
+    last_sign: datetime
+    alive: bool
+
+
+def note_origin(store: ObjectStore, run: Run, *, isolated: bool) -> None:
+    """Remember whose stream it is, so that it can be retired; the first run on a stream decides."""
+    origin = {"run": run.id, "isolated": isolated, "made_at": datetime.now(UTC).isoformat()}
+    if not store.exists(run.stream.origin):
+        store.put_json(run.stream.origin, origin)
+
+
+def overdue(trace: Trace, now: datetime, keep: timedelta) -> bool:
+    """Whether the stream was isolated, is at rest, and has been for longer than `keep`."""
+    return trace.isolated and not trace.alive and now - trace.last_sign > keep
+
+
+def retire(
+    kafka: KafkaConnection, store: ObjectStore, pipeline: str, now: datetime, keep: timedelta
+) -> Iterator[Stream]:
+    """Delete what overdue streams left behind; yields each stream that is gone.
+
+    A stream without a known origin is left alone.
+    """
+    for name in store.folders(ObjectKey(STREAMS, pipeline)):
+        stream = Stream(pipeline, name)
+        found = look(store, stream, now)
+        if found is not None and overdue(found, now, keep):
+            delete(kafka, stream)
+            store.delete_folder(stream.root, last=stream.origin)
+            yield stream
+
+
+def look(store: ObjectStore, stream: Stream, now: datetime) -> Trace | None:
+    """What is known of a stream; None when nobody noted its origin."""
+    origin = store.get_json(stream.origin)
+    if origin is None:
+        return None
+    records = (store.get_json(key) for key in store.list(Run(stream, origin["run"]).tasks))
+    signs = [origin["made_at"], *(record["ended_at"] for record in records if record)]
+    status = read(store, stream)
+    alive = status is not None and health(status, now) in _ALIVE
+    return Trace(origin["isolated"], max(datetime.fromisoformat(sign) for sign in signs), alive)

@@ -1,0 +1,31 @@
+"""What the house does for all pipelines."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import BaseOperator, Context
+
+from streamweir.errors import StreamweirError
+from streamweir_airflow.attempt import as_airflow
+from streamweir_airflow.hooks import KafkaHook, StoreHook
+
+
+class RetireStreams(BaseOperator):
+    """Deletes topics, checkpoints and tables of isolated streams whose run ended long enough ago."""
+
+    def execute(self, context: Context) -> list[str]:
+        """Airflow's entry; returns the streams that are gone."""
+        try:
+            return list(self._retired(timedelta(days=context["params"]["days"])))
+        except StreamweirError as error:
+            raise as_airflow(error) from error
+
+    def _retired(self, keep: timedelta) -> Iterator[str]:
+        from streamweir.contracts.pipelines import pipeline_names
+        from streamweir.retention import retire
+
+        kafka, store = KafkaHook().connection, StoreHook().store
+        for pipeline in pipeline_names():
+            for stream in retire(kafka, store, pipeline, datetime.now(UTC), keep):
+                self.log.info("retired %s", stream)
+                yield str(stream)
