@@ -1,0 +1,91 @@
+"""The command line that Spark is given. It holds nothing secret: those travel by environment."""
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamweir.connections import SparkConnection
+from streamweir.errors import BadConfiguration
+from streamweir.scorer.spec import ScorerSpec
+
+JARS = "STREAMWEIR_SPARK_JARS"
+"""The environment variable that names the folder of the connector jars."""
+
+_DRIVER_MEMORY = "1g"
+# One small heap on few cores: the serial collector needs the least memory beside it.
+_JAVA_OPTIONS = "-XX:+UseSerialGC"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where things lie on this machine: `spark-submit`, the folder of Spark apps, the connector jars, the code's zip."""
+
+    spark_submit: Path
+    apps: Path
+    jars: Path
+    package: Path
+
+
+def locate(package: Path, env: Mapping[str, str]) -> Installation:
+    """This installation, found without importing Spark; raises BadConfiguration when a part of it is missing."""
+    jars = Path(env.get(JARS, ""))
+    if not env.get(JARS) or not any(jars.glob("*.jar")):
+        raise BadConfiguration(f"{JARS} does not name a folder with Spark's connector jars: run `make setup`")
+    return Installation(
+        spark_submit=_folder("pyspark") / "bin" / "spark-submit",
+        apps=_folder("streamweir_spark").parent,
+        jars=jars,
+        package=package,
+    )
+
+
+def spark_submit(
+    app: str, arguments: Sequence[str], *, name: str, spark: SparkConnection, at: Installation
+) -> list[str]:
+    """The command that runs `spark_apps/<app>.py` with its arguments."""
+    return [
+        str(at.spark_submit),
+        "--master", spark.master,
+        "--deploy-mode", "client",
+        "--name", name,
+        "--driver-memory", spark.conf.get("spark.driver.memory", _DRIVER_MEMORY),
+        "--driver-java-options", _JAVA_OPTIONS,
+        *_class_path(spark, at.jars),
+        "--py-files", str(at.package),
+        "--conf", "spark.log.level=WARN",
+        str(at.apps / f"{app}.py"),
+        *arguments,
+    ]  # fmt: skip
+
+
+def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at: Installation) -> list[str]:
+    """The command that runs a stream's scorer; `holder` is the one who may take over his own lease."""
+    arguments = {
+        "--stream": spec.stream.id,
+        "--scorer": spec.scorer,
+        "--dataset": spec.dataset,
+        "--model": spec.model,
+        "--holder": holder,
+        "--time-zone": spec.time_zone,
+        "--lookback-s": str(spec.lookback_s),
+        "--lateness-s": str(spec.lateness_s),
+        "--max-messages": str(spec.max_messages),
+    }
+    flat = [word for pair in arguments.items() if pair[1] for word in pair]
+    return spark_submit(spec.stream.pipeline, flat, name=f"streamweir {spec.stream}", spark=spark, at=at)
+
+
+def _class_path(spark: SparkConnection, jars: Path) -> list[str]:
+    # Where driver and executors are one process, a class path spares them copying every jar for each other.
+    if spark.master.startswith("local"):
+        return ["--driver-class-path", f"{jars}/*"]
+    return ["--jars", ",".join(str(path) for path in sorted(jars.glob("*.jar")))]
+
+
+def _folder(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise BadConfiguration(f"the Python package {package} is not installed in {sys.prefix}: run `make setup`")
+    return Path(next(iter(found.submodule_search_locations)))

@@ -1,0 +1,72 @@
+"""One Spark driver as a process: started in a session of its own, ended with everything it started."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+ERROR_PREFIX = "error: "
+"""A driver that gives up says why on a line that begins with this; the last one counts."""
+
+_TAIL_BYTES = 64 * 1024
+
+
+class Driver:
+    """A running driver; its output goes to the end of `log`."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        self._begins_at = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            # SIGTERM is ignored from here on: a JVM leaves it ignored, and only the Python driver, which wants to
+            # end its micro-batch first, handles it.
+            previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            try:
+                self._process = subprocess.Popen(
+                    argv,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=log.parent,
+                    start_new_session=True,
+                )
+            finally:
+                signal.signal(signal.SIGTERM, previous)
+
+    @property
+    def pid(self) -> int:
+        """The id of the process and of its session."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """Ask the driver to end after the micro-batch that it is at."""
+        if self._process.poll() is None:
+            os.killpg(self.pid, signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Wait for the end, then end what the driver left behind; returns the exit code, negative for a signal."""
+        try:
+            return self._process.wait()
+        finally:
+            self._sweep()
+
+    def last_words(self) -> str:
+        """Why the driver gave up, in its own words or, when it had none, the last line of its log."""
+        with self._log.open("rb") as log:
+            log.seek(max(self._begins_at, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+        said = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
+        return (said or lines or ["it left nothing in its log"])[-1]
+
+    def _sweep(self) -> None:
+        # Python workers are in process groups of their own, but stay in the session.
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == self.pid:
+                    process.kill()
+            except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+                continue

@@ -1,0 +1,166 @@
+"""The keeper: the detached parent of a scorer's driver. Starts it again after a crash, gives up when that does not help.
+
+`python -m streamweir.scorer.keeper --spec FILE --holder ID` with the connections in the environment ends with the
+driver's exit code; with `--detach` it goes on in the background.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
+
+from streamweir.cli import run as run_cli
+from streamweir.connections import SparkConnection, StoreConnection
+from streamweir.errors import BadConfiguration, DependencyUnreachable, ModelUnusable, StreamHeld, StreamweirError
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer import package
+from streamweir.scorer.command import locate, scorer_command
+from streamweir.scorer.driver import Driver
+from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.status import State, Status, read, timestamp, touched, write
+
+_FINAL = (0, BadConfiguration.exit_code, ModelUnusable.exit_code, StreamHeld.exit_code)
+"""Exit codes after which a new start would end the same way, or is not wanted."""
+
+_FAILURES_IN_A_ROW = 5
+_SAY_AGAIN_S = 1.0
+_WAIT = wait_exponential(multiplier=1, max=8)
+
+
+class DriverCrashed(StreamweirError):
+    """The driver ended without having been asked to; `code` is its exit code, as a shell would give it."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Keeper:
+    """Keeps one scorer alive; `run` returns its exit code."""
+
+    def __init__(self, spec: ScorerSpec, holder: str, start: Callable[[], Driver], store: ObjectStore) -> None:
+        self._spec = spec
+        self._holder = holder
+        self._start = start
+        self._store = store
+        self._failures = 0
+        self._driver: Driver | None = None
+        self._ending = threading.Event()
+        self._pause = threading.Event()
+
+    def end(self) -> None:
+        """Stop the scorer; does not wait for it. Safe to call from a signal handler."""
+        self._ending.set()
+
+    def run(self) -> int:
+        """Run the driver, again and again if need be; the outcome ends up in the status object."""
+        threading.Thread(target=self._pass_stop_on, name="stop", daemon=True).start()
+        tries = Retrying(
+            retry=retry_if_exception_type(DriverCrashed),
+            wait=_WAIT,
+            stop=self._enough,
+            sleep=self._ending.wait,
+            before_sleep=self._announce_restart,
+            reraise=True,
+        )
+        try:
+            code, said = tries(self._attempt), self._words()
+        except DriverCrashed as crash:
+            code, said = crash.code, str(crash)
+        if code:
+            self._report(state=State.FAILED, error=said, exit_code=code)
+        return code
+
+    def _attempt(self) -> int:
+        if self._ending.is_set():
+            self._report(state=State.STOPPED)
+            return 0
+        before = self._progress()
+        self._driver = self._start()
+        code = self._driver.wait()
+        if code in _FINAL:
+            return code
+        # A driver that moved the stream on was worth starting: only failures without any progress add up.
+        self._failures = 1 if self._progress() > before else self._failures + 1
+        raise DriverCrashed(_sentence(code, self._words()), code if code > 0 else 128 - code)
+
+    def _pass_stop_on(self) -> None:
+        # Said more than once: a driver that is just starting up does not listen yet.
+        self._ending.wait()
+        while True:
+            if self._driver is not None:
+                self._driver.stop()
+            self._pause.wait(_SAY_AGAIN_S)
+
+    def _enough(self, _: RetryCallState) -> bool:
+        return self._failures >= _FAILURES_IN_A_ROW or self._ending.is_set()
+
+    def _announce_restart(self, state: RetryCallState) -> None:
+        crash = state.outcome.exception() if state.outcome else None
+        print(f"{timestamp()} driver ended, starting it again: {crash}", flush=True)
+        self._report(state=State.RESTARTING, error=str(crash), restarts=1)
+
+    def _progress(self) -> int:
+        status = self._status()
+        return -1 if status is None or status.batch_id is None else status.batch_id
+
+    def _words(self) -> str:
+        return self._driver.last_words() if self._driver else ""
+
+    def _status(self) -> Status | None:
+        try:
+            return read(self._store, self._spec.stream)
+        except StreamweirError:
+            return None
+
+    def _report(self, *, restarts: int = 0, **changes: Any) -> None:
+        status = self._status()
+        # Another scorer may have the stream by now; its status is not this keeper's to write.
+        if status is not None and status.holder == self._holder:
+            try:
+                write(self._store, self._spec.stream, touched(status, restarts=status.restarts + restarts, **changes))
+            except DependencyUnreachable as error:
+                print(f"the status could not be written: {error}", flush=True)
+
+
+def _sentence(code: int, words: str) -> str:
+    if code < 0:
+        return f"the driver was killed by {signal.Signals(-code).name}"
+    if code > 128:
+        return f"the driver's Python was killed by signal {code - 128}"
+    return words
+
+
+def main(
+    spec: Annotated[Path, typer.Option()],
+    holder: Annotated[str, typer.Option()],
+    detach: Annotated[bool, typer.Option("--detach")] = False,
+) -> None:
+    """Run the scorer that the file `spec` describes, until it is stopped or cannot go on."""
+    if detach and os.fork():
+        os._exit(0)
+    wanted = ScorerSpec.from_json(orjson.loads(spec.read_bytes()))
+    store = ObjectStore(StoreConnection.from_env())
+    keeper = Keeper(wanted, holder, _starter(wanted, holder, spec.parent, os.environ), store)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: keeper.end())
+    sys.exit(keeper.run())
+
+
+def _starter(spec: ScorerSpec, holder: str, folder: Path, env: Mapping[str, str]) -> Callable[[], Driver]:
+    at = locate(package.build(folder.parent / "packages"), env)
+    argv = scorer_command(spec, holder, spark=SparkConnection.from_env(env), at=at)
+    return lambda: Driver(argv, env, folder / "scorer.log")
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+    run_cli(app)

@@ -1,0 +1,146 @@
+"""Starting a stream's scorer, once: whoever asks while it runs, attaches to it."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration, Retryable
+from streamweir.objectstore import ObjectStore, to_json
+from streamweir.scorer import stop
+from streamweir.scorer.spec import ScorerSpec, Servers
+from streamweir.scorer.status import Health, State, Status, health, of_json, timestamp, to_bytes
+
+_INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
+_OWN = "STREAMWEIR_"
+_CONNECTIONS = ("STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF")
+_RUNNING = (Health.STARTING, Health.HEALTHY, Health.STUCK)
+_SECONDS_TO_STOP = 90
+
+
+@dataclass(frozen=True)
+class Started:
+    """A new scorer is on its way; its driver writes to `log`."""
+
+    holder: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The stream has a scorer already; this is its status."""
+
+    status: Status
+
+
+def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) -> Started | Attached:
+    """Start the scorer, detached from this process, unless the stream has one; does not wait for it.
+
+    Of two callers at the same time one starts it, whatever their scorer ids. `work` is the folder for logs.
+    Raises BadConfiguration when the running one scores with another model or dataset, and Retryable when it is
+    stopping and takes too long.
+    """
+    found = _settled(store, spec.stream)
+    if found is not None and health(found[0], datetime.now(UTC)) in _RUNNING:
+        return _attach(found[0], spec)
+    holder = f"{spec.scorer}-{uuid.uuid4().hex[:8]}"
+    if not _claim(store, spec, holder, found[1] if found else None):
+        return start(spec, servers, store, work)
+    stop.clear(store, spec.stream)
+    return Started(holder, _launch(spec, servers, holder, work))
+
+
+def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """All that a Spark process is given: nothing of Airflow's, and of the connections only the scorer's own."""
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if name in _INHERITED or (name.startswith(_OWN) and not name.startswith(_CONNECTIONS))
+    }
+    python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **python, **servers.to_env()}
+
+
+def _settled(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
+    """The stream's status and its ETag, once it is not that of a scorer which is just stopping."""
+    tries = Retrying(
+        retry=retry_if_result(lambda found: found is not None and _stopping(store, stream, found[0])),
+        wait=wait_fixed(1),
+        stop=stop_after_delay(_SECONDS_TO_STOP),
+        retry_error_callback=lambda _: _refuse(stream),
+    )
+    settled: tuple[Status, str] | None = tries(_look, store, stream)
+    return settled
+
+
+def _look(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
+    found = store.get_with_etag(stream.status)
+    return None if found is None else (of_json(orjson.loads(found[0])), found[1])
+
+
+def _stopping(store: ObjectStore, stream: Stream, status: Status) -> bool:
+    if health(status, datetime.now(UTC)) not in _RUNNING:
+        return False
+    return status.state == State.STOPPING or stop.requested(store, stream)
+
+
+def _refuse(stream: Stream) -> None:
+    raise Retryable(f"the scorer of stream {stream} is still stopping after {_SECONDS_TO_STOP} s: try again later")
+
+
+def _attach(status: Status, spec: ScorerSpec) -> Attached:
+    for name, running, wanted in (
+        ("dataset", status.dataset, spec.dataset),
+        ("model", status.model_version, spec.model),
+    ):
+        if running != wanted:
+            raise BadConfiguration(
+                f"the scorer of stream {spec.stream} runs with {name} {running}, not {wanted}: "
+                f"ask for {running}, or stop it first"
+            )
+    return Attached(status)
+
+
+def _claim(store: ObjectStore, spec: ScorerSpec, holder: str, etag: str | None) -> bool:
+    now = timestamp()
+    status = Status(
+        stream=str(spec.stream),
+        scorer=spec.scorer,
+        holder=holder,
+        state=State.STARTING,
+        started_at=now,
+        updated_at=now,
+        progressed_at=now,
+        dataset=spec.dataset,
+        model_version=spec.model,
+    )
+    if etag is None:
+        return store.put_if_absent(spec.stream.status, to_bytes(status)) is not None
+    return store.put_if_match(spec.stream.status, to_bytes(status), etag) is not None
+
+
+def _launch(spec: ScorerSpec, servers: Servers, holder: str, work: Path) -> Path:
+    folder = work.resolve() / "scorers" / str(spec.stream)
+    folder.mkdir(parents=True, exist_ok=True)
+    described = folder / f"{holder}.json"
+    described.write_bytes(to_json(spec.to_json()))
+    argv = [sys.executable, "-m", "streamweir.scorer.keeper"]
+    with (folder / "keeper.log").open("ab") as log:
+        subprocess.run(
+            [*argv, "--spec", str(described), "--holder", holder, "--detach"],
+            env=environment(servers),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            check=True,
+        )
+    return folder / "scorer.log"

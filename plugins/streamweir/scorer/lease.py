@@ -1,0 +1,138 @@
+"""One writer per stream: a lease taken and renewed by compare-and-set on one object.
+
+Nobody compares clocks. The holder rewrites the object every few seconds, so its ETag changes; a contender watches the
+ETag on its own monotonic clock and takes the lease when it has not changed for long enough. A conditional
+put decides between two contenders. The lease is released by rewriting it, because MinIO heeds no condition on a delete.
+"""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import DependencyUnreachable, StreamHeld
+from streamweir.objectstore import ObjectStore, to_json
+from streamweir.scorer.status import timestamp
+
+RENEW_S = 3.0
+FREE_AFTER_S = 10.0
+_LOOK_S = 1.0
+
+
+class Lease:
+    """The right to write a stream. `holder` may take it over from itself at once: a restarted driver of one keeper."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        stream: Stream,
+        holder: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._store = store
+        self._stream = stream
+        self._holder = holder
+        self._clock = clock
+        self._pause = pause or threading.Event().wait
+        self._token = uuid.uuid4().hex
+        self._beat = 0
+        self._etag = ""
+        self._renewed_at = 0.0
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Take the lease; raises StreamHeld when another scorer holds it, at the latest after 10 s of watching."""
+        found = self._store.get_with_etag(self._stream.lease)
+        if found is None:
+            etag = self._store.put_if_absent(self._stream.lease, self._content())
+        else:
+            content = json.loads(found[0])
+            if not content["released"] and content["holder"] != self._holder:
+                self._watch(found[1], content["holder"])
+            etag = self._store.put_if_match(self._stream.lease, self._content(), found[1])
+        if etag is None:
+            raise StreamHeld(f"another scorer took stream {self._stream} in this moment")
+        self._etag, self._renewed_at = etag, self._clock()
+
+    def renew(self) -> None:
+        """Say that the holder lives; raises StreamHeld when somebody else has taken over."""
+        with self._lock:
+            began = self._clock()
+            etag = self._store.put_if_match(self._stream.lease, self._content(), self._etag)
+            # A lost answer to an earlier put leaves our own content there under an ETag that we never saw.
+            self._etag = etag or self._own_etag()
+            self._renewed_at = began
+
+    def ensure(self) -> None:
+        """Before something is written: renew when the last renewal is no proof any more."""
+        if self._clock() - self._renewed_at > FREE_AFTER_S - RENEW_S:
+            self.renew()
+
+    def release(self) -> None:
+        """Give the lease back, so that the next scorer need not watch it. Nothing happens when it was lost."""
+        with self._lock:
+            self._store.put_if_match(self._stream.lease, self._content(released=True), self._etag)
+
+    def _watch(self, etag: str, holder: str) -> None:
+        free_at = self._clock() + FREE_AFTER_S
+        while self._clock() < free_at:
+            self._pause(_LOOK_S)
+            found = self._store.get_with_etag(self._stream.lease)
+            if found is None or found[1] != etag:
+                raise StreamHeld(
+                    f"stream {self._stream} is held by scorer {holder}: stop that one first, or take another stream id"
+                )
+
+    def _own_etag(self) -> str:
+        found = self._store.get_with_etag(self._stream.lease)
+        if found is None or json.loads(found[0])["token"] != self._token:
+            raise StreamHeld(f"stream {self._stream} was taken over by another scorer")
+        etag = self._store.put_if_match(self._stream.lease, self._content(), found[1])
+        if etag is None:
+            raise StreamHeld(f"stream {self._stream} was taken over by another scorer")
+        return etag
+
+    def _content(self, *, released: bool = False) -> bytes:
+        self._beat += 1
+        content: dict[str, Any] = {
+            "holder": self._holder,
+            "token": self._token,
+            "beat": self._beat,
+            "released": released,
+            "written_at": timestamp(),
+        }
+        return to_json(content)
+
+
+class Renewal:
+    """Renews a lease in the background; `lost` is called once when somebody else has taken it over."""
+
+    def __init__(self, lease: Lease, lost: Callable[[StreamHeld], None]) -> None:
+        self._lease = lease
+        self._lost = lost
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def __enter__(self) -> "Renewal":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(RENEW_S):
+            try:
+                self._lease.renew()
+            except DependencyUnreachable:
+                # While nobody can reach the store nobody can take the lease; `ensure` guards every write.
+                continue
+            except StreamHeld as held:
+                self._lost(held)
+                return

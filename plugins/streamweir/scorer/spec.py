@@ -1,0 +1,52 @@
+"""What a scorer is asked to do, as one value that travels from the task over the keeper to the driver."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.streams import Stream
+
+MAX_MESSAGES = 2_000
+"""Messages in a micro-batch at most, by default: some seconds of work when there is a backlog."""
+
+
+@dataclass(frozen=True)
+class ScorerSpec:
+    """What to score, and with what.
+
+    scorer: an id chosen by the caller; asking again with the same id never starts a second scorer.
+    dataset: fingerprint of the static files. model: its version, empty for a pipeline without a model.
+    time_zone: the session's. lookback_s, lateness_s: in seconds of the virtual clock.
+    """
+
+    stream: Stream
+    scorer: str
+    dataset: str
+    model: str
+    time_zone: str
+    lookback_s: int
+    lateness_s: int
+    max_messages: int = MAX_MESSAGES
+
+    def to_json(self) -> dict[str, Any]:
+        """A form for a file; holds nothing secret."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ScorerSpec":
+        """The inverse of `to_json`."""
+        return cls(**{**value, "stream": Stream(**value["stream"])})
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers that a scorer uses; the object store with the scorer's own account, which can do less."""
+
+    kafka: KafkaConnection
+    store: StoreConnection
+    spark: SparkConnection
+
+    def to_env(self) -> dict[str, str]:
+        """The environment from which the scorer reads them."""
+        return {**self.kafka.to_env(), **self.store.to_env(), **self.spark.to_env()}

@@ -1,0 +1,153 @@
+"""The scorer's status object: the only thing that tasks and pages look at to know how a scorer is."""
+
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import (
+    BadConfiguration,
+    DependencyUnreachable,
+    ModelUnusable,
+    StreamHeld,
+    StreamweirError,
+)
+from streamweir.objectstore import ObjectStore, to_json
+
+FRESH_FOR = timedelta(seconds=20)
+"""A running scorer rewrites its status every 5 s; four times that without a word, and it is not well."""
+STARTS_WITHIN = timedelta(seconds=120)
+"""A Spark driver needs 10 to 20 s to its first status; a busy machine several times that."""
+MOVES_WITHIN = timedelta(seconds=120)
+"""A micro-batch takes seconds; one that takes longer than this hangs."""
+
+_BY_EXIT_CODE = {kind.exit_code: kind for kind in (BadConfiguration, ModelUnusable, DependencyUnreachable, StreamHeld)}
+
+
+class State(StrEnum):
+    """What a scorer is doing. starting, restarting: its driver is on the way up. failed: it will not come back."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    RESTARTING = "restarting"
+    FAILED = "failed"
+
+
+class Health(StrEnum):
+    """What to make of a status. stale: nobody has rewritten it for too long. stuck: it is rewritten, but nothing moves."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    STALE = "stale"
+    STUCK = "stuck"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A scorer's status.
+
+    scorer: the id that its caller chose. holder: of the lease. Times are ISO 8601, UTC; progressed_at is when a
+    micro-batch last ended or nothing was left to read. rows: records that the last micro-batch worked on;
+    input_rows_per_second: that, by the time since the micro-batch before; processed_rows_per_second: by the time it took.
+    end_offsets: topic -> partition -> the offset up to which was read. next_sequence: the next sequence that is not
+    worked on yet. max_ts: the largest ts so far, and watermark that less the allowed lateness, both Unix
+    seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark: rows that Spark itself
+    dropped. error: one sentence. restarts: how often the keeper has started the driver again.
+    """
+
+    stream: str
+    scorer: str
+    holder: str
+    state: str
+    started_at: str
+    updated_at: str
+    progressed_at: str
+    dataset: str = ""
+    model_version: str = ""
+    batch_id: int | None = None
+    rows: int = 0
+    input_rows_per_second: float = 0.0
+    processed_rows_per_second: float = 0.0
+    end_offsets: dict[str, dict[str, int]] | None = None
+    next_sequence: int = 0
+    max_ts: int | None = None
+    watermark: int | None = None
+    state_rows: int = 0
+    state_memory_bytes: int = 0
+    dropped_by_watermark: int = 0
+    error: str | None = None
+    exit_code: int | None = None
+    restarts: int = 0
+
+
+class HasFlush(Protocol):
+    """A replay's manifest, as far as this module looks at it."""
+
+    @property
+    def flush_sequence(self) -> int:
+        """The sequence of the run's flush."""
+        ...
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """A time as the status holds it; now by default."""
+    return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds")
+
+
+def of_json(value: dict[str, Any]) -> Status:
+    """A status from what was stored."""
+    return Status(**value)
+
+
+def to_bytes(status: Status) -> bytes:
+    """A status as it is stored."""
+    return to_json(asdict(status))
+
+
+def read(store: ObjectStore, stream: Stream) -> Status | None:
+    """The stream's status, or None when no scorer was ever started."""
+    found = store.get_json(stream.status)
+    return None if found is None else of_json(found)
+
+
+def write(store: ObjectStore, stream: Stream, status: Status) -> None:
+    """Replace the stream's status."""
+    store.put(stream.status, to_bytes(status))
+
+
+def touched(status: Status, **changes: Any) -> Status:
+    """The status with changes, updated now."""
+    return replace(status, updated_at=timestamp(), **changes)
+
+
+def health(status: Status, now: datetime) -> Health:
+    """What to make of a status at `now`, by its age and its progress; whether a process exists says nothing."""
+    if status.state == State.FAILED:
+        return Health.FAILED
+    if status.state == State.STOPPED:
+        return Health.ENDED
+    age = now - datetime.fromisoformat(status.updated_at)
+    if status.state in (State.STARTING, State.RESTARTING):
+        return Health.STARTING if age <= STARTS_WITHIN else Health.STALE
+    if age > FRESH_FOR:
+        return Health.STALE
+    stalled = now - datetime.fromisoformat(status.progressed_at)
+    return Health.HEALTHY if stalled <= MOVES_WITHIN else Health.STUCK
+
+
+def drained(status: Status, manifest: HasFlush) -> bool:
+    """Whether every message of the run, the flush included, was worked on and its results are readable."""
+    return status.next_sequence > manifest.flush_sequence
+
+
+def failure(status: Status) -> StreamweirError | None:
+    """The error that ended the scorer for good, of the type that its exit code stands for; None when none did."""
+    if status.state != State.FAILED:
+        return None
+    kind = _BY_EXIT_CODE.get(status.exit_code or 1, StreamweirError)
+    return kind(f"scorer of stream {status.stream}: {status.error or 'failed without a word; see its log'}")
