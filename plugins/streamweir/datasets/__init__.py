@@ -1,0 +1,1 @@
+"""Datasets in the object store: checked once, named by their content, never changed."""

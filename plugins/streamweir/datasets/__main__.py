@@ -1,0 +1,53 @@
+"""`python -m streamweir.datasets`: check a folder of CSV files, or put a dataset into the object store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamweir.cli import run
+from streamweir.connections import StoreConnection
+from streamweir.datagen import DEFAULT_BATCHES, DEFAULT_SEED
+from streamweir.datasets import checks, store
+from streamweir.objectstore import ObjectStore
+from streamweir.progress import console_progress
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+Pipeline = Annotated[str, typer.Option(help="The pipeline's word.")]
+NeedsHistory = Annotated[bool, typer.Option("--history/--no-history", help="Whether history must be there.")]
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder that holds the CSV files.")],
+    pipeline: Pipeline = "ecommerce_fraud",
+    history: NeedsHistory = True,
+) -> None:
+    """Say whether a folder can be replayed; the first fault is named by file, line and column."""
+    for file in checks.check(pipeline, folder, needs_history=history):
+        print(f"{file.path}: {file.rows:,} rows")
+
+
+@app.command()
+def ensure(
+    source: Annotated[str, typer.Argument(help="A folder or a fingerprint; nothing: generated.")] = "",
+    pipeline: Pipeline = "ecommerce_fraud",
+    history: NeedsHistory = True,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a generated dataset.")] = DEFAULT_SEED,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of a generated dataset.")] = DEFAULT_BATCHES,
+) -> None:
+    """Put a dataset into the object store (when it is not there yet) and print its fingerprint."""
+    dataset = store.ensure(
+        ObjectStore(StoreConnection.from_env()),
+        pipeline,
+        source,
+        seed=seed,
+        batches=batches,
+        needs_history=history,
+        progress=console_progress,
+    )
+    print(dataset.fingerprint)
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,115 @@
+"""What a dataset is: files by their checksums, and a fingerprint that names exactly these."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from streamweir.contracts.streams import DATASETS, ObjectKey
+from streamweir.errors import DatasetUnusable
+
+SHORTEST_FINGERPRINT = 8
+_FINGERPRINT = re.compile(rf"[0-9a-f]{{{SHORTEST_FINGERPRINT},64}}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class DatasetFile:
+    """A file: its name in the store, sha256, bytes, rows without the header, whether it is history."""
+
+    name: str
+    sha256: str
+    size: int
+    rows: int
+    history: bool
+
+    def __post_init__(self) -> None:
+        if not _FILE_NAME.fullmatch(self.name):
+            raise DatasetUnusable(
+                f"{self.name!r} is not a name for a file of a dataset: it leaves its folder"
+            )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of a pipeline. `source` says where it came from; it is no part of the fingerprint."""
+
+    pipeline: str
+    files: tuple[DatasetFile, ...]
+    source: str
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits that stand for the names and bytes of all files."""
+        return _fingerprint(self.files)
+
+    @property
+    def history_fingerprint(self) -> str | None:
+        """The same for the files that models are trained on; None without them."""
+        history = [file for file in self.files if file.history]
+        return _fingerprint(history) if history else None
+
+    @property
+    def root(self) -> ObjectKey:
+        """Where its files lie."""
+        return root_of(self.pipeline, self.fingerprint)
+
+    def file(self, name: str) -> DatasetFile:
+        """The file of this name; raises DatasetUnusable when the dataset has none."""
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise DatasetUnusable(f"dataset {self.fingerprint} has no {name}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as dataset.json and the task record hold it."""
+        return {
+            "pipeline": self.pipeline,
+            "fingerprint": self.fingerprint,
+            "history_fingerprint": self.history_fingerprint,
+            "files": [asdict(file) for file in self.files],
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Dataset":
+        """The inverse of `to_json`; raises DatasetUnusable when files and fingerprint disagree."""
+        files = tuple(DatasetFile(**file) for file in value["files"])
+        dataset = cls(pipeline=value["pipeline"], files=files, source=value["source"])
+        if dataset.fingerprint != value["fingerprint"]:
+            raise DatasetUnusable(f"dataset.json of {value['fingerprint']} describes other files; remove it")
+        return dataset
+
+
+def root_of(pipeline: str, fingerprint: str) -> ObjectKey:
+    """Where the files of the dataset with this fingerprint lie; raises DatasetUnusable for what is none."""
+    if not is_fingerprint(fingerprint):
+        raise DatasetUnusable(f"{fingerprint!r} is not the fingerprint of a dataset")
+    return all_of(pipeline) / fingerprint
+
+
+def all_of(pipeline: str) -> ObjectKey:
+    """Where the datasets of a pipeline lie."""
+    return ObjectKey(DATASETS, pipeline)
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether this may be a fingerprint or its beginning."""
+    return _FINGERPRINT.fullmatch(text) is not None
+
+
+def sha256_of(path: Path) -> str:
+    """The checksum of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _fingerprint(files: Iterable[DatasetFile]) -> str:
+    lines = sorted(f"{file.sha256}  {file.name}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,104 @@
+"""What makes an `ecommerce_fraud` dataset usable.
+
+Bad values in the live files are no reason to refuse a dataset: they are the bad input that the stream must
+stand. The static files and the history must be sound, because every score depends on them.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from streamweir.contracts.ecommerce_fraud import dataset
+from streamweir.contracts.ecommerce_fraud.dataset import File
+from streamweir.contracts.tables import Type
+from streamweir.datasets.checks import (
+    CheckedFile,
+    OneOf,
+    References,
+    Test,
+    Unique,
+    check_rows,
+    locate,
+    present,
+    time_test,
+)
+from streamweir.errors import DatasetUnusable
+from streamweir.values import parse_date, parse_number, parse_products
+
+FRAUD = frozenset({"1", "true", "True", "TRUE"})
+HONEST = frozenset({"0", "false", "False", "FALSE"})
+_PRODUCTS = "product_metadata"
+_LABEL = "is_fraud"
+
+
+def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
+    """The usable files of the folder; raises DatasetUnusable naming file, line and column.
+
+    The history counts as missing when one of its files is, and then none of them is used.
+    """
+    return [*_static(folder), *_live(folder), *(_history(folder) if _wanted(folder, needs_history) else ())]
+
+
+def is_fraud(text: str) -> bool:
+    """The label of a transaction in fraud_transaction.csv: `1` or `true`, `0` or `false`."""
+    if text not in FRAUD and text not in HONEST:
+        raise ValueError(f"{text[:80]!r} is not a label like 1 or 0")
+    return text in FRAUD
+
+
+def _static(folder: Path) -> Iterable[CheckedFile]:
+    customers, products, categories = Unique(), Unique(), Unique()
+    yield _checked(folder, dataset.CUSTOMERS, {"customer_id": [present, customers]})
+    yield _checked(folder, dataset.CATEGORIES, {"category_id": [present, categories]})
+    resolves = References(categories.seen, dataset.CATEGORIES.name)
+    yield _checked(folder, dataset.PRODUCTS, {"id": [present, products], "category_id": [resolves]})
+
+
+def _live(folder: Path) -> Iterable[CheckedFile]:
+    for file in dataset.LIVE_FILES:
+        path = locate(folder, file.names)
+        yield CheckedFile(file.name, path, check_rows(path, _names(file), {}), file.history)
+
+
+def _history(folder: Path) -> Iterable[CheckedFile]:
+    yield _checked(folder, dataset.BROWSING_HISTORY, {})
+    yield _checked(folder, dataset.TRANSACTION_HISTORY, {_PRODUCTS: [parse_products]})
+    yield _checked(folder, dataset.CUSTOMER_SESSIONS, {})
+    found: set[bool] = set()
+    labels = OneOf(sorted(FRAUD | HONEST))
+    tests: dict[str, list[Test]] = {
+        "transaction_id": [Unique()],
+        _LABEL: [labels, lambda text: found.add(is_fraud(text))],
+    }
+    yield _checked(folder, dataset.FRAUD_LABELS, tests)
+    if True not in found:
+        raise DatasetUnusable(
+            f"{folder / dataset.FRAUD_LABELS.name}, column {_LABEL}: no transaction is fraud, "
+            "so that no model can be trained"
+        )
+
+
+def _checked(folder: Path, file: File, extra: Mapping[str, Iterable[Test]]) -> CheckedFile:
+    """Check a file whose every value must be sound: the declared types, the keys, and the extra tests."""
+    path = locate(folder, file.names)
+    tests: dict[str, list[Test]] = {name: [present] for name in file.key}
+    for column in file.columns:
+        if column.type in _TYPE_TESTS:
+            tests.setdefault(column.name, []).append(_TYPE_TESTS[column.type]())
+    for name, more in extra.items():
+        tests.setdefault(name, []).extend(more)
+    return CheckedFile(file.name, path, check_rows(path, _names(file), tests), file.history)
+
+
+_TYPE_TESTS = {
+    Type.TIMESTAMP: time_test,
+    Type.DATE: lambda: parse_date,
+    Type.DOUBLE: lambda: parse_number,
+}
+
+
+def _wanted(folder: Path, needs_history: bool) -> bool:
+    return needs_history or all((folder / file.name).is_file() for file in dataset.HISTORY_FILES)
+
+
+def _names(file: File) -> list[str]:
+    return [column.name for column in file.columns]
