@@ -115,15 +115,3 @@ class References:
         """Look the value up."""
         if text and text not in self._keys:
             raise ValueError(f"{text[:80]!r} is not in {self._where}")
-
-
-class OneOf:
-    """One of a few values."""
-
-    def __init__(self, values: Iterable[str]) -> None:
-        self._values = tuple(values)
-
-    def __call__(self, text: str) -> None:
-        """Compare the value."""
-        if text not in self._values:
-            raise ValueError(f"{text[:80]!r} is none of {', '.join(self._values)}")
