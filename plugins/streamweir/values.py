@@ -72,15 +72,20 @@ def parse_products(text: str) -> tuple[ProductLine, ...]:
 
 def _product_line(item: object) -> ProductLine:
     if not isinstance(item, dict):
-        raise ValueError(f"{str(item)[:80]!r} is not a product with product_id, quantity and item_price")
+        raise ValueError(f"{_shown(item)} is not a product with product_id, quantity and item_price")
     product_id, quantity, price = (item.get(name) for name in ("product_id", "quantity", "item_price"))
     if not _is_int(product_id):
-        raise ValueError(f"product_id {str(product_id)[:80]!r} is not an integer")
+        raise ValueError(f"product_id {_shown(product_id)} is not an integer")
     if not _is_int(quantity) or quantity < 1:
-        raise ValueError(f"quantity {str(quantity)[:80]!r} is not an integer of at least 1")
+        raise ValueError(f"quantity {_shown(quantity)} is not an integer of at least 1")
     if not (_is_int(price) or (isinstance(price, float) and math.isfinite(price))):
-        raise ValueError(f"item_price {str(price)[:80]!r} is not a number")
+        raise ValueError(f"item_price {_shown(price)} is not a number")
     return ProductLine(product_id, quantity, float(price))
+
+
+def _shown(value: object) -> str:
+    # Never the whole of a container: it may be nested deeper than Python can print.
+    return f"(a {type(value).__name__})" if isinstance(value, list | dict) else repr(str(value)[:80])
 
 
 def _is_int(value: object) -> bool:

@@ -1,8 +1,10 @@
 """The running totals of the figures: sums of what is closed, slots of what is not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from streamweir.values import ProductLine
 
 LARGEST = 2**63 - 1
 """Sums end here: what the tables' integers can hold. Only absurd quantities get there."""
@@ -49,8 +51,8 @@ class Book:
             "slots": [[start, *vars(slot).values()] for start, slot in sorted(self.slots.items())],
         }
 
-    def add(self, ts: int, is_fraud: bool, products: list[tuple[int, int]]) -> None:
-        """Enter a scored row. products: id and quantity of each product."""
+    def add(self, ts: int, is_fraud: bool, products: Iterable[ProductLine]) -> None:
+        """Enter a scored row."""
         self.first = ts if self.first is None else min(self.first, ts)
         self.last = ts if self.last is None else max(self.last, ts)
         slot = self.slots.setdefault(ts // self.slot_s * self.slot_s, Slot())
@@ -58,9 +60,9 @@ class Book:
         if is_fraud:
             slot.frauds += 1
             return
-        for product, quantity in products:
-            slot.quantity = min(slot.quantity + quantity, LARGEST)
-            _sell(slot.products, str(product), quantity)
+        for line in products:
+            slot.quantity = min(slot.quantity + line.quantity, LARGEST)
+            _sell(slot.products, str(line.product_id), line.quantity)
 
     def closing(self, table: str, length: int, slide: int, closed: int) -> Iterator[tuple[int, int]]:
         """Start and end of each window that was not put out yet and ends at `closed` or before, in order.

@@ -7,8 +7,7 @@ from typing import NamedTuple
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, TRANSACTION_COLUMNS
 from streamweir.contracts.tables import Type
 from streamweir.errors import DatasetUnusable, RejectRecord
-from streamweir.values import parse_date, parse_number
-from streamweir_spark.ecommerce_fraud.products import sold_products
+from streamweir.values import parse_date, parse_number, parse_products
 from streamweir_spark.moments import LocalClock, moment, years_between
 
 _LARGEST_QUANTITY = 2**63 - 1
@@ -117,7 +116,7 @@ def _quantity(text: str | None) -> int:
     if text is None:
         raise RejectRecord("product_metadata is missing")
     try:
-        total = sum(quantity for _, quantity in sold_products(text))
+        total = sum(line.quantity for line in parse_products(text))
     except ValueError as error:
         raise RejectRecord(f"product_metadata {error}") from error
     if total > _LARGEST_QUANTITY:

@@ -21,8 +21,8 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
 )
+from streamweir.values import parse_products
 from streamweir_spark.ecommerce_fraud.book import LARGEST, Book
-from streamweir_spark.ecommerce_fraud.products import sold_products
 
 SLOT_S = gcd(FRAUD_SLIDE_S, FRAUD_WINDOW_S, SOLD_WINDOW_S, TOP_WINDOW_S)
 _MICROSECONDS = 1_000_000
@@ -64,7 +64,7 @@ class Figures:
         """
         book = Book(totals, SLOT_S)
         for row in scored:
-            book.add(row.ts, row.prediction != 0, sold_products(row.product_metadata))
+            book.add(row.ts, row.prediction != 0, parse_products(row.product_metadata))
         closed = 0 if max_ts is None else max_ts - self.lateness_s
         tables = {
             FRAUD_WINDOWS.name: list(_fraud_windows(book, closed)),

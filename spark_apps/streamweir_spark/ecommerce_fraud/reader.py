@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any
 
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
@@ -67,11 +66,11 @@ def _by_shard(places: Sequence[int], rows: list[Row], shard_of: ShardOf) -> dict
     if not rows:
         return {}
     sessions, events, times = zip(*map(_browsing_key, rows), strict=True)
-    shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
-    shards = map(shard_of.__getitem__, sessions)
     # Equal event types become one object, which pickle then writes once.
     same: dict[str, str] = {}
-    for shard, *row in zip(shards, places, sessions, map(same.setdefault, events, events), times, moments(times), strict=True):
+    columns = zip(places, sessions, map(same.setdefault, events, events), times, moments(times), strict=True)
+    shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
+    for shard, row in zip(map(shard_of.__getitem__, sessions), columns, strict=True):
         shares[shard].append(row)
     return {shard: _columns(share) for shard, share in shares.items()}
 

@@ -1,0 +1,217 @@
+"""Reading messages: every byte string gives parts, and the parts account for every record."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.values import parse_time
+from streamweir_spark.decode import decode, unpack
+from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.moments import moment, moments
+from streamweir_spark.parts import PART_COLUMNS, Message, Part
+from tests.unit.core.ecommerce_stream import START, browsing, message, rejected, run, transaction
+
+TOPICS = ("browsing", "transactions")
+
+
+def parts_of(one: Message, shards: int = 4) -> list[Part]:
+    return list(decode([one], shards, READER))
+
+
+def rows_in(part: Part) -> int:
+    _, rows = unpack(part.blob)
+    if rows is None:
+        return 0
+    return len(rows) if part.topic == "transactions" else len(rows[0])
+
+
+def test_a_part_has_the_declared_columns_in_order() -> None:
+    assert Part._fields == tuple(column.name for column in PART_COLUMNS)
+
+
+def test_a_message_becomes_a_part_in_every_shard_even_without_rows() -> None:
+    found = parts_of(message("transactions", 5, []), shards=3)
+    assert [part.shard for part in found] == [0, 1, 2]
+    assert {(part.sequence, part.partition, part.ts, part.kind) for part in found} == {
+        (5, 1, START + 5, "batch")
+    }
+    assert {part.blob for part in found} == {b""}
+
+
+def test_rows_of_one_session_share_a_shard_on_both_topics() -> None:
+    names = [f"session-{number}" for number in range(40)]
+    places: dict[str, set[int]] = {}
+    for part in parts_of(message("browsing", 0, [browsing(name) for name in names])):
+        for session in unpack(part.blob)[1][1]:
+            places.setdefault(session, set()).add(part.shard)
+    for part in parts_of(message("transactions", 0, [transaction("t", name) for name in names])):
+        for _, row in unpack(part.blob)[1]:
+            places.setdefault(row["session_id"], set()).add(part.shard)
+    assert len(places) == 40
+    assert all(len(shards) == 1 for shards in places.values())
+    assert len(set.union(*places.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (b"", "not JSON"),
+        (b"[{]", "not JSON"),
+        (b'[{"a":NaN}]', "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b'["\\ud800"]', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"{}", "list of objects"),
+        (b"null", "list of objects"),
+        (b"[[]]", "list of objects"),
+        (b'[{"ts": 1}, 2]', "list of objects"),
+        (b"[{},{},{}]", "holds 3 rows where its header says 2"),
+    ],
+)
+def test_a_message_that_is_no_list_of_rows_is_malformed_whole(value: bytes, sentence: str) -> None:
+    one = message("browsing", 0, [browsing(), browsing()], value=value)
+    (reject,) = rejected(run([one, message("transactions", 0, [])]))
+    assert (reject.reason, reject.row, reject.rows, reject.raw) == ("malformed", -1, 2, value)
+    assert sentence in (reject.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("topic", "change", "sentence"),
+    [
+        ("browsing", {"session_id": ""}, "key column session_id is empty"),
+        ("browsing", {"event_type": None}, "event_type is None, not a string"),
+        ("browsing", {"event_time": "yesterday"}, "event_time 'yesterday' is not a time"),
+        ("browsing", {"event_time": "0001-01-01 00:00:00"}, "outside the years"),
+        ("browsing", {"device_type": 4}, "device_type is 4, not a string"),
+        ("browsing", {"colour": ["red"]}, "colour is a list, not a string"),
+        ("browsing", {"ts": START + 1}, f"ts is {START + 1}, not the message's {START}"),
+        ("browsing", {"ts": str(START)}, "not the message's"),
+        ("browsing", {"ts": float(START)}, "not the message's"),
+        ("transactions", {"customer_id": ""}, "key column customer_id is empty"),
+        ("transactions", {"promo_amount": 0}, "promo_amount is 0, not a string"),
+        ("transactions", {"created_at": False}, "created_at is False, not a string"),
+    ],
+)
+def test_a_malformed_row_is_rejected_alone_with_column_and_value(
+    topic: str, change: dict[str, Any], sentence: str
+) -> None:
+    good = browsing() if topic == "browsing" else transaction()
+    other = next(name for name in TOPICS if name != topic)
+    outputs = run(
+        [message(topic, 0, [good, good | change, good | {"session_id": "z"}]), message(other, 0, [])]
+    )
+    (reject,) = rejected(outputs)
+    assert (reject.reason, reject.row, reject.rows) == ("malformed", 1, 1)
+    assert sentence in (reject.detail or "")
+    assert json.loads(reject.raw or b"") == {"ts": START} | good | change
+    assert sum(o.rows or 0 for o in outputs if o.kind in ("tally", "scored")) == 2
+
+
+@pytest.mark.parametrize("name", ["session_id", "event_type", "event_time", "ts"])
+def test_a_browsing_row_without_a_key_column_or_ts_is_malformed(name: str) -> None:
+    row = {key: value for key, value in (browsing() | {"ts": START}).items() if key != name}
+    one = message("browsing", 0, [{}], value=orjson.dumps([row]))
+    (reject,) = rejected(run([one, message("transactions", 0, [])]))
+    assert (reject.reason, reject.row) == ("malformed", 0)
+    assert name in (reject.detail or "")
+
+
+def test_a_row_may_lack_or_add_columns_that_are_no_keys() -> None:
+    row = {name: browsing()[name] for name in ("session_id", "event_type", "event_time")} | {"extra": ""}
+    outputs = run([message("browsing", 0, [row]), message("transactions", 0, [])])
+    assert [o.rows for o in outputs if o.kind == "tally"] == [1]
+    assert not rejected(outputs)
+
+
+def test_a_row_that_is_nested_too_deeply_to_be_written_again_makes_the_message_malformed() -> None:
+    value = orjson.dumps([browsing()])[:-2] + b',"x":' + b"[" * 800 + b"]" * 800 + b"}]"
+    one = message("browsing", 0, [browsing()], value=value)
+    (reject,) = rejected(run([one, message("transactions", 0, [])]))
+    assert (reject.reason, reject.row, reject.raw) == ("malformed", -1, value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        [],
+        [("run", b"r")],
+        [*message("browsing", 0, []).headers, ("rows", b"0")],
+        [(name, None if name == "ts" else value) for name, value in message("browsing", 0, []).headers],
+        Headers("run", 0, 0, 10**17, Kind.BATCH, 0).encode(),
+    ],
+)
+def test_a_message_without_a_replays_headers_is_foreign(headers: Any) -> None:
+    one = message("browsing", 0, [browsing()])._replace(headers=headers)
+    (part,) = parts_of(one)
+    assert (part.kind, part.shard, part.sequence, part.run) == ("foreign", 0, None, None)
+    (reject,) = rejected(run([one]))
+    assert (reject.reason, reject.row, reject.rows, reject.raw) == ("foreign", -1, 1, one.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+hostile = (
+    st.binary(max_size=200)
+    | json_values.map(lambda value: json.dumps(value).encode())
+    | st.lists(st.sampled_from([browsing(), transaction()]).flatmap(
+        lambda row: st.dictionaries(st.sampled_from([*row, "ts", "\x00"]), json_values).map(
+            lambda bad: row | bad
+        )
+    ), max_size=4).map(lambda rows: json.dumps(rows).encode())
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(hostile, st.sampled_from(TOPICS), st.integers(0, 5), st.integers(1, 4), st.data())
+def test_hostile_bytes_never_raise_and_every_announced_row_is_accounted_for(
+    value: bytes, topic: str, announced: int, shards: int, data: st.DataObject
+) -> None:
+    if data.draw(st.booleans()):
+        cut = data.draw(st.integers(0, len(value)))
+        value = value[:cut] + data.draw(st.binary(max_size=3)) + value[cut:]
+    parts = parts_of(message(topic, 0, [], value=value, announced=announced), shards)
+    assert [part.shard for part in parts] == list(range(shards))
+    rejects = [reject for part in parts for reject in unpack(part.blob)[0]]
+    assert sum(map(rows_in, parts)) + sum(reject.rows for reject in rejects) == announced
+    assert all(reject.raw is not None and reject.detail for reject in rejects)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=8), st.sampled_from(["run", "batch", "sequence", "ts", "kind", "rows"]))
+def test_hostile_headers_never_raise(value: bytes, name: str) -> None:
+    headers = [(key, value if key == name else old) for key, old in message("browsing", 0, []).headers]
+    assert parts_of(message("browsing", 0, [])._replace(headers=headers))
+
+
+stamps = st.datetimes().map(lambda moment: moment.isoformat(" "))
+tails = st.sampled_from(["", "Z", "+11:00", "-0330", ".5", ".123456789Z", "x", "+99:00", " ", "+23:59"])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(stamps, tails).map("".join) | st.text(max_size=25), max_size=6))
+def test_a_remembered_time_is_the_same_as_a_parsed_one(texts: list[str]) -> None:
+    for text in texts:
+        try:
+            expected = parse_time(text)
+        except ValueError:
+            with pytest.raises(ValueError, match=r".+"):
+                moment(text)
+            continue
+        if "0002" <= text[:4] <= "9998":
+            assert moment(text) == expected
+            assert moments([text, text]) == [expected, expected]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01 00:00:00+10:00", "0001-01-01 10:00:00", "9999-12-31 23:59:59"])
+def test_a_time_that_no_calendar_can_show_everywhere_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="outside the years"):
+        moment(text)

@@ -1,0 +1,151 @@
+"""The order of a shard's work, what is foreign, and what its state keeps."""
+
+import pickle
+from collections.abc import Sequence
+
+import pytest
+
+from streamweir.contracts.messages import Kind
+from streamweir_spark.decode import decode
+from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.local import LocalBatch
+from streamweir_spark.local import outputs as local_outputs
+from streamweir_spark.parts import OUTPUT_COLUMNS, Message, Output
+from streamweir_spark.shard import work
+from tests.unit.core.ecommerce_stream import (
+    START,
+    batch,
+    browsing,
+    domain,
+    message,
+    rejected,
+    run,
+    run_apart,
+    scored,
+    transaction,
+)
+
+
+def frontiers(outputs: Sequence[Output]) -> list[tuple[int | None, int | None]]:
+    return [(o.sequence, o.ts) for o in outputs if o.kind == "frontier"]
+
+
+def test_an_output_has_the_declared_columns_in_order_and_the_scored_values_last() -> None:
+    assert Output._fields == (*(column.name for column in OUTPUT_COLUMNS), "scored")
+
+
+def test_nothing_read_means_nothing_but_a_frontier_at_the_start() -> None:
+    assert run([]) == [Output("frontier", None, None, 0, None)]
+
+
+def test_a_sequence_waits_for_all_topics_and_all_smaller_sequences() -> None:
+    messages = [
+        message("transactions", 1, [transaction("b")]),
+        message("transactions", 0, [transaction("a")]),
+        message("browsing", 1, [browsing()]),
+        message("browsing", 0, [browsing()]),
+    ]
+    outputs = run_apart([[one] for one in messages], domain(), 1)
+    assert frontiers(outputs) == [(0, None), (0, None), (0, None), (2, START + 1)]
+    assert [(o.kind, o.topic, o.sequence, o.rows) for o in outputs if o.kind != "frontier"] == [
+        ("tally", "browsing", 0, 1),
+        ("scored", "transactions", 0, 1),
+        ("tally", "browsing", 1, 1),
+        ("scored", "transactions", 1, 1),
+    ]
+
+
+def test_a_scored_row_says_where_it_came_from() -> None:
+    (row,) = scored(run(batch(0, [], [transaction("a")])), domain())
+    assert (row["run"], row["batch_index"], row["topic"], row["partition"], row["offset"], row["row"]) == (
+        *("run", 0, "transactions", 0, 0, 0),
+    )
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_a_second_message_with_a_sequence_is_foreign_and_listed_once(shards: int) -> None:
+    repeat = message("transactions", 0, [transaction("x")])._replace(offset=3)
+    for micro_batches in ([[*batch(0), repeat]], [batch(0), [repeat]]):
+        outputs = run_apart(micro_batches, domain(), shards)
+        (reject,) = rejected(outputs)
+        assert (reject.reason, reject.offset, reject.row, reject.rows) == ("foreign", 3, -1, 1)
+        assert reject.detail == "sequence 0 came where 4 was due; the topic still holds the message"
+        assert not scored(outputs, domain())
+
+
+@pytest.mark.parametrize("stranger", [
+    message("browsing", 1, [browsing()])._replace(partition=0, offset=5),
+    message("browsing", 10**15, [browsing()])._replace(offset=5),
+    message("browsing", 4, [browsing()])._replace(partition=4, offset=5),
+])  # fmt: skip
+def test_a_message_out_of_its_turn_is_foreign_and_leaves_no_trace_in_the_state(stranger: Message) -> None:
+    dom = domain()
+    without, _ = work(None, list(decode(batch(0), 1, READER)), dom)
+    state, outputs = work(None, list(decode([*batch(0), stranger], 1, READER)), dom)
+    assert [(o.reason, o.offset) for o in rejected(outputs)] == [("foreign", 5)]
+    assert state == without
+
+
+@pytest.mark.parametrize(("behind", "reason"), [(60, None), (61, "late")])
+def test_late_is_more_than_the_lateness_behind_a_message_with_a_smaller_sequence(
+    behind: int, reason: str | None
+) -> None:
+    outputs = run([*batch(0, ts=START + 100), *batch(1, [], [transaction()], ts=START + 100 - behind)])
+    assert [o.reason for o in rejected(outputs)] == ([reason] if reason else [])
+
+
+def test_a_larger_ts_with_a_larger_sequence_makes_nothing_late() -> None:
+    outputs = run([*batch(1, ts=START + 500), *batch(0, [browsing()], [transaction()], ts=START)])
+    assert not rejected(outputs)
+
+
+def test_a_batch_does_not_make_itself_late() -> None:
+    seen = message("browsing", 0, [browsing()], ts=START + 500)
+    assert not rejected(run([seen, message("transactions", 0, [transaction()], ts=START)]))
+
+
+def test_a_malformed_message_still_moves_the_clock() -> None:
+    broken = [message(topic, 0, [], ts=START + 100, value=b"?") for topic in ("browsing", "transactions")]
+    outputs = run([*broken, *batch(1, [], [transaction()], ts=START)])
+    assert [o.reason for o in rejected(outputs)] == ["malformed", "malformed", "late"]
+
+
+def test_a_redriven_record_is_never_late_and_may_keep_its_own_ts() -> None:
+    row = transaction() | {"ts": START - 50}
+    redriven = [message("browsing", 1, [], kind=Kind.REDRIVE, ts=START)]
+    redriven.append(message("transactions", 1, [row], kind=Kind.REDRIVE, ts=START))
+    outputs = run([*batch(0, ts=START + 500), *redriven])
+    assert len(scored(outputs, domain())) == 1
+
+
+def test_the_state_forgets_what_no_transaction_can_reach() -> None:
+    dom = domain()
+    state, sizes = None, []
+    for sequence in range(2_000):
+        rows = [browsing(f"session-{sequence:04}-{number}") for number in range(3)]
+        state, _ = work(state, list(decode(batch(sequence, rows), 1, READER)), dom)
+        sizes.append(len(state))
+    assert max(sizes[1_000:]) <= 1.01 * sizes[700]
+    assert len(dom.memory.sessions) == 3 * 661
+
+
+def test_the_state_holds_plain_values_only() -> None:
+    """A state must be readable when the classes of the core have changed."""
+    waiting = message("transactions", 1, [transaction()])
+    state, _ = work(None, list(decode([*batch(0, [browsing()]), waiting], 2, READER))[1::2], domain())
+    assert b"streamweir" not in state
+    assert pickle.loads(state)
+
+
+def test_a_stream_in_one_process_gives_what_a_replay_would() -> None:
+    batches = [
+        LocalBatch(START, {"browsing": [browsing()]}),
+        LocalBatch(START + 1, {"browsing": [browsing()], "transactions": [transaction()]}),
+    ]
+    local = scored(local_outputs(batches, READER, domain()), domain())
+    streamed = scored(run([*batch(0, [browsing()]), *batch(1, [browsing()], [transaction()])]), domain())
+    assert [row["session_events"] for row in local] == [2]
+    names = [column.name for column in domain().scored_columns]
+    assert [[row[name] for name in names] for row in local] == [
+        [row[name] for name in names] for row in streamed
+    ]
