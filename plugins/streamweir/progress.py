@@ -14,7 +14,7 @@ Advance = Callable[[int], None]
 """Called with how many units were done since the last call."""
 
 Progress = Callable[[str, int | None, str], AbstractContextManager[Advance]]
-"""`with progress("replaying", 60_000, "rows") as advance: advance(200)`; the total may be None when unknown."""
+"""`with progress("replaying", 60_000, "rows") as advance: advance(200)`; the total is None when unknown."""
 
 LINE_EVERY_S = 5.0
 """Seconds between two plain lines."""

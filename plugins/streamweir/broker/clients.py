@@ -47,7 +47,7 @@ def refused(error: BaseException) -> bool:
 
 @contextmanager
 def kafka_errors(connection: KafkaConnection, what: str) -> Iterator[None]:
-    """Turn Kafka's errors into BadConfiguration (refused) or DependencyUnreachable (timed out, unreachable)."""
+    """Turn Kafka's errors into BadConfiguration (refused) or DependencyUnreachable (anything else)."""
     try:
         yield
     except (errors.KafkaError, OSError) as error:

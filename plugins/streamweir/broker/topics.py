@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import KafkaAdminClient, errors
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -84,7 +85,7 @@ def _create(client: KafkaAdminClient, missing: dict[str, Topic]) -> tuple[str, .
     return tuple(topic["name"] for topic in answer["topics"] if not topic["error_code"])
 
 
-def _raise_unless(answers: list[dict], harmless: type[errors.BrokerResponseError]) -> None:
+def _raise_unless(answers: list[dict[str, Any]], harmless: type[errors.BrokerResponseError]) -> None:
     for answer in answers:
         kind = errors.for_code(answer["error_code"])
         if kind not in (errors.NoError, harmless):

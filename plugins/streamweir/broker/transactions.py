@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from kafka import errors
+from kafka.producer.future import FutureRecordMetadata
 
 from streamweir.broker.clients import producer
 from streamweir.connections import KafkaConnection
@@ -15,15 +16,15 @@ COMMIT_S = 20
 class TransactionalWriter:
     """A producer from its initialisation to its first error.
 
-    To open one ends every earlier writer of the same transactional id: what that one left open is aborted, what
-    it was committing is committed. All methods raise kafka-python's errors. After one of them the writer is
-    of no use and the transaction's outcome is unknown (kafka-python speaks a protocol version without
+    To open one ends every earlier writer of the same transactional id: what that one left open is aborted,
+    what it was committing is committed. All methods raise kafka-python's errors. After one of them the writer
+    is of no use and the transaction's outcome is unknown (kafka-python speaks a protocol version without
     protection against a late commit): close it, open a new one, and read back what the topics hold.
     """
 
     def __init__(self, connection: KafkaConnection, transactional_id: str) -> None:
         self._producer = producer(connection, transactional_id)
-        self._sent: list = []
+        self._sent: list[FutureRecordMetadata] = []
         try:
             self._producer.init_transactions()
         except errors.KafkaError:

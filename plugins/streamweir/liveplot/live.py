@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn. plot: the last frame's object. total: sum of the series. frames: how many were drawn."""
+    """What was drawn. plot: the last frame's object. total: the series' sum. frames: how many were drawn."""
 
     plot: str
     batches: int
@@ -100,7 +100,9 @@ class _Frames:
 
 def _await_plan(run: Run, store: ObjectStore, timeout_s: float) -> Plan:
     waiting = Retrying(
-        retry=retry_if_result(lambda found: found is None), stop=stop_after_delay(timeout_s), wait=wait_fixed(0.5)
+        retry=retry_if_result(lambda found: found is None),
+        stop=stop_after_delay(timeout_s),
+        wait=wait_fixed(0.5),
     )
     try:
         return Plan.from_json(waiting(store.get_json, run.plan))
@@ -131,6 +133,6 @@ class _Patience:
             self._seen, self._moved = series.seen, time.monotonic()
         elif time.monotonic() - self._moved > self._timeout_s:
             raise DependencyUnreachable(
-                f"no message of run {self._run.id} came for {self._timeout_s:g} s after {self._seen} of them: "
-                "does its replay run? See the replay task's log"
+                f"no message of run {self._run.id} came for {self._timeout_s:g} s after {self._seen}; "
+                "see the log of its replay"
             )

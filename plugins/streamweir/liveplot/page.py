@@ -7,7 +7,10 @@ from pathlib import Path
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:62rem;color:#1c2530}}img{{width:100%}}</style>
+<style>
+body {{ font: 15px system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; color: #1c2530 }}
+img {{ width: 100% }}
+</style>
 </head><body><h1>{title}</h1><p>Run {run}. The picture is loaded again every second.</p>
 <img id="plot" src="{image}" alt="{title}">
 <script>
@@ -24,7 +27,9 @@ class LivePage:
         self._folder, self._image = folder, f"{name}.png"
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            page = _PAGE.format(title=html.escape(title), run=html.escape(run), image=html.escape(self._image))
+            page = _PAGE.format(
+                title=html.escape(title), run=html.escape(run), image=html.escape(self._image)
+            )
             (folder / "index.html").write_text(page, encoding="utf-8")
 
     def show(self, image: bytes) -> None:

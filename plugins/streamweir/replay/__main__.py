@@ -57,7 +57,8 @@ def main(
         folder = download(store, known, Path(scratch))
         manifest = replay(target, request, kafka=kafka, store=store, folder=folder, progress=console_progress)
     rows = ", ".join(f"{count:,} {topic}" for topic, count in manifest.rows.items())
-    print(f"run {run_id} on stream {target.stream}: {rows} rows in {manifest.batches} batches; {target.manifest}")
+    print(f"run {run_id} on stream {target.stream}: {rows} rows in {manifest.batches} batches")
+    print(f"manifest: {target.manifest}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ def agree(
     refuse_other_run(run, at)
     if at.last is not None and at.last.run == run.id:
         raise BadConfiguration(
-            f"stream {run.stream} holds messages of run {run.id}, but its plan {run.plan} is gone: start a new run"
+            f"stream {run.stream} holds messages of run {run.id}, but its plan {run.plan} is gone: "
+            "start a new run"
         )
     now = datetime.now(UTC)
     plan = Plan(

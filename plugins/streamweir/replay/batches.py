@@ -52,7 +52,7 @@ def virtual_ts(start_ts: int, index: int, interval_s: int) -> int:
 
 
 def first_unsorted(times: Iterable[int]) -> int | None:
-    """The number of the first row that lies before one of its predecessors; None when there is no such row."""
+    """The number of the first row that lies before one of its predecessors; None when there is none."""
     largest = UNKNOWN
     for number, time in enumerate(times):
         if time >= largest:
@@ -71,7 +71,7 @@ def span_ends(times: Sequence[int], batch_rows: int) -> list[int]:
     return ends
 
 
-def place(times: Iterable[int], ends: Sequence[int], *, complete: bool) -> array:
+def place(times: Iterable[int], ends: Sequence[int], *, complete: bool) -> "array[int]":
     """The batch of each row: the one in whose span it lies, or before whose span, after the previous one's.
 
     complete: all batches are sent, so that rows after the last span go with the last batch; else they are
@@ -88,7 +88,7 @@ def place(times: Iterable[int], ends: Sequence[int], *, complete: bool) -> array
     return placed
 
 
-def with_predecessor(times: Sequence[int]) -> array:
+def with_predecessor(times: Sequence[int]) -> "array[int]":
     """The times, with that of the predecessor in place of one that cannot be parsed."""
     filled = array("q")
     for time in times:

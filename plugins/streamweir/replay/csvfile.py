@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
@@ -22,7 +23,7 @@ class CsvFile:
 
     def __init__(self, path: Path, columns: Iterable[str]) -> None:
         self.path = path
-        self.names: tuple[str, ...] = next(self._lines(), ())
+        self.names = tuple(next(self._lines(), ()))
         self._check_header(columns)
 
     def rows(self) -> Iterator[list[str]]:
@@ -60,7 +61,7 @@ class CsvFile:
         if "ts" in self.names:
             raise DatasetUnusable(f"{where}: column ts is what the replay adds; rename it")
 
-    def _lines(self) -> Iterator:
+    def _lines(self) -> Iterator[list[str]]:
         csv.field_size_limit(_LONGEST_FIELD)
         with self._open() as file:
             reader = csv.reader(file, strict=True)
@@ -73,7 +74,7 @@ class CsvFile:
                     f"{self.path} after line {reader.line_num}: not UTF-8 ({error.reason})"
                 ) from error
 
-    def _open(self):  # noqa: ANN202
+    def _open(self) -> TextIO:
         try:
             return self.path.open(encoding="utf-8-sig", newline="")
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The order in which a run is sent: batches on time, delayed batches later, the flush last; a sequence each."""
+"""The order in which a run is sent: batches on time, delayed batches later, the flush last."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,9 +51,13 @@ def deliveries(batches: Iterator[Batch], plan: Plan, pipeline: Pipeline) -> Iter
     yield Delivery(sequence, last + 1, ts, Kind.FLUSH, last * plan.interval_s, nothing, {})
 
 
-def delayed(batches: Iterator[Batch], late: Mapping[int, int], interval_s: int) -> Iterator[tuple[Batch, int]]:
-    """The batches with the second at which each is sent; a delayed one follows the first batch on time that is
-    at least its delay younger."""
+def delayed(
+    batches: Iterator[Batch], late: Mapping[int, int], interval_s: int
+) -> Iterator[tuple[Batch, int]]:
+    """The batches with the second of the virtual clock, after START_TS, at which each is sent.
+
+    A delayed batch follows the first batch on time that is at least its delay younger.
+    """
     waiting: list[tuple[int, int, Batch]] = []
     for batch in batches:
         second = batch.index * interval_s
@@ -71,7 +75,7 @@ def check_late(late: Mapping[int, int], count: int, interval_s: int) -> None:
     for index, delay in sorted(late.items()):
         if not on_time or index * interval_s + delay > on_time[-1] * interval_s:
             raise BadConfiguration(
-                f"late: batch {index} cannot be {delay} s late in a run of {count} batches of {interval_s} s; "
+                f"late: batch {index} cannot be {delay} s late in a run of {count} batches: "
                 "delay an earlier one, or by less"
             )
 

@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Link:
-    """A stream's one replay writer. Opening it shuts out an earlier writer of the stream, wherever it runs."""
+    """A stream's one replay writer. Opening it shuts out an earlier writer of the stream, wherever it is."""
 
     def __init__(self, kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> None:
         self._kafka, self._stream, self._pipeline = kafka, stream, pipeline

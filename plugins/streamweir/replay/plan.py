@@ -64,7 +64,9 @@ class Plan:
 
 def offsets_from_json(value: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
     """Offsets after their partitions became strings."""
-    return {topic: {int(partition): offset for partition, offset in ends.items()} for topic, ends in value.items()}
+    return {
+        topic: {int(partition): offset for partition, offset in ends.items()} for topic, ends in value.items()
+    }
 
 
 def parse_late(text: str) -> dict[int, int]:

@@ -42,8 +42,8 @@ def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Posi
     if len({said.sequence if said else None for said in lasts.values()}) > 1:
         found = ", ".join(f"{name} {said.sequence if said else 'empty'}" for name, said in lasts.items())
         raise RunFailed(
-            f"the topics of {stream} end with different sequences ({found}): something else than a replay wrote "
-            "to them or deleted from them; start a new stream"
+            f"the topics of {stream} end with different sequences ({found}): something else than a "
+            "replay wrote to them or deleted from them; start a new stream"
         )
     said = [record.said for end in ends.values() for record in end.last.values() if record.said]
     last = max(said, key=lambda headers: headers.sequence, default=None)
@@ -56,7 +56,7 @@ def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Posi
 
 
 def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline) -> bool:
-    """Whether the topics hold the run's flush, found by reading the topic of the scored records from its start."""
+    """Whether the topics hold the run's flush, found by reading the scored topic from its start."""
     topic = run.stream.topic(pipeline.scored.name)
     return any(
         said is not None and said.run == run.id and said.kind is Kind.FLUSH

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ class Produced:
     def __init__(self, pipeline: Pipeline, facts: Sequence[str]) -> None:
         self._topics = [topic.name for topic in pipeline.inputs]
         self._facts = list(facts)
-        self._columns: dict[str, list] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
+        self._columns: dict[str, list[Any]] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
         self._columns.update({f"{topic}_rows": [] for topic in self._topics})
         self._columns.update({fact: [] for fact in self._facts})
 

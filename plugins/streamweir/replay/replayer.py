@@ -70,7 +70,10 @@ def replay(
 
 
 def source_of(pipeline: str) -> ModuleType:
-    """The pipeline's replay module: BATCH_ROWS, FACTS and `recording(folder, *, batch_rows, limit, unsorted_ok)`."""
+    """The pipeline's replay module.
+
+    It has BATCH_ROWS, FACTS and `recording(folder, *, batch_rows, limit, unsorted_ok) -> Recording`.
+    """
     return importlib.import_module(f"streamweir.replay.{pipeline}")
 
 

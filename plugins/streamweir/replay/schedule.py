@@ -6,8 +6,8 @@ import time
 class Schedule:
     """When each second of the virtual clock is due in real time.
 
-    Every wait is computed from one fixed moment, so that errors do not add up: a batch that goes out late does
-    not make the next one late. speed: virtual seconds per real second; 0 means that all is due at once.
+    Every wait is computed from one fixed moment, so that errors do not add up: a batch that goes out late
+    does not make the next one late. speed: virtual seconds per real second; 0 means that all is due at once.
     """
 
     def __init__(self, speed: float, first_due: float) -> None:

@@ -34,9 +34,9 @@ class Input:
 class TwoTables:
     """The recording of a leading and a following file; making it reads the leading file's times.
 
-    limit: how many batches to send, None for all. sort: put the leading rows in time order, which takes memory
-    for all of them; else they stay in file order. Raises DatasetUnusable when a file cannot be read or the
-    leading one has no rows.
+    limit: how many batches to send, None for all. sort: put the leading rows in time order, which takes
+    memory for all of them; else they stay in file order. Raises DatasetUnusable when a file cannot be read or
+    the leading one has no rows.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class TwoTables:
 
     @property
     def finding(self) -> str | None:
-        """A sentence that names the first leading line that is out of order; None when all are sorted by time."""
+        """A sentence that names the first leading line that is out of order, or None."""
         number = first_unsorted(self._times)
         if number is None:
             return None
         file = self._leading.file
         return (
-            f"{file.path} line {file.line_of(number)}: column {self._leading.time} lies before an earlier row's; "
-            "the file is not sorted by time"
+            f"{file.path} line {file.line_of(number)}: column {self._leading.time} lies before an earlier "
+            "row's, so the file is not sorted by time"
         )
 
     def batches(self) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""Sending a run's deliveries on schedule, several to a transaction when they come faster than transactions do."""
+"""Sending a run's deliveries on schedule, several to a transaction when they come fast."""
 
 import time
 
@@ -65,16 +65,20 @@ class Transmission:
     def _reopen(self) -> TransactionalWriter:
         """Find out what became of the transaction that was open when the link broke."""
         found = self._link.open()
-        first, after = self._backlog.first_open, self._backlog.after_open
-        writer = self._link.writer
-        if writer is None or first is None or after is None or not first <= found.next_sequence <= after:
+        first, after, writer = self._backlog.first_open, self._backlog.after_open, self._link.writer
+        if writer is None or first is None or after is None or not self._is_own(found, first, after):
             raise BadConfiguration(
-                f"stream {self._run.stream} is at sequence {found.next_sequence}, but this replay has {first} to "
-                "send: another replay has taken over the stream"
+                f"stream {self._run.stream} is at sequence {found.next_sequence}, but this replay was to send "
+                f"{first}: another replay has taken over the stream"
             )
         self.offsets = {name: dict(ends) for name, ends in found.offsets.items()}
         self._confirm(found.next_sequence)
         return writer
+
+    def _is_own(self, found: Position, first: int, after: int) -> bool:
+        """Whether the stream ends before or after the open transaction, or within it, but with this run's."""
+        last = found.last.run if found.last else None
+        return found.next_sequence == first or (first < found.next_sequence <= after and last == self._run.id)
 
     def _confirm(self, next_sequence: int | None) -> None:
         main = self._pipeline.inputs[0].name

@@ -1,0 +1,88 @@
+"""Reading CSV files: original strings, exact complaints, times as the strict parser sees them."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamweir.errors import DatasetUnusable
+from streamweir.replay.batches import UNKNOWN
+from streamweir.replay.csvfile import CsvFile, TimeReader, find
+from streamweir.values import parse_time
+
+COLUMNS = ("id", "time", "text")
+
+
+def csv_file(folder: Path, content: str | bytes) -> CsvFile:
+    path = folder / "file.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return CsvFile(path, COLUMNS)
+
+
+def test_values_come_as_they_are_quoted_commas_line_breaks_and_blank_lines_included(tmp_path: Path) -> None:
+    found = csv_file(
+        tmp_path, '\ufeffid,time,text\r\n1, x ,"[{\'a\': 1, ""b"": 2}]"\r\n\r\n2,,"two\nlines"\r\n'
+    )
+    assert found.names == COLUMNS
+    assert list(found.rows()) == [["1", " x ", "[{'a': 1, \"b\": 2}]"], ["2", "", "two\nlines"]]
+
+
+def test_columns_may_come_in_another_order_and_more_than_declared(tmp_path: Path) -> None:
+    found = csv_file(tmp_path, "more,text,time,id\nm,t,2024-01-01 00:00:01,1\n")
+    assert list(found.times("time")) == [parse_time("2024-01-01 00:00:01")]
+
+
+def test_a_short_row_stays_short_and_has_no_time(tmp_path: Path) -> None:
+    found = csv_file(tmp_path, "id,text,time\n1\n")
+    assert list(found.rows()) == [["1"]]
+    assert list(found.times("time")) == [UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", r"line 1: there is no header row"),
+        ("id,text\n", r"line 1: column time is missing"),
+        ("id,time,text,id\n", r"line 1: a column name is repeated"),
+        ("id,time,text,ts\n", r"line 1: column ts is what the replay adds"),
+        ('id,time,text\n1,2,"3\n4"\n1,2,3,4\n', r"line 4: 4 values for 3 columns"),
+        ('id,time,text\n1,2,"3"4\n', r"line 2: .*expected after"),
+        (b"id,time,text\n1,2,\xff\n", r"not UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_file_and_line(
+    tmp_path: Path, content: str | bytes, complaint: str
+) -> None:
+    with pytest.raises(DatasetUnusable, match=rf"file\.csv.*{complaint}"):
+        list(csv_file(tmp_path, content).rows())
+
+
+def test_a_missing_file_is_named_with_all_its_names(tmp_path: Path) -> None:
+    with pytest.raises(DatasetUnusable, match=r"holds no a\.csv or b\.csv"):
+        find(tmp_path, ("a.csv", "b.csv"))
+
+
+DATES = ("2024-01-01", "1969-12-31", "2024-02-30", "0001-01-01", "9999-12-31")
+CLOCKS = ("00:20:54", "23:59:60", "24:00:00", ".3", ".302", ".302999999", ".")
+ZONES = ("Z", "+10:00", "-0330", "+25:00")
+PART = st.sampled_from([*DATES, " ", "T", *CLOCKS, *ZONES, "", "x", "\n"])
+
+
+@given(st.lists(st.one_of(st.lists(PART, max_size=5).map("".join), st.text(max_size=24)), max_size=12))
+def test_remembering_parts_of_times_changes_no_time(texts: list[str]) -> None:
+    def strict(text: str) -> int:
+        try:
+            return parse_time(text)
+        except ValueError:
+            return UNKNOWN
+
+    read = TimeReader()
+    assert [read(text) for text in texts * 2] == [strict(text) for text in texts * 2]
+
+
+def test_times_that_share_their_parts_are_told_apart() -> None:
+    read = TimeReader()
+    dates, clocks = ("2024-01-01", "2024-01-02"), ("00:00:00", "00:00:09", "00:09:00", "09:00:00")
+    texts = [f"{d}T{c}.{f}{z}" for d in dates for c in clocks for f in (0, 9) for z in ("", "Z", "+10:00")]
+    assert [read(text) for text in texts] == [parse_time(text) for text in texts]

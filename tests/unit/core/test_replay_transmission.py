@@ -1,0 +1,171 @@
+"""Exactly once, whatever the broker answers: one in memory that fails before or after a commit took hold."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from kafka import errors
+from tenacity import wait_none
+
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.streams import Run, Stream
+from streamweir.errors import BadConfiguration, DependencyUnreachable
+from streamweir.replay import link as link_module
+from streamweir.replay import transmission as transmission_module
+from streamweir.replay.backlog import Backlog
+from streamweir.replay.batches import Batch
+from streamweir.replay.deliveries import deliveries, messages
+from streamweir.replay.link import Link
+from streamweir.replay.plan import Plan
+from streamweir.replay.position import Position
+from streamweir.replay.transmission import Transmission
+
+RUN = Run(Stream(PIPELINE.name, "s"), "r1")
+COUNT = 40
+
+
+class Broker:
+    """Two topics in memory. `faults`: what the n-th commit does: fail before it takes hold, or after."""
+
+    def __init__(self, faults: Mapping[int, str] | None = None) -> None:
+        self.log: list[tuple[str, int, Headers]] = []
+        self.faults, self.commits, self.opened = dict(faults or {}), 0, 0
+        self.epoch = 0
+
+    def position(self) -> Position:
+        said = [headers for _, _, headers in self.log]
+        last = max(said, key=lambda headers: headers.sequence, default=None)
+        offsets = {topic.name: dict.fromkeys(range(topic.partitions), 0) for topic in PIPELINE.inputs}
+        return Position(last.sequence + 1 if last else 0, last, last.ts if last else None, offsets)
+
+
+class Writer:
+    def __init__(self, broker: Broker) -> None:
+        broker.epoch += 1
+        self.broker, self.epoch, self.open = broker, broker.epoch, []
+
+    def begin(self) -> None:
+        self.open = []
+
+    def send(self, topic: str, partition: int, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+        said = Headers.decode(headers)
+        assert said is not None
+        self.open.append((topic.rpartition(".")[2], partition, said))
+
+    def commit(self) -> dict[tuple[str, int], int]:
+        self.broker.commits += 1
+        fault = self.broker.faults.pop(self.broker.commits, None)
+        if fault == "refused":
+            raise errors.TopicAuthorizationFailedError("no")
+        if fault == "before" or self.epoch != self.broker.epoch:
+            raise errors.ProducerFencedError("gone")
+        self.broker.log += self.open
+        if fault == "after":
+            raise errors.KafkaTimeoutError("no answer")
+        return {(f"x.s.{topic}", partition): 1 for topic, partition, _ in self.open}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
+    def make(broker: Broker) -> Link:
+        monkeypatch.setattr(link_module, "TransactionalWriter", lambda kafka, name: Writer(broker))
+        monkeypatch.setattr(link_module, "position", lambda kafka, stream, pipeline: broker.position())
+        monkeypatch.setattr(link_module, "wait_random_exponential", lambda **_: wait_none())
+        return Link(KafkaConnection("nowhere:1"), RUN.stream, PIPELINE)
+
+    return make
+
+
+def some() -> Iterator[Batch]:
+    for index in range(COUNT):
+        yield Batch(index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []}, {})
+
+
+def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None) -> Transmission:
+    plan = Plan(
+        run="r1",
+        pipeline=PIPELINE.name,
+        stream="s",
+        dataset="d",
+        start_ts=100,
+        interval_s=1,
+        speed=0,
+        batches=None,
+        batch_rows=2,
+        first_sequence=0,
+        late={},
+        offsets={},
+        planned_at="",
+    )
+    backlog = Backlog(deliveries(some(), plan, PIPELINE), lambda delivery: messages(delivery, PIPELINE, "r1"))
+    return Transmission(RUN, PIPELINE, backlog, link, link.open(), advance)
+
+
+def assert_exactly_once(broker: Broker) -> None:
+    for topic in ("browsing", "transactions"):
+        found = [(partition, said) for name, partition, said in broker.log if name == topic]
+        assert [said.sequence for _, said in found] == list(range(COUNT + 1))
+        assert [partition for partition, _ in found] == [sequence % 4 for sequence in range(COUNT + 1)]
+        assert [said.kind for _, said in found] == [Kind.BATCH] * COUNT + [Kind.FLUSH]
+
+
+def test_everything_is_sent_in_few_transactions_when_nothing_waits(linked: Callable[[Broker], Link]) -> None:
+    broker, advanced = Broker(), []
+    sending = transmission(linked(broker), advanced.append)
+    sending.send_all(speed=0)
+    assert_exactly_once(broker)
+    assert broker.commits < 5
+    assert (sum(advanced), sending.rows) == (2 * COUNT, 2 * COUNT)
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {1: "before"},
+        {1: "after"},
+        {1: "before", 2: "after", 3: "before"},
+        {4: "after", 5: "after", 9: "before"},
+    ],
+)
+def test_after_an_ambiguous_commit_the_topics_decide(
+    linked: Callable[[Broker], Link], faults: dict[int, str]
+) -> None:
+    broker, advanced = Broker(faults), []
+    # Paced so fast that some transactions hold one batch and some hold many.
+    transmission(linked(broker), advanced.append).send_all(speed=20_000)
+    assert_exactly_once(broker)
+    assert not broker.faults or broker.commits < max(broker.faults)
+    assert sum(advanced) == 2 * COUNT
+
+
+def test_a_refusal_ends_the_replay_at_once(linked: Callable[[Broker], Link]) -> None:
+    broker = Broker({1: "refused"})
+    with pytest.raises(BadConfiguration, match="refused"):
+        transmission(linked(broker)).send_all(speed=0)
+    assert broker.commits == 1
+
+
+def test_a_broker_that_stays_away_ends_the_replay_with_a_retryable_error(
+    linked: Callable[[Broker], Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "OUTAGE_S", 0.05)
+    broker = Broker(dict.fromkeys(range(1, 10_000_000), "before"))
+    with pytest.raises(DependencyUnreachable, match="nowhere:1"):
+        transmission(linked(broker)).send_all(speed=0)
+    assert broker.log == []
+
+
+def test_a_replay_that_was_overtaken_stops_instead_of_sending_twice(
+    linked: Callable[[Broker], Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transmission_module, "TRANSACTION_S", -1)
+    broker = Broker()
+    slow, quick = transmission(linked(broker)), transmission(linked(broker))
+    quick.send_all(speed=0)
+    with pytest.raises(BadConfiguration, match="another replay has taken over"):
+        slow.send_all(speed=0)
+    assert_exactly_once(broker)
