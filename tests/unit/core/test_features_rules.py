@@ -174,7 +174,7 @@ def test_the_customer_gives_gender_and_year_of_joining() -> None:
     [
         ("[]", 0),
         ("[{'product_id': 1, 'quantity': 3, 'item_price': 5}]", 3),
-        ("[ {'product_id':-2,'quantity':5,'item_price':1}, {'product_id':2,'quantity':2,'item_price':0.5}]", 7),
+        ("[ {'product_id':-2,'quantity':5,'item_price':1},{'product_id':2,'quantity':2,'item_price':0}]", 7),
         ("[{'product_id': 1, 'quantity': 9223372036854775807, 'item_price': 5}]", 2**63 - 1),
     ],
 )  # fmt: skip
