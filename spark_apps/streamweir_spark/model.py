@@ -84,7 +84,12 @@ def load(spark: SparkSession, location: str, card: Card, columns: Sequence[Colum
         saved = PipelineModel.load(location)
     except _CANNOT_LOAD as error:
         raise ModelUnusable(f"model {card.version} cannot be loaded: {_sentence(error)}") from error
-    flow = Flow.of(saved)
+    return prepare(spark, saved, card, columns)
+
+
+def prepare(spark: SparkSession, model: PipelineModel, card: Card, columns: Sequence[Column]) -> ScoringModel:
+    """Make a fitted pipeline ready; its stages are then set never to drop a row. Raises as `load` does."""
+    flow = Flow.of(model)
     offered = [column.name for column in columns]
     flow.require(offered, card.version)
     if flow.has_sql:

@@ -127,8 +127,8 @@ class Examiner:
         self._demand_value(stage, source)
         if stage.getHandleInvalid() != "keep":
             slots = self.origins[source].slots
-            for place, values in dict(stage.categoryMaps()).items():
-                if slots is None or not self._restrict_slot(slots[place], set(dict(values))):
+            for place, values in stage.javaCategoryMaps().items():
+                if slots is None or not self._restrict_slot(slots[place], set(values)):
                     raise _unforeseeable(stage, source)
         return {stage.getOutputCol(): MADE}
 
@@ -233,6 +233,6 @@ _TAKES_WHAT_IS_THERE = frozenset(
 
 def _unforeseeable(stage: Stage, column: str) -> ModelUnusable:
     return ModelUnusable(
-        f"{title(stage)} may drop or refuse rows because of {column}, which an earlier stage makes: it cannot "
-        'be told beforehand which; save the model with handleInvalid="keep" there'
+        f"{title(stage)} may drop or refuse rows because of {column}, which an earlier stage makes: which "
+        'rows cannot be told beforehand; save the model with handleInvalid="keep" there'
     )
