@@ -1,0 +1,34 @@
+"""The store in memory, for code that moves files."""
+
+from pathlib import Path
+
+from streamweir.contracts.streams import ObjectKey
+from tests.support.memory_store import MemoryStore
+
+
+class FileStore(MemoryStore):
+    """The part of `ObjectStore` that datasets and quality docs use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uploads: list[str] = []
+        self.downloads: list[str] = []
+
+    def put_if_absent(self, key: ObjectKey, data: bytes) -> str | None:
+        if self.exists(key):
+            return None
+        self.put(key, data)
+        return "etag"
+
+    def upload(self, key: ObjectKey, path: Path) -> None:
+        self.uploads.append(str(key))
+        self.put(key, path.read_bytes())
+
+    def upload_folder(self, prefix: ObjectKey, folder: Path) -> None:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                self.upload(prefix / path.relative_to(folder).as_posix(), path)
+
+    def download(self, key: ObjectKey, path: Path) -> None:
+        self.downloads.append(str(key))
+        path.write_bytes(self.objects[str(key)])
