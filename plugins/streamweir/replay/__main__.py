@@ -43,7 +43,7 @@ def main(
     run_id = run or datetime.now(UTC).strftime("cli-%Y%m%dT%H%M%S")
     target = Run(Stream(pipeline, stream or stream_id_of(run_id)), run_id)
     provision(kafka, target.stream, declared)
-    known = ensure(store, pipeline, dataset)
+    known = ensure(store, pipeline, dataset, needs_history=False, progress=console_progress)
     request = Request(
         dataset=known.fingerprint,
         start_ts=start_ts or None,
@@ -54,7 +54,8 @@ def main(
         unsorted_ok=unsorted_ok,
     )
     with tempfile.TemporaryDirectory(prefix="streamweir-") as scratch:
-        folder = download(store, known, Path(scratch))
+        live = [file.name for file in known.files if not file.history]
+        folder = download(store, known, Path(scratch), live)
         manifest = replay(target, request, kafka=kafka, store=store, folder=folder, progress=console_progress)
     rows = ", ".join(f"{count:,} {topic}" for topic, count in manifest.rows.items())
     print(f"run {run_id} on stream {target.stream}: {rows} rows in {manifest.batches} batches")

@@ -46,9 +46,12 @@ class Transmission:
 
     def _transact(self, schedule: Schedule) -> None:
         writer = self._link.writer or self._reopen()
+        if not self._is_due(schedule):
+            # The transaction that broke had arrived after all, and nothing else is due.
+            return
         writer.begin()
         end = time.monotonic() + TRANSACTION_S
-        while (parcel := self._backlog.peek()) is not None and schedule.wait_s(parcel.delivery.due) <= 0:
+        while self._is_due(schedule):
             self._write(writer, self._backlog.take())
             if time.monotonic() > end:
                 break
@@ -57,19 +60,23 @@ class Transmission:
         for (topic, partition), offset in ends.items():
             self.offsets[topic.rpartition(".")[2]][partition] = offset
 
+    def _is_due(self, schedule: Schedule) -> bool:
+        parcel = self._backlog.peek()
+        return parcel is not None and schedule.wait_s(parcel.delivery.due) <= 0
+
     def _write(self, writer: TransactionalWriter, parcel: Parcel) -> None:
         for message in parcel.messages:
             partition = partition_of(parcel.delivery.sequence, self._partitions[message.topic])
             writer.send(self._run.stream.topic(message.topic), partition, message.value, message.headers)
 
     def _reopen(self) -> TransactionalWriter:
-        """Find out what became of the transaction that was open when the link broke."""
+        """Open the link again and find out what became of the transaction that was open when it broke."""
         found = self._link.open()
         first, after, writer = self._backlog.first_open, self._backlog.after_open, self._link.writer
-        if writer is None or first is None or after is None or not self._is_own(found, first, after):
+        if not (writer and first is not None and after is not None and self._is_own(found, first, after)):
             raise BadConfiguration(
-                f"stream {self._run.stream} is at sequence {found.next_sequence}, but this replay was to send "
-                f"{first}: another replay has taken over the stream"
+                f"stream {self._run.stream} is at sequence {found.next_sequence}, this replay at {first}: "
+                "another replay has taken over the stream"
             )
         self.offsets = {name: dict(ends) for name, ends in found.offsets.items()}
         self._confirm(found.next_sequence)
