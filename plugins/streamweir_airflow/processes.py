@@ -8,8 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-
-from airflow.sdk.types import Logger
+from typing import TYPE_CHECKING
 
 from streamweir.errors import (
     BadConfiguration,
@@ -19,6 +18,9 @@ from streamweir.errors import (
     StreamHeld,
     StreamweirError,
 )
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
 
 _BY_EXIT_CODE: Mapping[int, type[StreamweirError]] = {
     2: BadConfiguration,
@@ -42,7 +44,7 @@ def error_of(exit_code: int, sentence: str, what: str) -> StreamweirError:
 class Child:
     """A child process in its own process group, so that ending it ends its children too."""
 
-    def __init__(self, what: str, log: Logger) -> None:
+    def __init__(self, what: str, log: "Logger") -> None:
         self._what = what
         self._log = log
         self._process: subprocess.Popen[str] | None = None

@@ -19,7 +19,8 @@ class StreamweirOperator(BaseOperator):
     """
 
     def __init__(self, *, pipeline: str = "", in_bundle: bool = True, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Every value of the result is an XCom of its own: later tasks name just the one they need.
+        super().__init__(multiple_outputs=True, **kwargs)
         self.pipeline = pipeline
         self.in_bundle = in_bundle
 
