@@ -4,6 +4,11 @@ import sys
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
+if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older Python is told so
+    sys.exit(
+        "setup failed: python3 on the PATH is older than 3.11; name another: make setup PYTHON=/path/to/it"
+    )
+
 from infra.bootstrap import cache, jars, java, minio, processes, python_env, stamp
 from infra.bootstrap.processes import SetupFailed, say
 

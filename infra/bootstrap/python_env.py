@@ -32,8 +32,8 @@ def install(checkout: Path) -> Path:
     venv = checkout / ".venv"
     python = venv / "bin" / "python"
     if _version(python) != _version(Path(sys.executable)):
-        make = [uv, "venv", "--quiet", "--clear", "--no-config", "--python", sys.executable, venv]
-        run(make, "remove .venv and try again", env)
+        new: list[str | Path] = [uv, "venv", "--quiet", "--clear", "--no-config"]
+        run([*new, "--python", sys.executable, venv], "remove .venv and try again", env)
     say("installing Python packages (about 1.6 GB on the first time)")
     options: list[str | Path] = ["--no-config", "--python", python]
     locked: list[str | Path] = [

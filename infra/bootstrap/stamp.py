@@ -3,12 +3,12 @@
 import hashlib
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 from infra.bootstrap import jars, minio, python_env, versions
 
 _INPUTS = (
-    Path("pyproject.toml"),
     python_env.REQUIREMENTS,
     python_env.UV_LOCK,
     python_env.BUILD_LOCK,
@@ -24,7 +24,14 @@ def inputs(checkout: Path) -> dict[str, str]:
     """The SHA-256 of every file that set-up depends on, and the Python that runs it."""
     found = {str(name): hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in _INPUTS}
     # An editable install points at the folder: a moved checkout is set up again.
-    return {**found, "python": sys.version, "checkout": str(checkout)}
+    return {**found, "package": _package(checkout), "python": sys.version, "checkout": str(checkout)}
+
+
+def _package(checkout: Path) -> str:
+    """What of pyproject.toml shapes the installation; the linters' options do not."""
+    described = tomllib.loads((checkout / "pyproject.toml").read_text())
+    parts = (described["build-system"], described["project"], described["tool"]["hatch"])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def is_current(checkout: Path) -> bool:

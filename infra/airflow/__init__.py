@@ -1,0 +1,1 @@
+"""Airflow: api-server, scheduler, dag-processor, triggerer."""

@@ -1,0 +1,89 @@
+"""Airflow's four services."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from infra.airflow.config import airflow_env, passwords_file
+from infra.airflow.readiness import missing_component, missing_dags
+from infra.layout import Layout, write_private
+from infra.postgres import server as postgres
+from infra.secrets import Secrets
+from infra.service import Service
+from streamweir.errors import StackError
+from streamweir.settings import CHECKOUT, Settings
+
+_AIRFLOW = (sys.executable, "-m", "airflow")
+
+
+def services(
+    settings: Settings, layout: Layout, secrets: Secrets, common: Mapping[str, str]
+) -> tuple[Service, ...]:
+    """The four services; they start at the same time, and all report their health through the api-server."""
+    env = airflow_env(settings, layout, secrets)
+    migration = _Migration(layout, secrets, {**common, **env})
+    url = settings.airflow_url
+
+    def make(name: str, argv: tuple[str, ...], ready: Callable[[], str | None], **ports: int) -> Service:
+        return Service(
+            name=f"airflow-{name}",
+            argv=(*_AIRFLOW, *argv),
+            env=env,
+            ready=ready,
+            prepare=migration.run,
+            ports=ports,
+            needs=(postgres.NAME,),
+        )
+
+    def healthy(component: str) -> Callable[[], str | None]:
+        return lambda: missing_component(url, component)
+
+    def dags_are_read() -> str | None:
+        return missing_component(url, "dag_processor") or missing_dags(layout, CHECKOUT / "dags")
+
+    port = {settings.variable("airflow_port"): settings.airflow_port}
+    api = ("api-server", "--host", "127.0.0.1", "--port", str(settings.airflow_port), "--workers", "1")
+    # Logs are read from the shared folder; log servers of their own would listen on all addresses.
+    no_server = "--skip-serve-logs"
+    return (
+        make("api", api, healthy("metadatabase"), **port),
+        make("scheduler", ("scheduler", no_server), healthy("scheduler")),
+        make("triggerer", ("triggerer", no_server), healthy("triggerer")),
+        make("dag-processor", ("dag-processor",), dags_are_read),
+    )
+
+
+@dataclass
+class _Migration:
+    """Makes or migrates the database once, whichever service comes first, and writes the password file."""
+
+    layout: Layout
+    secrets: Secrets
+    env: Mapping[str, str]
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> None:
+        """Raises StackError that names the log when it fails."""
+        with self._guard:
+            passwords = {self.secrets.airflow_admin_user: self.secrets.airflow_admin_password}
+            write_private(passwords_file(self.layout), json.dumps(passwords))
+            stamp = self.layout.data("airflow") / "migrated"
+            wanted = version("apache-airflow-core")
+            if stamp.exists() and stamp.read_text() == wanted:
+                return
+            self._migrate()
+            stamp.write_text(wanted)
+
+    def _migrate(self) -> None:
+        log = self.layout.log("airflow-db")
+        with log.open("w") as file:
+            argv = [*_AIRFLOW, "db", "migrate"]
+            done = subprocess.run(
+                argv, env=dict(self.env), stdout=file, stderr=subprocess.STDOUT, check=False
+            )
+        if done.returncode:
+            raise StackError(f"Airflow's database could not be migrated: see {log}")

@@ -1,0 +1,76 @@
+"""Where the stack keeps what, below its state folder."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# A Unix socket's path must fit into 108 bytes; the longest name below the folder is `.s.PGSQL.5432.lock`.
+_LONGEST_SOCKET_FOLDER = 80
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files of one stack."""
+
+    var: Path
+
+    @property
+    def secrets(self) -> Path:
+        """Generated passwords and keys, mode 0600."""
+        return self.var / "secrets.env"
+
+    @property
+    def env(self) -> Path:
+        """What a shell needs to reach the stack (`source var/env`), mode 0600."""
+        return self.var / "env"
+
+    @property
+    def logs(self) -> Path:
+        """One log per service."""
+        return self.var / "logs"
+
+    @property
+    def supervisor(self) -> Path:
+        """The supervisor's configuration, log, and the services' environments; readable by the owner only."""
+        return self.var / "supervisor"
+
+    @property
+    def work(self) -> Path:
+        """Scratch folder of tasks and scorers."""
+        return self.var / "work"
+
+    @property
+    def sockets(self) -> Path:
+        """Unix sockets; in the temporary folder when the state folder's path is too long for them."""
+        folder = self.var / "sockets"
+        if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
+            return folder
+        tag = hashlib.sha256(os.fsencode(self.var)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"streamweir-{os.getuid()}-{tag}"
+
+    def data(self, service: str) -> Path:
+        """A service's own data."""
+        return self.var / service
+
+    def log(self, service: str) -> Path:
+        """A service's log file."""
+        return self.logs / f"{service}.log"
+
+    def make(self) -> None:
+        """Create the folders; private ones with mode 0700."""
+        for folder in (self.var, self.logs, self.work):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.supervisor, self.sockets):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    os.replace(name, path)

@@ -1,0 +1,26 @@
+"""The services' logs."""
+
+import subprocess
+from pathlib import Path
+
+from infra.layout import Layout
+from streamweir.errors import BadConfiguration
+
+
+def show(layout: Layout, service: str, lines: int, *, follow: bool) -> None:
+    """Print the last lines of one log or of all; raises BadConfiguration for a service without a log."""
+    known = {path.stem: path for path in sorted(layout.logs.glob("*.log"))}
+    if not known:
+        raise BadConfiguration(f"there are no logs in {layout.logs}: run `make up`")
+    if service and service not in known:
+        raise BadConfiguration(f"no log of {service!r}; there are: {', '.join(known)}")
+    chosen = [known[service]] if service else list(known.values())
+    _tail(chosen, lines, follow=follow)
+
+
+def _tail(paths: list[Path], lines: int, *, follow: bool) -> None:
+    argv = ["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, paths)]
+    try:
+        subprocess.run(argv, check=False)
+    except KeyboardInterrupt:
+        return

@@ -1,0 +1,77 @@
+"""The object store as a service: MinIO with four buckets and two accounts limited to them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import urllib3
+from minio import Minio, MinioAdmin
+from minio.credentials.providers import StaticProvider
+
+from infra.layout import Layout
+from infra.minio.policies import policies
+from infra.secrets import Secrets
+from infra.service import Service
+from streamweir.contracts.streams import BUCKETS
+from streamweir.settings import Settings
+
+NAME = "minio"
+
+
+def service(settings: Settings, layout: Layout, tools: Mapping[str, Path], secrets: Secrets) -> Service:
+    """MinIO, ready when its health endpoint says so; its buckets and accounts are made then."""
+    folder = layout.data(NAME)
+    quiet = ("--quiet", "--certs-dir", str(folder / "certs"))
+    addresses = ("--address", f"127.0.0.1:{settings.minio_port}")
+    console = ("--console-address", f"127.0.0.1:{settings.minio_console_port}")
+    return Service(
+        name=NAME,
+        argv=(str(tools["minio"]), "server", *quiet, *addresses, *console, str(folder / "data")),
+        env={
+            "MINIO_ROOT_USER": secrets.minio_root_user,
+            "MINIO_ROOT_PASSWORD": secrets.minio_root_password,
+            "MINIO_SITE_REGION": settings.store_region,
+            "MINIO_UPDATE": "off",
+            # Go would otherwise let garbage pile up to twice what is live.
+            "GOGC": "50",
+            "GOMEMLIMIT": "512MiB",
+        },
+        ready=lambda: _missing(settings.minio_port),
+        prepare=lambda: (folder / "data").mkdir(parents=True, exist_ok=True),
+        provision=lambda: _provision(settings, secrets),
+        ports={
+            settings.variable("minio_port"): settings.minio_port,
+            settings.variable("minio_console_port"): settings.minio_console_port,
+        },
+    )
+
+
+def _missing(port: int) -> str | None:
+    url = f"http://127.0.0.1:{port}/minio/health/ready"
+    try:
+        answer = urllib3.request("GET", url, timeout=2, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return "its health endpoint does not answer"
+    return None if answer.status == 200 else f"its health endpoint says {answer.status}"
+
+
+def _provision(settings: Settings, secrets: Secrets) -> None:
+    """Make what is missing: buckets, policies, the tasks' and the scorer's account. Safe to repeat."""
+    endpoint = f"127.0.0.1:{settings.minio_port}"
+    region = settings.store_region
+    root = StaticProvider(secrets.minio_root_user, secrets.minio_root_password)
+    client = Minio(endpoint, credentials=root, secure=False, region=region)
+    for bucket in BUCKETS:
+        name = f"{settings.store_bucket_prefix}{bucket}"
+        if not client.bucket_exists(name):
+            client.make_bucket(name)
+    admin = MinioAdmin(endpoint=endpoint, credentials=root, secure=False, region=region)
+    accounts = {
+        "tasks": (secrets.minio_tasks_user, secrets.minio_tasks_password),
+        "scorer": (secrets.minio_scorer_user, secrets.minio_scorer_password),
+    }
+    for role, policy in policies(settings.store_bucket_prefix).items():
+        user, password = accounts[role]
+        admin.policy_add(f"streamweir-{role}", policy=policy)
+        admin.user_add(user, password)
+        # Attaching a policy that is attached already is refused; setting it is not.
+        admin.policy_set(f"streamweir-{role}", user=user)

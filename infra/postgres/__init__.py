@@ -1,0 +1,1 @@
+"""PostgreSQL, for Airflow's metadata."""

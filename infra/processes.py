@@ -1,0 +1,109 @@
+"""The processes of a stack, found by the variable that each of them carries in its environment."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from infra.environment import STACK
+
+_SERVICE = "SUPERVISOR_PROCESS_NAME"
+SUPERVISOR = "supervisor"
+DETACHED = "spark"
+"""What was started by a task and lives on its own: scorers, and training while it runs."""
+
+
+@dataclass(frozen=True)
+class StackProcess:
+    """A process and the service that it belongs to."""
+
+    process: psutil.Process
+    service: str
+
+
+def find(var: Path) -> list[StackProcess]:
+    """All processes of the stack, but not the calling one and those that called it."""
+    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found: dict[int, StackProcess] = {}
+    for process in psutil.process_iter():
+        service = _service(process, var)
+        if service is None or process.pid in mine:
+            continue
+        found.setdefault(process.pid, StackProcess(process, service))
+        # PostgreSQL's children write their title over the environment that they were given.
+        for child in _children(process):
+            if child.pid not in mine and _service(child, var) is None:
+                found.setdefault(child.pid, StackProcess(child, service))
+    return list(found.values())
+
+
+def topmost(processes: Iterable[StackProcess]) -> list[psutil.Process]:
+    """Those whose parent is not among them: asked to end, they end their children themselves."""
+    by_pid = {item.process.pid: item.process for item in processes}
+    return [process for process in by_pid.values() if _parent(process) not in by_pid]
+
+
+def ask_to_end(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Send SIGTERM and wait; returns those that are still there."""
+    asked = list(processes)
+    for process in asked:
+        _signal(process, psutil.Process.terminate)
+    return psutil.wait_procs(asked, timeout=seconds)[1]
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Send SIGKILL and wait until they are gone."""
+    asked = list(processes)
+    for process in asked:
+        _signal(process, psutil.Process.kill)
+    psutil.wait_procs(asked, timeout=10)
+
+
+def pss(process: psutil.Process) -> int:
+    """Proportional set size in bytes: memory that is shared counts once in the sum over all processes."""
+    try:
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        # It ended between being found and being measured.
+        return 0
+    return 0
+
+
+def _service(process: psutil.Process, var: Path) -> str | None:
+    """The service of a process that carries this stack's variable, or None."""
+    try:
+        env = process.environ()
+        if env.get(STACK) != str(var):
+            return None
+        return env.get(_SERVICE) or (SUPERVISOR if _is_supervisor(process) else DETACHED)
+    except (psutil.Error, OSError):
+        return None
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    return "supervisor.supervisord" in process.cmdline()
+
+
+def _children(process: psutil.Process) -> Iterator[psutil.Process]:
+    try:
+        yield from process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _signal(process: psutil.Process, send: object) -> None:
+    try:
+        send(process)  # type: ignore[operator]
+    except psutil.NoSuchProcess:
+        return

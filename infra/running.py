@@ -1,0 +1,33 @@
+"""The settings that a running stack was started with."""
+
+import json
+
+from infra.layout import Layout
+from streamweir.errors import StackError
+from streamweir.settings import Settings
+
+
+class RunningSettings:
+    """A record beside the supervisor, so that a change of settings under a running stack is noticed."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._file = layout.supervisor / "settings.json"
+
+    def record(self, settings: Settings) -> None:
+        """Remember what the stack is being started with."""
+        self._file.write_text(settings.model_dump_json())
+
+    def check(self, settings: Settings) -> None:
+        """Raise StackError that names each setting that is not what the running stack was started with."""
+        if not self._file.exists():
+            return
+        recorded = json.loads(self._file.read_text())
+        changed = [
+            f"{settings.variable(name)} {recorded.get(name)} -> {value}"
+            for name, value in settings.model_dump(mode="json").items()
+            if recorded.get(name) != value
+        ]
+        if changed:
+            raise StackError(
+                f"the stack is up with other settings ({', '.join(changed)}): run `make down` first"
+            )

@@ -1,0 +1,1 @@
+"""The supervisor that owns the stack's processes."""
