@@ -40,8 +40,8 @@ VERSION = "20260101T000000Z-0badcafe"
 THRESHOLD = 0.62
 EVIL = "<script>alert('x')</script> & $T_shirt$"
 PRODUCTS = [
-    EVIL,
     "Puma Men Running Shoes",
+    EVIL,
     "Levis Women Blue Jeans",
     "Ünïcode Sárí 綿",
     "Casio Watch",

@@ -138,7 +138,7 @@ class Ledger:
             first = next(batch for batch in self.batches if batch.unexplained)
             return (
                 f"run {self.run!r} has unexplained rows: {self.unexplained}, the first in batch {first.index}; "
-                "see `batches` in ledger.json"
+                "see ledger.json"
             )
         for check in self.checks:
             if not check.equal:

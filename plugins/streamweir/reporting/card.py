@@ -39,8 +39,9 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
         :_MOST_IMPORTANT
     ]
     return {
-        **bundle.model,
-        "card": card,
+        **{name: bundle.model.get(name) for name in ("version", "origin", "threshold")},
+        "algorithm": card.get("algorithm"),
+        "threshold_rule": card.get("threshold_rule"),
         "metrics": [
             {"name": name, "meaning": meaning, "value": metrics[key]}
             for key, (name, meaning) in _METRICS.items()

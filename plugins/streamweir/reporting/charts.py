@@ -11,6 +11,7 @@ from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import Plot
 
 _REASONS = tuple(style.REASON_COLOURS)
+_MARKS = "osD^"
 
 
 def ledger(bundle: Bundle) -> Figure | None:
@@ -25,14 +26,9 @@ def ledger(bundle: Bundle) -> Figure | None:
         _stack(panel, edges, _by_outcome(batches, [topic], (worked_as, *_REASONS)))
         style.heading(panel, topic, "rows")
         style.legend(panel)
-    _stack(axes[-1], edges, _by_outcome(batches, topics, _REASONS))
-    style.heading(axes[-1], "not worked on, all topics", "rows")
+    _scatter(axes[-1], batches, _by_outcome(batches, topics, _REASONS))
+    style.heading(axes[-1], "not worked on, all topics", "rows (log)")
     axes[-1].set_xlabel("batch of the run")
-    if axes[-1].get_legend_handles_labels()[0]:
-        style.legend(axes[-1])
-    else:
-        axes[-1].set_yticks([0])
-        axes[-1].text(0.5, 0.5, "none", transform=axes[-1].transAxes, ha="center", color=style.GREY)
     return figure
 
 
@@ -92,11 +88,13 @@ def tasks(bundle: Bundle) -> Figure | None:
     return figure
 
 
+TASKS = Plot("task_timings", "Tasks", "Waiting is part of it: the drain waits for the last row.", tasks)
 GENERIC = (
     Plot(
         "ledger",
         "What became of every row",
-        "Each batch's rows by outcome. The lowest panel magnifies the rows that were not scored or used.",
+        "Each batch's rows by outcome. In the lowest panel, a mark for each batch with rows that were not "
+        "scored or used.",
         ledger,
     ),
     Plot(
@@ -107,7 +105,7 @@ GENERIC = (
         latency,
     ),
     Plot("micro_batches", "Micro-batches", "How much Spark took at a time.", micro_batches),
-    Plot("task_timings", "Tasks", "Waiting is part of it: the drain waits for the last row.", tasks),
+    TASKS,
 )
 
 
@@ -131,3 +129,19 @@ def _stack(axes: Any, edges: Any, counts: dict[str, Any]) -> None:
         base = base + rows
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
+
+
+def _scatter(axes: Any, batches: list[dict[str, Any]], counts: dict[str, Any]) -> None:
+    """A mark per reason and batch: in a stack, one late batch would hide all single rows."""
+    if not counts:
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=style.GREY)
+        axes.set_yticks([])
+        return
+    index = np.array([batch["batch_index"] for batch in batches])
+    for (reason, rows), mark in zip(counts.items(), _MARKS, strict=False):
+        some = rows > 0
+        colour = style.REASON_COLOURS[reason]
+        axes.plot(index[some], rows[some], mark, color=colour, markersize=5, linestyle="", label=reason)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=0.7)
+    style.legend(axes)

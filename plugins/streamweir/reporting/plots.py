@@ -1,26 +1,32 @@
 """Drawing a run's plots into its bundle."""
 
+from collections.abc import Iterable
+
 from streamweir.contracts.streams import Run
 from streamweir.objectstore import ObjectStore
 from streamweir.reporting.charts import GENERIC
 from streamweir.reporting.inputs import Bundle, load_bundle
 from streamweir.reporting.pieces import Plot, content_of
-from streamweir.reporting.style import to_png
+from streamweir.reporting.style import house, to_png
 
 
 def plot(run: Run, store: ObjectStore) -> list[str]:
     """Draw every plot that the bundle has the data for, as plots/<name>.png; returns the names."""
     bundle = load_bundle(run, store)
-    drawn = draw(bundle)
+    return list(draw(bundle, all_plots(bundle), store))
+
+
+def draw(bundle: Bundle, plots: Iterable[Plot], store: ObjectStore) -> dict[str, bytes]:
+    """Draw some of the plots into the bundle; returns the PNG by name of those that there was data for."""
+    drawn = {}
+    with house():
+        for each in plots:
+            figure = each.draw(bundle) if each.draw else None
+            if figure is not None:
+                drawn[each.name] = to_png(figure)
     for name, png in drawn.items():
-        store.put(run.plot(name), png)
-    return list(drawn)
-
-
-def draw(bundle: Bundle) -> dict[str, bytes]:
-    """The plots as PNG, by name."""
-    figures = {plot.name: plot.draw(bundle) for plot in all_plots(bundle) if plot.draw}
-    return {name: to_png(figure) for name, figure in figures.items() if figure is not None}
+        store.put(bundle.run.plot(name), png)
+    return drawn
 
 
 def all_plots(bundle: Bundle) -> tuple[Plot, ...]:

@@ -1,6 +1,7 @@
 """Writing a run's report and summary into its bundle; also for a run that failed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -11,8 +12,10 @@ from markupsafe import Markup
 from streamweir.contracts.streams import Run
 from streamweir.objectstore import ObjectStore
 from streamweir.reporting import card, sections, text
+from streamweir.reporting.charts import TASKS
 from streamweir.reporting.inputs import Bundle, load_bundle
 from streamweir.reporting.pieces import content_of
+from streamweir.reporting.plots import all_plots, draw
 from streamweir.reporting.summary import summarise
 from streamweir.reporting.verdict import SUCCESS, Verdict, judge
 
@@ -24,7 +27,7 @@ def publish(run: Run, store: ObjectStore) -> Verdict:
 
     A failed run's report is published, too, with what there is of it; the caller decides what follows.
     """
-    bundle = load_bundle(run, store)
+    bundle = _with_missing_plots(load_bundle(run, store), store)
     verdict, summary = judge(bundle), summarise(bundle)
     store.put(run.report, render(bundle, summary, verdict).encode())
     store.put_json(run.summary, summary)
@@ -60,6 +63,12 @@ def render(bundle: Bundle, summary: Mapping[str, Any], verdict: Verdict) -> str:
         "rejected": sections.rejected(bundle),
     }
     return _environment().get_template("report.html.j2").render(values)
+
+
+def _with_missing_plots(bundle: Bundle, store: ObjectStore) -> Bundle:
+    """A failed run skips the task that plots; and the tasks themselves go on after it."""
+    stale = [each for each in all_plots(bundle) if each.name not in bundle.images or each == TASKS]
+    return replace(bundle, images={**bundle.images, **draw(bundle, stale, store)})
 
 
 @cache

@@ -3,6 +3,7 @@
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from streamweir.reporting import text
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import Content, Fact, Sample
 from streamweir.reporting.plots import all_plots
-from streamweir.reporting.summary import latency, throughput
+from streamweir.reporting.summary import latency
 from streamweir.reporting.verdict import CRITICAL, Verdict
 
 _SAMPLES_PER_REASON = 3
@@ -35,15 +36,17 @@ MEANINGS = {
 }
 
 
-def headline(bundle: Bundle, verdict: Verdict, content: Content) -> str:
-    """The outcome in one or two sentences."""
+def headline(bundle: Bundle, verdict: Verdict, content: Content) -> list[str]:
+    """The outcome: what failed first, if anything; then what was replayed and found."""
+    sentences = []
     if verdict.failures:
         first = verdict.failures[0]
-        return f"Task {first.task} failed: {first.sentence}" if first.task else first.sentence
-    totals = (bundle.ledger or {})["totals"]
-    rows = [f"{line['produced']:,} {name} rows" for name, line in totals.items()]
-    batches = len((bundle.ledger or {})["batches"])
-    return f"{' and '.join(rows)} were replayed in {batches:,} batches. {content.finding(bundle)}"
+        sentences.append(f"Task {first.task} failed: {first.sentence}" if first.task else first.sentence)
+    if bundle.ledger:
+        totals, batches = bundle.ledger["totals"], len(bundle.ledger["batches"])
+        rows = " and ".join(f"{line['produced']:,} rows of {name}" for name, line in totals.items())
+        sentences.append(f"{rows} were replayed in {batches:,} batches. {content.finding(bundle)}")
+    return sentences
 
 
 def facts(bundle: Bundle, content: Content) -> list[Fact]:
@@ -61,8 +64,6 @@ def facts(bundle: Bundle, content: Content) -> list[Fact]:
         found.append(
             Fact("latency p95", text.seconds(times["p95"]), f"half within {text.seconds(times['p50'])}")
         )
-    if (rate := throughput(bundle)) and rate["rows_per_second"]:
-        found.append(Fact("scorer", f"{rate['rows_per_second']:,.0f}/s", "rows, at the pace of the replay"))
     return found
 
 
@@ -81,12 +82,18 @@ def ledger(bundle: Bundle) -> dict[str, Any] | None:
         **bundle.ledger,
         "names": names,
         "batch_facts": facts,
-        "batch_names": {topic: [name for name in names if name in line] for topic, line in totals.items()},
+        "batch_names": {topic: _batch_names(names, line) for topic, line in totals.items()},
         "odd": odd[:_BATCHES_SHOWN],
         "odd_count": len(odd),
         "shown": batches[:_BATCHES_SHOWN],
         "unequal": [check for check in bundle.ledger["checks"] if not check["equal"]],
     }
+
+
+def _batch_names(names: Sequence[str], total: Mapping[str, int]) -> list[str]:
+    """The columns of a topic in the table of batches; Kafka's count is there only where it differs."""
+    agreed = "in_kafka" if total["in_kafka"] == total["produced"] else ""
+    return [name for name in names if name in total and name not in (agreed, "unexplained")]
 
 
 def _is_plain(batch: Mapping[str, Any]) -> bool:
@@ -175,6 +182,7 @@ def _sample(bundle: Bundle, sample: Sample) -> dict[str, Any]:
     return {
         "sample": sample,
         "numeric": numeric,
+        "moments": {name for name in sample.columns if any(isinstance(row[name], datetime) for row in rows)},
         "total": bundle.tables[sample.table].num_rows,
         "rows": [[(name, text.cell(row[name])) for name in sample.columns] for row in rows],
     }

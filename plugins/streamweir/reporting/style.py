@@ -3,7 +3,8 @@
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +20,9 @@ BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, YELLOW, GREY = "#cc79a7", "#56b4e9", "#f0e442", "#8c8c8c"
 INK, FAINT = "#24292f", "#d0d7de"
 
-REASON_COLOURS = {"late": ORANGE, "malformed": RED, "unscorable": PURPLE, "duplicate": SKY}
+REASON_COLOURS = {"late": ORANGE, "malformed": PURPLE, "unscorable": RED, "duplicate": SKY}
 
-_WIDTH, _DPI = 9.0, 120
+_WIDTH, _DPI = 7.4, 140
 _RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": GREY,
@@ -31,13 +32,16 @@ _RC: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
-    "axes.titlesize": 11,
+    "axes.titlesize": 10,
     "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
+    "font.size": 9,
     "grid.color": FAINT,
     "grid.linewidth": 0.7,
+    "legend.fontsize": 8,
     "legend.frameon": False,
     # A product may well be called "$x$"; it is text, not a formula.
     "text.parse_math": False,
@@ -47,24 +51,29 @@ _RC: dict[Any, Any] = {
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+@contextmanager
+def house() -> Iterator[None]:
+    """The settings under which a figure is made, drawn and saved."""
+    with mpl.rc_context(_RC), warnings.catch_warnings():
+        # A product's name may use letters that the font lacks: they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def panels(
     rows: int = 1, height: float = 3.4, ratios: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A figure, `height` inches high, with panels one above the other that share the x axis."""
-    with mpl.rc_context(_RC):
-        figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
-        return figure, list(axes)
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+    return figure, list(axes)
 
 
 def to_png(figure: Figure) -> bytes:
     """The figure as PNG."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_RC), warnings.catch_warnings():
-        # A product's name may use letters that the font lacks: they are drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 

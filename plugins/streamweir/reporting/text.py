@@ -11,11 +11,11 @@ NOTHING = "\N{EN DASH}"
 
 
 def number(value: Any) -> str:
-    """A count or a measure, with separators; at most four significant decimals."""
+    """A count or a measure, with separators; four decimals below ten."""
     if value is None:
         return NOTHING
     if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.4g}"
+        return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.4f}"
     return f"{int(value):,}"
 
 
@@ -63,7 +63,7 @@ def cell(value: Any) -> str:
 
 def value(given: Any) -> str:
     """A parameter, a version, or an observation: lists and objects as short JSON."""
-    if isinstance(given, list | dict):
+    if isinstance(given, list | tuple | dict):
         return visible(json.dumps(given, ensure_ascii=False, default=str))
     return NOTHING if given in (None, "") else visible(str(given))
 
