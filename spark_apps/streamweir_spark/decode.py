@@ -16,6 +16,7 @@ Row = dict[str, Any]
 _LATEST_TS = 253_402_300_799
 """The end of the year 9999: what lies beyond fits no timestamp."""
 _CACHED_KEYS = 100_000
+_LONGEST_CACHED_KEY = 200
 
 
 def decode(messages: Iterable[Message], shards: int, reader: Reader) -> Iterator[Part]:
@@ -76,9 +77,11 @@ class ShardOf(dict[str, int]):
         self.shards = shards
 
     def __missing__(self, session: str) -> int:
-        if len(self) >= _CACHED_KEYS:
-            self.clear()
-        shard = self[session] = crc32(session.encode()) % self.shards
+        shard = crc32(session.encode()) % self.shards
+        if len(session) <= _LONGEST_CACHED_KEY:
+            if len(self) >= _CACHED_KEYS:
+                self.clear()
+            self[session] = shard
         return shard
 
 

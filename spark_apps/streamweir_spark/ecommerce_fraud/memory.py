@@ -24,14 +24,14 @@ class Memory:
         self.sessions = {
             name: flat[start:end] for name, (start, end) in zip(names, pairwise(ends), strict=True)
         }
-        self.scored = {ids[place : place + _ID_BYTES] for place in range(0, len(ids), _ID_BYTES)}
+        self.scored = dict.fromkeys(ids[place : place + _ID_BYTES] for place in range(0, len(ids), _ID_BYTES))
 
     def first_time(self, session: str, transaction: str) -> bool:
         """Whether this transaction was not scored before; from now on it was."""
         digest = blake2b(f"{len(session)}:{session}{transaction}".encode(), digest_size=_ID_BYTES).digest()
         if digest in self.scored:
             return False
-        self.scored.add(digest)
+        self.scored[digest] = None
         return True
 
     def dump(self, oldest_ts: int | None) -> State:
@@ -40,8 +40,7 @@ class Memory:
             self._forget(oldest_ts)
         lengths = array("q", map(len, self.sessions.values()))
         numbers = array("q", chain.from_iterable(self.sessions.values()))
-        # Sorted, so that equal memories are equal bytes.
-        return list(self.sessions), lengths.tobytes(), numbers.tobytes(), b"".join(sorted(self.scored))
+        return list(self.sessions), lengths.tobytes(), numbers.tobytes(), b"".join(self.scored)
 
     def _forget(self, oldest_ts: int) -> None:
         kept = {}

@@ -2,11 +2,12 @@
 
 import pickle
 from collections.abc import Sequence
+from zlib import crc32
 
 import pytest
 
 from streamweir.contracts.messages import Kind
-from streamweir_spark.decode import decode
+from streamweir_spark.decode import ShardOf, decode
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.local import LocalBatch
 from streamweir_spark.local import outputs as local_outputs
@@ -135,6 +136,27 @@ def test_the_state_holds_plain_values_only() -> None:
     state, _ = work(None, list(decode([*batch(0, [browsing()]), waiting], 2, READER))[1::2], domain())
     assert b"streamweir" not in state
     assert pickle.loads(state)
+
+
+def test_what_was_scored_is_known_in_all_later_micro_batches() -> None:
+    messages = [
+        batch(0, [], [transaction("a"), transaction("b")]),
+        batch(1),
+        batch(2, [], [transaction("b")]),
+    ]
+    outputs = run_apart(messages, domain(), 1)
+    assert [(o.sequence, o.reason) for o in rejected(outputs)] == [(2, "duplicate")]
+
+
+def test_a_domain_travels_to_other_processes() -> None:
+    dom = pickle.loads(pickle.dumps(domain(lookback_s=5)))
+    assert len(scored(run(batch(0, [], [transaction()]), dom), dom)) == 1
+
+
+def test_endless_sessions_are_not_remembered() -> None:
+    shard_of = ShardOf(4)
+    assert [shard_of["x" * 900_000], shard_of["x"]] == [crc32(b"x" * 900_000) % 4, crc32(b"x") % 4]
+    assert list(shard_of) == ["x"]
 
 
 def test_a_stream_in_one_process_gives_what_a_replay_would() -> None:
