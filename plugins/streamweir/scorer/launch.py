@@ -66,7 +66,8 @@ def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> 
         if name in _INHERITED or (name.startswith(_OWN) and not name.startswith(_CONNECTIONS))
     }
     python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
-    return {**kept, **python, **servers.to_env()}
+    here = {"SPARK_LOCAL_IP": "127.0.0.1"} if servers.spark.master.startswith("local") else {}
+    return {**kept, **python, **here, **servers.to_env()}
 
 
 def _settled(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:

@@ -1,0 +1,21 @@
+"""`spark-submit` target: scores the stream of `ecommerce_fraud`."""
+
+import sys
+
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir_spark.ecommerce_fraud.query import prepare
+from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.run import run
+from streamweir_spark.scorer import Scorer
+
+
+def score(scorer: Scorer) -> None:
+    """Read the messages, transform them into scored rows, write predictions and figures."""
+    domain, results = prepare(scorer)
+    parts = scorer.read(READER)
+    outputs = scorer.transform(parts, domain)
+    scorer.write(outputs, results)
+
+
+if __name__ == "__main__":
+    sys.exit(run(PIPELINE, score))

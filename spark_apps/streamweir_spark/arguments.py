@@ -1,0 +1,28 @@
+"""The arguments of every door that scores a stream."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
+from streamweir.scorer.spec import MAX_MESSAGES, ScorerSpec
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadConfiguration(f"{self.prog}: {message}")
+
+
+def parse(pipeline: str, argv: Sequence[str] | None = None) -> tuple[ScorerSpec, str]:
+    """What to score, and the holder for the lease; raises BadConfiguration for arguments that do not fit."""
+    parser = _Parser(prog=pipeline, description="Scores a stream until it is stopped.")
+    for name in ("--stream", "--scorer", "--holder", "--dataset", "--time-zone"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--model", default="")
+    for name in ("--lookback-s", "--lateness-s"):
+        parser.add_argument(name, required=True, type=int)
+    parser.add_argument("--max-messages", type=int, default=MAX_MESSAGES)
+    values = vars(parser.parse_args(argv))
+    holder = values.pop("holder")
+    return ScorerSpec(**{**values, "stream": Stream(pipeline, values["stream"])}), holder

@@ -1,0 +1,74 @@
+"""The contracts' columns as Spark and Arrow types."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+from pyspark.sql import Column as Expression
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    DoubleType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from streamweir.contracts.tables import Column, Type
+
+_SPARK: dict[Type, DataType] = {
+    Type.STRING: StringType(),
+    Type.INT: LongType(),
+    Type.DOUBLE: DoubleType(),
+    Type.BOOL: BooleanType(),
+    Type.TIMESTAMP: TimestampType(),
+    Type.DATE: DateType(),
+    Type.DOUBLES: ArrayType(DoubleType()),
+    Type.BINARY: BinaryType(),
+}
+_ARROW: dict[Type, pa.DataType] = {
+    Type.STRING: pa.string(),
+    Type.INT: pa.int64(),
+    Type.DOUBLE: pa.float64(),
+    Type.BOOL: pa.bool_(),
+    Type.TIMESTAMP: pa.timestamp("us", tz="UTC"),
+    Type.DATE: pa.date32(),
+    Type.DOUBLES: pa.list_(pa.float64()),
+    Type.BINARY: pa.binary(),
+}
+
+
+def spark_schema(columns: Iterable[Column]) -> StructType:
+    """The columns as Spark has them in a result."""
+    return StructType([StructField(column.name, _SPARK[column.type]) for column in columns])
+
+
+def core_schema(columns: Iterable[Column]) -> StructType:
+    """The columns as the scoring core hands them over: a timestamp is a long of microseconds."""
+    return StructType([StructField(column.name, _in_core(column, _SPARK, LongType())) for column in columns])
+
+
+def core_arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The same for Arrow."""
+    return pa.schema([(column.name, _in_core(column, _ARROW, pa.int64())) for column in columns])
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The columns as they are stored in parquet."""
+    return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
+
+
+def from_core(column: Column) -> Expression:
+    """The expression that makes a result's column of a core's column."""
+    if column.type is Type.TIMESTAMP:
+        return F.timestamp_micros(column.name).alias(column.name)
+    return F.col(column.name)
+
+
+def _in_core(column: Column, types: dict, long: object):  # type: ignore[no-untyped-def, type-arg]
+    return long if column.type is Type.TIMESTAMP else types[column.type]

@@ -1,0 +1,111 @@
+"""The commit record of a micro-batch: with it the micro-batch's output counts, without it nothing of it does.
+
+Pure: what the micro-batch put out goes in, the record comes out. The next micro-batch starts from it.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from streamweir.contracts.rejected import Reason
+from streamweir_spark.parts import OutputKind
+
+SPANS_KEPT = 16
+"""Runs whose windows can still be open: a window is some minutes long, and runs follow one another."""
+
+MESSAGE = ("topic", "run", "batch_index", "sequence", "appended_at")
+_TALLY = ("run", "batch_index", "topic")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a micro-batch did.
+
+    committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier after it.
+    rows: records that it worked on. totals: of the figures. spans: run, first and last ts of its scored rows, for the latest runs.
+    published: topic -> partition -> offset after what the stream published there so far.
+    messages: topic, run, batch index, sequence, append time (us) of each message with scored rows.
+    tallies: run, batch index, topic, rows used. foreign: foreign messages. dropped_by_watermark: rows that Spark
+    itself dropped since the commit before.
+    """
+
+    batch_id: int
+    committed_at: int = 0
+    next_sequence: int = 0
+    max_ts: int | None = None
+    rows: int = 0
+    totals: Any = None
+    spans: list[list[Any]] = field(default_factory=list)
+    published: dict[str, dict[str, int]] = field(default_factory=dict)
+    messages: list[list[Any]] = field(default_factory=list)
+    tallies: list[list[Any]] = field(default_factory=list)
+    foreign: int = 0
+    dropped_by_watermark: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as it is stored."""
+        return asdict(self)
+
+
+BEGINNING = Commit(batch_id=-1)
+"""What stands before the first micro-batch of a stream."""
+
+
+def frontier(lines: Iterable[Mapping[str, Any]], before: Commit) -> tuple[int, int | None]:
+    """How far the stream is: next sequence and largest ts. All shards say the same; none does without messages."""
+    found = [line for line in lines if line["kind"] == OutputKind.FRONTIER]
+    if not found:
+        return before.next_sequence, before.max_ts
+    last = min(found, key=lambda line: line["sequence"])
+    return last["sequence"], last["ts"]
+
+
+def tallies(lines: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
+    """Rows used, by run, batch index and topic."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for line in lines:
+        if line["kind"] == OutputKind.TALLY:
+            counts[tuple(line[name] for name in _TALLY)] += line["rows"]
+    return [[*key, rows] for key, rows in counts.items()]
+
+
+def foreign(lines: Iterable[Mapping[str, Any]]) -> int:
+    """How many foreign messages there were."""
+    return sum(line["reason"] == Reason.FOREIGN for line in lines)
+
+
+def records(lines: Iterable[Mapping[str, Any]]) -> int:
+    """How many records were used or rejected."""
+    return sum(line["rows"] for line in lines if line["kind"] in (OutputKind.TALLY, OutputKind.REJECTED))
+
+
+def messages(scored: pa.Table) -> list[list[Any]]:
+    """The messages that scored rows came in."""
+    places = zip(*(scored[name].to_pylist() for name in MESSAGE), strict=True)
+    return [list(place) for place in sorted(set(places), key=lambda place: place[3])]
+
+
+def spans(before: list[list[Any]], scored: pa.Table) -> list[list[Any]]:
+    """The runs' spans of ts, with these rows; the runs in their order, rows sorted by sequence."""
+    known = {run: [run, first, last] for run, first, last in before}
+    for run, ts in zip(scored["run"].to_pylist(), scored["ts"].to_pylist(), strict=True):
+        span = known.setdefault(run, [run, ts, ts])
+        span[1], span[2] = min(span[1], ts), max(span[2], ts)
+    return list(known.values())[-SPANS_KEPT:]
+
+
+def owner(known: list[list[Any]], start_us: int, end_us: int) -> str | None:
+    """The run that a window belongs to: the latest whose span it meets; None for a window between two runs."""
+    for run, first, last in reversed(known):
+        if first * 1_000_000 < end_us and last * 1_000_000 >= start_us:
+            return str(run)
+    return None
+
+
+def now_us() -> int:
+    """The wall clock in Unix microseconds."""
+    return time.time_ns() // 1000

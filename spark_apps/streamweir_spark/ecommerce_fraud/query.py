@@ -1,0 +1,52 @@
+"""What the scorer of `ecommerce_fraud` does with a micro-batch's scored rows."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, PRODUCTS
+from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
+from streamweir_spark.ecommerce_fraud.domain import Domain
+from streamweir_spark.ecommerce_fraud.features import customers_of
+from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
+from streamweir_spark.ecommerce_fraud.transforms import model_frame, with_time
+from streamweir_spark.log import say
+from streamweir_spark.results import Rows
+from streamweir_spark.scorer import Scorer
+
+
+class ShopResults:
+    """Predictions by a model, and the shop's figures from them; see `streamweir_spark.results.Results`."""
+
+    def __init__(self, predict: Callable[[DataFrame], DataFrame], figures: Figures) -> None:
+        self._predict = predict
+        self._figures = figures
+
+    def score(self, scored: DataFrame) -> DataFrame:
+        """The rows of `predictions`."""
+        return with_time(self._predict(model_frame(scored)), datetime.now(UTC))
+
+    def figures(self, totals: Any, scored: pa.Table, max_ts: int | None) -> tuple[Any, Mapping[str, Rows]]:
+        """The windows that are final."""
+        columns = (scored[name].to_pylist() for name in ScoredRow._fields)
+        return self._figures.advance(totals, list(map(ScoredRow, *columns)), max_ts)
+
+
+def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:
+    """The static files and the model, ready for the stream; prints the schema of the model's frame."""
+    spec = scorer.spec
+    model = scorer.model(MODEL_COLUMNS)
+    domain = Domain(
+        customers_of(scorer.static_rows(CUSTOMERS.name)),
+        model.needs,
+        time_zone=spec.time_zone,
+        lookback_s=spec.lookback_s,
+        lateness_s=spec.lateness_s,
+    )
+    products = products_of(scorer.static_rows(PRODUCTS.name), scorer.static_rows(CATEGORIES.name))
+    say("the frame that goes to the model:")
+    model_frame(scorer.no_outputs(domain)).printSchema()
+    return domain, ShopResults(model.transform, Figures(products, spec.lateness_s))

@@ -1,0 +1,34 @@
+"""Spark's exceptions in Streamweir's words: one sentence, and an exit code that says what to do next."""
+
+import re
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from streamweir.errors import DependencyUnreachable, StreamweirError
+
+_UNREACHABLE = re.compile(
+    r"org\.apache\.kafka\.common\.errors\.\w*(?:Timeout|Disconnect|Network|NotAvailable|Retriable)\w*"
+    r"|java\.net\.\w*Exception|java\.util\.concurrent\.TimeoutException|SdkClientException|AWSClientIOException"
+    r"|AWSServiceIOException|ConnectTimeoutException|NoHttpResponseException"
+)
+_CAUSE = re.compile(r"^\s*Caused by: (.+)$", re.MULTILINE)
+_PYTHON = re.compile(r"^(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.MULTILINE)
+_LONGEST = 500
+
+
+def as_error(raised: StreamweirError | PySparkException | Py4JError) -> StreamweirError:
+    """Streamweir's error for what ended a scorer; DependencyUnreachable when Kafka or the store was away."""
+    if isinstance(raised, StreamweirError):
+        return raised
+    text = str(raised)
+    kind = DependencyUnreachable if _UNREACHABLE.search(text) else StreamweirError
+    return kind(f"Spark gave up: {_sentence(text)}")
+
+
+def _sentence(text: str) -> str:
+    for pattern in (_PYTHON, _CAUSE):
+        found = pattern.findall(text)
+        if found:
+            return str(found[-1]).strip()[:_LONGEST]
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")[:_LONGEST]

@@ -1,0 +1,108 @@
+"""Publishing a micro-batch's rows to the output topics, once, in one Kafka transaction that carries its id."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from kafka import errors
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from streamweir.broker.clients import kafka_errors, refused
+from streamweir.broker.records import read_topic
+from streamweir.broker.transactions import TransactionalWriter
+from streamweir.connections import KafkaConnection
+
+BATCH_ID = "batch_id"
+"""The header that says which micro-batch published a message."""
+
+Offsets = dict[str, dict[str, int]]
+
+_TRIES = 4
+
+
+class Outgoing(NamedTuple):
+    """A message to publish; `topic` is the full name."""
+
+    topic: str
+    partition: int
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Publisher:
+    """Publishes one micro-batch after another.
+
+    kafka-python cannot tell whether a transaction whose commit went unanswered was committed. So after every
+    error, and after every start of the driver, a new producer is initialised, which settles what the old one left
+    open, and the topics are read back from where the micro-batch before had ended.
+    """
+
+    def __init__(self, kafka: KafkaConnection, transactional_id: str, topics: Iterable[str]) -> None:
+        self._kafka = kafka
+        self._transactional_id = transactional_id
+        self._topics = tuple(topics)
+        self._writer: TransactionalWriter | None = None
+
+    def publish(self, batch_id: int, messages: list[Outgoing], since: Offsets) -> Offsets:
+        """Publish all of the messages, or find that they were; returns the offsets after them.
+
+        since: the offsets after the micro-batch before. Raises DependencyUnreachable after some tries.
+        """
+        if not messages:
+            return since
+        tries = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, errors.KafkaError) and not refused(error)),
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_exponential(multiplier=0.5, max=4),
+            sleep=_pause,
+            reraise=True,
+        )
+        with kafka_errors(self._kafka, f"publish micro-batch {batch_id}"):
+            ends: Offsets = tries(self._attempt, batch_id, messages, since)
+            return ends
+
+    def close(self) -> None:
+        """Let go of the producer."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _attempt(self, batch_id: int, messages: list[Outgoing], since: Offsets) -> Offsets:
+        try:
+            if self._writer is None:
+                self._writer = TransactionalWriter(self._kafka, self._transactional_id)
+                there = self._read_back(batch_id, since)
+                if there is not None:
+                    return there
+            return self._send(self._writer, batch_id, messages, since)
+        except errors.KafkaError:
+            self.close()
+            raise
+
+    def _send(
+        self, writer: TransactionalWriter, batch_id: int, messages: list[Outgoing], since: Offsets
+    ) -> Offsets:
+        header = (BATCH_ID, str(batch_id).encode())
+        writer.begin()
+        for message in messages:
+            writer.send(message.topic, message.partition, message.value, [*message.headers, header])
+        return _advanced(since, writer.commit())
+
+    def _read_back(self, batch_id: int, since: Offsets) -> Offsets | None:
+        wanted, ends = str(batch_id).encode(), {}
+        for topic in self._topics:
+            start = {int(partition): offset for partition, offset in since.get(topic, {}).items()}
+            for record in read_topic(self._kafka, topic, start=start):
+                if dict(record.headers).get(BATCH_ID) == wanted:
+                    ends[topic, record.partition] = record.offset + 1
+        return _advanced(since, ends) if ends else None
+
+
+def _advanced(since: Offsets, ends: dict[tuple[str, int], int]) -> Offsets:
+    offsets = {topic: dict(partitions) for topic, partitions in since.items()}
+    for (topic, partition), offset in ends.items():
+        offsets.setdefault(topic, {})[str(partition)] = offset
+    return offsets
+
+
+_pause: Callable[[float], object] = threading.Event().wait

@@ -1,0 +1,143 @@
+"""A scorer's life: its lease, its query, its end and its exit code."""
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from streamweir.broker.clients import consumer, kafka_errors
+from streamweir.cli import TRACEBACK
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.tables import Pipeline
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer import stop
+from streamweir.scorer.driver import ERROR_PREFIX
+from streamweir.scorer.lease import Lease, Renewal
+from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.status import State
+from streamweir_spark.arguments import parse
+from streamweir_spark.failures import as_error
+from streamweir_spark.log import say
+from streamweir_spark.readback import show_results
+from streamweir_spark.scorer import Scorer
+from streamweir_spark.session import open_session, spark_conf
+from streamweir_spark.stopping import Stopping, StopRequested
+from streamweir_spark.watch import Listener, Reporter
+
+_LOOK_S = 0.5
+
+Door = Callable[[Scorer], None]
+"""What a pipeline's Spark app does: read, transform, write."""
+
+
+def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> int:
+    """Score a stream until it is stopped; returns the exit code, which is 0 then.
+
+    Every other end is said in one line that begins with `error:`.
+    """
+    stopping = Stopping()
+    stopping.listen()
+    try:
+        spec, holder = parse(pipeline.name, argv)
+        _live(pipeline, door, spec, holder, stopping)
+    except (StreamweirError, PySparkException, Py4JError) as raised:
+        error = as_error(raised)
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0
+
+
+def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stopping: Stopping) -> None:
+    kafka, store = KafkaConnection.from_env(), ObjectStore(StoreConnection.from_env())
+    lease = Lease(store, spec.stream, holder)
+    with _held(lease, stopping), tempfile.TemporaryDirectory(prefix="streamweir-") as folder:
+        reporter = Reporter(store, spec, holder)
+        reporter.show(state=State.STARTING)
+        _check_topics(kafka, spec, pipeline)
+        with _session(spec) as spark:
+            scorer = Scorer(spec, pipeline, spark, kafka, store, lease, stopping, Path(folder))
+            door(scorer)
+            _watch(scorer, reporter)
+            show_results(spark, store, spec.stream, pipeline)
+    reporter.show(state=State.STOPPED, error=None, exit_code=0)
+
+
+@contextmanager
+def _held(lease: Lease, stopping: Stopping) -> Iterator[None]:
+    lease.take()
+    try:
+        with Renewal(lease, stopping.lose):
+            yield
+    finally:
+        # Without an answer the lease becomes free by itself.
+        with suppress(DependencyUnreachable, StreamHeld):
+            lease.release()
+
+
+@contextmanager
+def _session(spec: ScorerSpec) -> Iterator[SparkSession]:
+    name = f"streamweir {spec.stream}"
+    spark = open_session(
+        spark_conf(name, spec.time_zone, SparkConnection.from_env(), StoreConnection.from_env())
+    )
+    say(f"{name}: Spark {spark.version} at {spark.sparkContext.master}, session time zone {spec.time_zone}")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _check_topics(kafka: KafkaConnection, spec: ScorerSpec, pipeline: Pipeline) -> None:
+    # Spark would ask for a missing topic again and again before it says so.
+    with kafka_errors(kafka, "list the topics"), closing(consumer(kafka)) as client:
+        there = client.topics()
+    missing = [name for topic in pipeline.topics if (name := spec.stream.topic(topic.name)) not in there]
+    if missing:
+        raise BadConfiguration(f"Kafka has no topic {', '.join(missing)}: provision the stream's topics first")
+
+
+def _watch(scorer: Scorer, reporter: Reporter) -> None:
+    query, stopping = scorer.query, scorer.stopping
+    assert query is not None and scorer.sink is not None
+    scorer.spark.streams.addListener(Listener(reporter, scorer.sink))
+    say("scoring")
+    while query.isActive and not stopping.wait(_LOOK_S):
+        if _stop_requested(scorer):
+            stopping.ask()
+        reporter.tick(idle=not query.status["isTriggerActive"])
+    if stopping.asked:
+        say("stopping")
+        if stopping.lost is None:
+            reporter.show(state=State.STOPPING)
+        stopping.wait_for_micro_batch()
+        query.stop()
+    _raise_failure(scorer)
+
+
+def _stop_requested(scorer: Scorer) -> bool:
+    try:
+        return stop.requested(scorer.store, scorer.spec.stream)
+    except DependencyUnreachable as error:
+        say(str(error))
+        return False
+
+
+def _raise_failure(scorer: Scorer) -> None:
+    scorer.stopping.check()
+    if isinstance(scorer.failure, StopRequested):
+        return
+    if scorer.failure is not None:
+        raise scorer.failure
+    found = scorer.query.exception() if scorer.query else None
+    if found is not None:
+        raise found

@@ -1,0 +1,107 @@
+"""What a door works with: the stream's messages, its static files, its model, and where results go."""
+
+import csv
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.tables import Column, Pipeline
+from streamweir.datasets import store as datasets
+from streamweir.datasets.dataset import Dataset
+from streamweir.errors import StreamweirError
+from streamweir.models.registry import Registry
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer.lease import Lease
+from streamweir.scorer.spec import ScorerSpec
+from streamweir_spark.columns import core_schema
+from streamweir_spark.model import ScoringModel, load
+from streamweir_spark.parts import Domain, Reader
+from streamweir_spark.publish import Publisher
+from streamweir_spark.results import Results
+from streamweir_spark.sink import Sink
+from streamweir_spark.source import cut_into_parts, read_messages
+from streamweir_spark.stopping import Stopping
+from streamweir_spark.transform import output_columns, work_on
+
+_TRIGGER = "200 milliseconds"
+"""How often Kafka is asked for news. Without a pause an idle stream would ask all the time."""
+
+
+@dataclass
+class Scorer:
+    """One scorer in its driver. `folder` is a scratch folder; `sink`, `query` and `failure` come with `write`."""
+
+    spec: ScorerSpec
+    pipeline: Pipeline
+    spark: SparkSession
+    kafka: KafkaConnection
+    store: ObjectStore
+    lease: Lease
+    stopping: Stopping
+    folder: Path
+    sink: Sink | None = None
+    query: StreamingQuery | None = None
+    failure: StreamweirError | None = None
+
+    def read(self, reader: Reader) -> DataFrame:
+        """The stream's messages, cut into parts."""
+        spec = self.spec
+        messages = read_messages(self.spark, self.kafka, spec.stream, self.pipeline, spec.max_messages)
+        return cut_into_parts(messages, reader)
+
+    def transform(self, parts: DataFrame, domain: Domain) -> DataFrame:
+        """What the core makes of the parts."""
+        return work_on(parts, domain)
+
+    def write(self, outputs: DataFrame, results: Results) -> None:
+        """Begin to write results, micro-batch by micro-batch."""
+        stream = self.spec.stream
+        topics = [stream.topic(topic.name) for topic in self.pipeline.outputs]
+        publisher = Publisher(self.kafka, f"{stream}.scorer", topics)
+        self.sink = Sink(stream, self.pipeline, self.store, publisher, results, self._before_writing)
+        self.query = (
+            outputs.writeStream.queryName(str(stream))
+            .option("checkpointLocation", self.store.uri(stream.checkpoint))
+            .trigger(processingTime=_TRIGGER)
+            .outputMode("append")
+            .foreachBatch(self._micro_batch)
+            .start()
+        )
+
+    def static_rows(self, name: str) -> list[dict[str, str]]:
+        """The rows of one of the dataset's static files, as text."""
+        folder = datasets.download(self.store, self._dataset, self.folder / "dataset", [name])
+        with (folder / name).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def model(self, columns: tuple[Column, ...]) -> ScoringModel:
+        """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
+        registry = Registry(self.store, self.pipeline.name)
+        location = registry.fetch(self.spec.model, self.folder / "models")
+        return load(self.spark, location.as_uri(), registry.card(self.spec.model), columns)
+
+    def no_outputs(self, domain: Domain) -> DataFrame:
+        """An empty frame with the columns of the core's outputs."""
+        return self.spark.createDataFrame([], core_schema(output_columns(domain)))
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return datasets.load(self.store, self.pipeline.name, self.spec.dataset)
+
+    def _before_writing(self) -> None:
+        self.stopping.check()
+        self.lease.ensure()
+
+    def _micro_batch(self, outputs: DataFrame, batch_id: int) -> None:
+        assert self.sink is not None
+        try:
+            with self.stopping.micro_batch():
+                self.sink.write(outputs, batch_id)
+        except StreamweirError as error:
+            # Spark would wrap it; the driver's exit code depends on which one it was.
+            self.failure = error
+            raise

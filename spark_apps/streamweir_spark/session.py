@@ -1,0 +1,86 @@
+"""The Spark session: its settings as code, the secrets among them from the environment only."""
+
+from pyspark import SparkConf
+from pyspark.sql import SparkSession
+
+from streamweir.connections import SparkConnection, StoreConnection
+from streamweir_spark.shards import SHARDS
+
+_LOCAL = "local"
+
+_ENGINE = {
+    # One partition per shard; coalescing or splitting them at run time would only cost planning.
+    "spark.sql.shuffle.partitions": str(SHARDS),
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A message may hold hundreds of rows, or 900 kB of rubbish: batches are cut by bytes as well.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(16 * 1024 * 1024),
+    # One PUT per checkpoint file instead of a PUT and a copy.
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
+    ),
+    "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
+    "spark.sql.streaming.minBatchesToRetain": "10",
+    "spark.sql.streaming.numRecentProgressUpdates": "5",
+}
+_QUIET = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "WARN",
+    # What the driver remembers of past jobs for a page that nobody sees.
+    "spark.ui.retainedJobs": "10",
+    "spark.ui.retainedStages": "10",
+    "spark.ui.retainedTasks": "100",
+    "spark.sql.ui.retainedExecutions": "5",
+    "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jaas",
+}
+
+
+def spark_conf(
+    name: str, time_zone: str, spark: SparkConnection, store: StoreConnection
+) -> SparkConf:
+    """All settings of a session; the connection's own properties come last and so have the last word."""
+    conf = SparkConf()
+    conf.setAppName(name)
+    conf.setMaster(spark.master)
+    conf.set("spark.sql.session.timeZone", time_zone)
+    for settings in (_ENGINE, _QUIET, _only_here(spark), _s3a(store), spark.conf):
+        conf.setAll(list(settings.items()))
+    return conf
+
+
+def open_session(conf: SparkConf) -> SparkSession:
+    """Start Spark, or take the session that runs."""
+    return SparkSession.builder.config(conf=conf).getOrCreate()
+
+
+def _only_here(spark: SparkConnection) -> dict[str, str]:
+    if not spark.master.startswith(_LOCAL):
+        return {}
+    return {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+
+
+def _s3a(store: StoreConnection) -> dict[str, str]:
+    settings = {
+        "endpoint": store.url,
+        "endpoint.region": store.region,
+        "access.key": store.access_key,
+        "secret.key": store.secret_key,
+        "aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+        "path.style.access": "true",
+        "connection.ssl.enabled": str(store.secure).lower(),
+        "change.detection.mode": "none",
+        # The default reader wants a jar that nothing else needs.
+        "input.stream.type": "classic",
+        "fast.upload.buffer": "array",
+        "create.performance": "true",
+        # A store that is away for some seconds is waited for; one that is away for longer ends the driver,
+        # and its keeper starts it again.
+        "connection.establish.timeout": "15s",
+        "connection.timeout": "30s",
+        "attempts.maximum": "5",
+        "retry.limit": "5",
+        "retry.interval": "500ms",
+    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in settings.items()}

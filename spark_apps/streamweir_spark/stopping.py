@@ -1,0 +1,76 @@
+"""How a scorer is brought to an end without losing anything or leaving half a micro-batch."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streamweir.errors import StreamHeld, StreamweirError
+
+
+class StopRequested(StreamweirError):
+    """Raised into a micro-batch that must not begin any more."""
+
+    exit_code = 0
+
+
+class Stopping:
+    """Whether the scorer is to end, and why. A micro-batch is either written whole or not begun."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._asked = threading.Event()
+        self._writing = False
+        self._lost: StreamHeld | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the scorer is to end."""
+        return self._asked.is_set()
+
+    @property
+    def lost(self) -> StreamHeld | None:
+        """Why nothing may be written any more, when another scorer has taken over."""
+        return self._lost
+
+    def ask(self, *_: object) -> None:
+        """End after the present micro-batch. Safe to call from a signal handler."""
+        self._asked.set()
+
+    def lose(self, held: StreamHeld) -> None:
+        """End at once: another scorer has taken over."""
+        self._lost = held
+        self._asked.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until asked, or for some seconds; returns whether asked."""
+        return self._asked.wait(seconds)
+
+    @contextmanager
+    def micro_batch(self) -> Iterator[None]:
+        """Around a micro-batch; raises StopRequested when it must not begin."""
+        with self._changed:
+            if self.asked:
+                raise StopRequested("the scorer was asked to stop")
+            self._writing = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
+
+    def check(self) -> None:
+        """Before something is written; raises StreamHeld when another scorer has taken over."""
+        if self._lost is not None:
+            raise self._lost
+
+    def wait_for_micro_batch(self) -> None:
+        """Wait until no micro-batch is being written; asked before, none begins any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing)
+
+    def listen(self) -> None:
+        """Let SIGTERM and SIGINT ask."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.ask)
