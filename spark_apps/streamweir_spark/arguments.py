@@ -9,14 +9,16 @@ from streamweir.errors import BadConfiguration
 from streamweir.scorer.spec import MAX_MESSAGES, ScorerSpec
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are BadConfiguration."""
+
     def error(self, message: str) -> NoReturn:
         raise BadConfiguration(f"{self.prog}: {message}")
 
 
 def parse(pipeline: str, argv: Sequence[str] | None = None) -> tuple[ScorerSpec, str]:
     """What to score, and the holder for the lease; raises BadConfiguration for arguments that do not fit."""
-    parser = _Parser(prog=pipeline, description="Scores a stream until it is stopped.")
+    parser = Parser(prog=pipeline, description="Scores a stream until it is stopped.")
     for name in ("--stream", "--scorer", "--holder", "--dataset", "--time-zone"):
         parser.add_argument(name, required=True)
     parser.add_argument("--model", default="")
