@@ -1,11 +1,11 @@
 """The broker's own counts: the records that Kafka holds of a run, by their headers."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streamweir.broker.records import Record
-from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Topic
 from streamweir.ledger.counts import Cell
 from streamweir.replay.manifest import Manifest
@@ -34,11 +34,14 @@ class Extent:
 class InputCounts:
     """Counts the records of the input topics, each topic in the order of its offsets.
 
-    next_sequence: the first that the scorer has not worked on; re-driven rows from there on only wait.
+    A replay fills each partition densely (p, p + n, p + 2n, ...): a message out of turn is nobody's.
+    first_sequence: the first that can be met. next_sequence: the first that the scorer has not worked on;
+    re-driven rows from there on only wait.
     """
 
     run: str
     extent: Extent
+    first_sequence: int
     next_sequence: int
     rows: Counter[Cell] = field(default_factory=Counter)
     redriven: Counter[Cell] = field(default_factory=Counter)
@@ -46,10 +49,10 @@ class InputCounts:
     messages: Counter[str] = field(default_factory=Counter)
     flushes: Counter[str] = field(default_factory=Counter)
     foreign: int = 0
-    _seen: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _next: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def add(self, topic: Topic, records: Iterable[Record]) -> None:
-        """Count the records of a topic; of two messages with the same sequence the first is the real one."""
+        """Count the records of a topic, read from where the extent starts."""
         for record in records:
             said = record.said
             if said is None or self._is_stray(topic, record.partition, said):
@@ -58,10 +61,11 @@ class InputCounts:
                 self._count(topic.name, said)
 
     def _is_stray(self, topic: Topic, partition: int, said: Headers) -> bool:
-        seen = self._seen[topic.name]
-        if said.sequence in seen or partition != partition_of(said.sequence, topic.partitions):
+        first = self.first_sequence + (partition - self.first_sequence) % topic.partitions
+        expected = self._next.setdefault((topic.name, partition), first)
+        if said.sequence != expected:
             return True
-        seen.add(said.sequence)
+        self._next[topic.name, partition] += topic.partitions
         return False
 
     def _count(self, topic: str, said: Headers) -> None:

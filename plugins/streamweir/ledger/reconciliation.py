@@ -38,7 +38,8 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     if not commits:
         raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
     extent = Extent.of(plan, manifest)
-    held = _count_held(run, pipeline, InputCounts(run.id, extent, commits[-1].next_sequence), plan, kafka)
+    inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
+    held = _count_held(run, pipeline, inputs, plan, kafka)
     frames = read_results(run, pipeline, commits, extent, store)
     ledger = account(run, pipeline, sent, held, count_kept(run, pipeline, commits, frames))
     bundle.write_tables(run, pipeline, frames, store)

@@ -137,8 +137,8 @@ class Ledger:
         if self.unexplained:
             first = next(batch for batch in self.batches if batch.unexplained)
             return (
-                f"run {self.run!r} has unexplained rows: {self.unexplained}, the first in batch {first.index}; "
-                "see ledger.json"
+                f"run {self.run!r} has unexplained rows: {self.unexplained}, "
+                f"the first in batch {first.index}; see ledger.json"
             )
         for check in self.checks:
             if not check.equal:

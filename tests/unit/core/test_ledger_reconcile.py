@@ -105,7 +105,7 @@ def test_a_reason_that_a_used_topic_cannot_have_explains_nothing(made_up: MadeUp
 
 
 def test_a_message_that_kafka_lost_is_found(made_up: MadeUpRun) -> None:
-    del made_up.records("transactions")[3]
+    del made_up.records("transactions")[23]
     with pytest.raises(RunFailed, match="transactions: messages sent and in Kafka: 24 and 23"):
         count(made_up)
 
