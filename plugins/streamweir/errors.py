@@ -54,6 +54,8 @@ class StreamHeld(Stop):
 class RunFailed(Stop):
     """The run's result must not be trusted: rows are unexplained or a critical expectation failed."""
 
+    exit_code = 6
+
 
 class StackError(Stop):
     """The embedded stack cannot be started or stopped as asked."""
