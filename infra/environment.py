@@ -52,27 +52,29 @@ def common(settings: Settings, layout: Layout, tools: Mapping[str, Path]) -> dic
     passed = {
         name: value for name, value in settings.environment().items() if not name.startswith(_NOT_PASSED_ON)
     }
-    return {"LANG": "C.UTF-8", **user, **passed, **_programs(layout, tools), STACK: str(layout.var)}
+    return {"LANG": "C.UTF-8", **user, **passed, **programs(layout, tools), STACK: str(layout.var)}
 
 
-def write_shell_env(settings: Settings, layout: Layout, tools: Mapping[str, Path], secrets: Secrets) -> None:
-    """Write `var/env`: what programs outside Airflow need to reach the stack, for `source`."""
+def shell(settings: Settings, layout: Layout, tools: Mapping[str, Path], secrets: Secrets) -> dict[str, str]:
+    """What programs outside Airflow need to reach the stack; PATH stays the shell's own."""
     # STREAMWEIR_STACK is left out on purpose: `make down` would end whatever is started from such a shell.
     values = {
         **kafka_connection(settings).to_env(),
         **tasks_store(settings, secrets).to_env(),
         **SparkConnection(settings.spark_master).to_env(),
-        **_programs(layout, tools),
+        **programs(layout, tools),
         f"{PREFIX}AIRFLOW_URL": settings.airflow_url,
     }
-    del values["PATH"]
+    return {name: value for name, value in values.items() if name != "PATH"}
+
+
+def write_shell(path: Path, values: Mapping[str, str]) -> None:
+    """Write variables for a shell to `source`; only the owner may read the file."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items())]
-    write_private(
-        layout.env, "# Written by `make up`; holds a password. Use: source var/env\n" + "".join(lines)
-    )
+    write_private(path, "# Written by `make up`; holds a password. Use: source var/env\n" + "".join(lines))
 
 
-def _programs(layout: Layout, tools: Mapping[str, Path]) -> dict[str, str]:
+def programs(layout: Layout, tools: Mapping[str, Path]) -> dict[str, str]:
     """Where Python, Java and Spark find each other."""
     # Not resolved: the virtual environment's own link is what makes its packages importable.
     binaries = Path(sys.executable).parent

@@ -1,7 +1,7 @@
 """The processes of a stack, found by the variable that each of them carries in its environment."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,19 +24,21 @@ class StackProcess:
 
 
 def find(var: Path) -> list[StackProcess]:
-    """All processes of the stack, but not the calling one and those that called it."""
+    """All processes of the stack, but not the calling one and those that called it.
+
+    A process whose environment says nothing belongs to the service of its nearest ancestor that does:
+    PostgreSQL's children write their title over the environment that they were given.
+    """
+    everything = {process.pid: process for process in psutil.process_iter()}
+    parents = {pid: _parent(process) for pid, process in everything.items()}
+    services = {pid: _service(process, var) for pid, process in everything.items()}
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    found: dict[int, StackProcess] = {}
-    for process in psutil.process_iter():
-        service = _service(process, var)
-        if service is None or process.pid in mine:
-            continue
-        found.setdefault(process.pid, StackProcess(process, service))
-        # PostgreSQL's children write their title over the environment that they were given.
-        for child in _children(process):
-            if child.pid not in mine and _service(child, var) is None:
-                found.setdefault(child.pid, StackProcess(child, service))
-    return list(found.values())
+    found = []
+    for pid, process in everything.items():
+        service = _nearest(pid, services, parents)
+        if service is not None and pid not in mine:
+            found.append(StackProcess(process, service))
+    return found
 
 
 def topmost(processes: Iterable[StackProcess]) -> list[psutil.Process]:
@@ -88,11 +90,18 @@ def _is_supervisor(process: psutil.Process) -> bool:
     return "supervisor.supervisord" in process.cmdline()
 
 
-def _children(process: psutil.Process) -> Iterator[psutil.Process]:
-    try:
-        yield from process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return
+def _nearest(
+    pid: int | None, services: Mapping[int, str | None], parents: Mapping[int, int | None]
+) -> str | None:
+    """The service of a process or, when it has none, of its nearest ancestor that has one."""
+    # At most as many steps as there are processes: a pid may be used anew while they are listed.
+    for _ in parents:
+        if pid is None or pid not in services:
+            return None
+        if services[pid] is not None:
+            return services[pid]
+        pid = parents[pid]
+    return None
 
 
 def _parent(process: psutil.Process) -> int | None:
@@ -102,8 +111,8 @@ def _parent(process: psutil.Process) -> int | None:
         return None
 
 
-def _signal(process: psutil.Process, send: object) -> None:
+def _signal(process: psutil.Process, send: Callable[[psutil.Process], None]) -> None:
     try:
-        send(process)  # type: ignore[operator]
+        send(process)
     except psutil.NoSuchProcess:
         return

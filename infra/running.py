@@ -2,7 +2,7 @@
 
 import json
 
-from infra.layout import Layout
+from infra.layout import Layout, write_private
 from streamweir.errors import StackError
 from streamweir.settings import Settings
 
@@ -15,12 +15,16 @@ class RunningSettings:
 
     def record(self, settings: Settings) -> None:
         """Remember what the stack is being started with."""
-        self._file.write_text(settings.model_dump_json())
+        write_private(self._file, settings.model_dump_json())
+
+    def load(self) -> Settings:
+        """The settings that the stack was started with; raises StackError when it never was."""
+        if not self._file.exists():
+            raise StackError(f"no stack was started in {self._file.parent.parent}: run `make up`")
+        return Settings.load(**json.loads(self._file.read_text()))
 
     def check(self, settings: Settings) -> None:
         """Raise StackError that names each setting that is not what the running stack was started with."""
-        if not self._file.exists():
-            return
         recorded = json.loads(self._file.read_text())
         changed = [
             f"{settings.variable(name)} {recorded.get(name)} -> {value}"

@@ -1,0 +1,124 @@
+# Streamweir. `make` alone explains itself.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+
+PYTHON ?= python3
+VENV := .venv/bin
+INFRA := $(VENV)/python -m infra
+PYTEST := $(VENV)/python -m pytest
+
+# What `make demo` takes; an empty one keeps its default.
+PIPELINE ?= ecommerce_fraud
+DATASET ?=
+MODEL ?=
+SPEED ?=
+BATCHES ?=
+START_TS ?=
+SEED ?=
+SERVICE ?=
+DEMO := --pipeline '$(PIPELINE)' \
+	$(if $(DATASET),--dataset '$(DATASET)') $(if $(MODEL),--model '$(MODEL)') $(if $(SPEED),--speed '$(SPEED)') \
+	$(if $(BATCHES),--batches '$(BATCHES)') $(if $(START_TS),--start-ts '$(START_TS)')
+
+.PHONY: help
+help:
+	@$(PYTHON) -m infra.bootstrap.help $(firstword $(MAKEFILE_LIST))
+
+##@ Begin
+
+.PHONY: setup
+setup: ## install everything into .venv and the cache; does nothing when it is there
+	@$(PYTHON) -m infra.bootstrap
+
+.PHONY: demo
+demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= SPEED= BATCHES= START_TS=
+	@$(INFRA) demo $(DEMO)
+
+.PHONY: data
+data: setup ## write a generated dataset to look at: PIPELINE= SEED= BATCHES= into var/data
+	@$(VENV)/python -m streamweir.datagen --pipeline '$(PIPELINE)' --folder 'var/data/$(PIPELINE)' \
+		$(if $(SEED),--seed '$(SEED)') $(if $(BATCHES),--batches '$(BATCHES)')
+
+##@ The stack
+
+.PHONY: up
+up: setup ## start Kafka, MinIO, PostgreSQL and Airflow and wait until they are ready
+	@$(INFRA) up
+
+.PHONY: down
+down: ## end every process of the stack; its data stays
+	@test ! -x $(VENV)/python || $(INFRA) down
+
+.PHONY: status
+status: setup ## show each service, its port, memory and since when
+	@$(INFRA) status
+
+.PHONY: logs
+logs: setup ## show the end of the logs: SERVICE=airflow-scheduler
+	@$(INFRA) logs $(SERVICE)
+
+##@ Tests
+
+# Integration and e2e share one pytest call, so that their stack starts once.
+.PHONY: test
+test: setup lint ## all tests, cheapest first; integration and e2e start a stack of their own
+	@$(MAKE) --no-print-directory test-unit test-spark test-quality test-dags test-golden test-servers
+
+.PHONY: test-unit
+test-unit: setup ## plain Python: no Java, no server
+	$(PYTEST) tests/unit/core
+
+.PHONY: test-spark
+test-spark: setup ## Spark transforms on small frames
+	$(PYTEST) tests/unit/spark
+
+.PHONY: test-quality
+test-quality: setup ## expectation suites
+	$(PYTEST) tests/unit/quality
+
+.PHONY: test-dags
+test-dags: setup ## the DAGs' shape and their tasks
+	$(PYTEST) tests/dags
+
+.PHONY: test-golden
+test-golden: setup ## what Airflow hands to Spark, against recorded files
+	$(PYTEST) tests/golden
+
+.PHONY: test-integration
+test-integration: setup ## single rooms on real servers
+	$(PYTEST) tests/integration
+
+.PHONY: test-e2e
+test-e2e: setup ## the whole pipeline through Airflow, against an independent computation
+	$(PYTEST) tests/e2e
+
+.PHONY: test-servers
+test-servers: setup ## integration and e2e on one stack
+	$(PYTEST) tests/integration tests/e2e
+
+.PHONY: bench
+bench: setup ## measure replay, scorer and latency; takes about a quarter of an hour
+	$(PYTEST) tests/bench
+
+##@ The code
+
+.PHONY: lint
+lint: setup ## style, types and the laws between the rooms
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+.PHONY: format
+format: setup ## format the code
+	$(VENV)/ruff check --fix-only --exit-zero .
+	$(VENV)/ruff format .
+
+.PHONY: lock
+lock: setup ## pin all Python packages anew, after a change in pyproject.toml
+	@$(VENV)/python -m infra.bootstrap.lock
+
+.PHONY: clean
+clean: down ## remove everything that was made here (.venv, var); the cache stays
+	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
