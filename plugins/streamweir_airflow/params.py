@@ -205,9 +205,3 @@ def retention_params(*, days: int) -> Params:
             section=_STREAM,
         ),
     }
-
-
-def late_batches(text: str | None) -> dict[int, int]:
-    """The param `late` as seconds of delay by batch index."""
-    pairs = (part.split(":") for part in (text or "").split(",") if part)
-    return {int(index): int(delay) for index, delay in pairs}

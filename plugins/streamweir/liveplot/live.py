@@ -3,6 +3,7 @@
 import importlib
 import logging
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,20 +45,25 @@ def draw_live(
     store: ObjectStore,
     page: Path | None = None,
     timeout_s: float = TIMEOUT_S,
-) -> Drawn:
+    abandoned: Callable[[], bool] = lambda: False,
+) -> Drawn | None:
     """Draw until the run's flush and all sequences before it were seen.
 
     The newest frame is plots/live/<name>.png in the run bundle, and in the folder `page`; the last one is
     plots/<name>.png, with its figures in plots/<name>.json. It may be started before the replay, during it or
     after it, and again. Raises DependencyUnreachable when nothing comes for `timeout_s` seconds.
+    abandoned: says that the replay has failed for good; what was seen until then is drawn. Returns None when
+    it failed before there was a plan.
     """
     subject: ModuleType = importlib.import_module(f"streamweir.liveplot.{run.stream.pipeline}")
-    plan = _await_plan(run, store, timeout_s)
+    plan = _await_plan(run, store, timeout_s, abandoned)
+    if plan is None:
+        return None
     series = Series(run.id, plan.first_sequence, subject.count)
     frames, patience = _Frames(run, subject, store, page), _Patience(run, timeout_s)
     topic = subject.TOPIC.name
     with closing(Follower(kafka, run.stream.topic(topic), plan.offsets[topic])) as follower:
-        while not series.complete:
+        while not series.complete and not abandoned():
             _read_for(FRAME_S, follower, series)
             patience.check(series)
             frames.show(series)
@@ -98,18 +104,19 @@ class _Frames:
         return Drawn(str(plot), len(points), sum(point.value for point in points), self._frames)
 
 
-def _await_plan(run: Run, store: ObjectStore, timeout_s: float) -> Plan:
+def _await_plan(run: Run, store: ObjectStore, timeout_s: float, abandoned: Callable[[], bool]) -> Plan | None:
     waiting = Retrying(
-        retry=retry_if_result(lambda found: found is None),
+        retry=retry_if_result(lambda found: found is None and not abandoned()),
         stop=stop_after_delay(timeout_s),
         wait=wait_fixed(0.5),
     )
     try:
-        return Plan.from_json(waiting(store.get_json, run.plan))
+        found = waiting(store.get_json, run.plan)
     except RetryError as error:
         raise DependencyUnreachable(
             f"run {run.id} was not planned within {timeout_s:g} s: did its replay start? See the task's log"
         ) from error
+    return None if found is None else Plan.from_json(found)
 
 
 def _read_for(seconds: float, follower: Follower, series: Series) -> None:

@@ -37,7 +37,7 @@ class EnsureDataset(StreamweirOperator):
             self.pipeline,
             attempt.params["dataset"] or "",
             seed=attempt.params["seed"],
-            needs_history=not attempt.params["model"],
+            needs_history=not attempt.params.get("model"),
             progress=console_progress,
         )
         self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)

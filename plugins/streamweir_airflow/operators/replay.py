@@ -1,11 +1,11 @@
 """While the stream runs: the replay and, beside it, the live plot."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
-from streamweir_airflow.params import late_batches
 from streamweir_airflow.work import work_folder
 
 _GIVEN_UP = ("failed", "upstream_failed", "skipped", "removed")
@@ -24,19 +24,20 @@ class Replay(StreamweirOperator):
         """Returns the totals of what was sent."""
         from streamweir.datasets.store import download, load
         from streamweir.progress import console_progress
-        from streamweir.replay.plan import Request
+        from streamweir.replay.plan import Request, parse_late
         from streamweir.replay.replayer import replay
 
         params = attempt.params
         dataset = load(attempt.store, self.pipeline, self.dataset)
-        folder = download(attempt.store, dataset, work_folder() / "datasets" / dataset.fingerprint)
+        live = [file.name for file in dataset.files if not file.history]
+        folder = download(attempt.store, dataset, work_folder() / "datasets" / dataset.fingerprint, live)
         request = Request(
             dataset=dataset.fingerprint,
             start_ts=params["start_ts"],
             speed=params["speed"],
             batches=params["batches"],
             batch_rows=params["batch_rows"],
-            late=late_batches(params["late"]),
+            late=parse_late(params["late"] or ""),
             unsorted_ok=params["unsorted_ok"],
         )
         sent = replay(
@@ -58,10 +59,16 @@ class PlotLive(StreamweirOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Returns once the run's flush was read, or the replay has failed."""
-        from streamweir.liveplot.draw import draw_live
+        from streamweir.liveplot.live import draw_live
 
         def abandoned() -> bool:
             return attempt.task_states().get("replay") in _GIVEN_UP
 
-        draw_live(attempt.run, attempt.kafka, attempt.store, abandoned=abandoned)
-        return {}
+        drawn = draw_live(
+            attempt.run,
+            kafka=attempt.kafka,
+            store=attempt.store,
+            page=work_folder() / "live" / self.pipeline,
+            abandoned=abandoned,
+        )
+        return asdict(drawn) if drawn else {}

@@ -67,10 +67,12 @@ class PublishReport(StreamweirOperator):
         states = attempt.task_states().items()
         unfinished = sorted(task for task, state in states if task != self.task_id and state not in _FINE)
         _forget_other_tries(attempt, unfinished)
-        publish(attempt.run, attempt.store)
+        verdict = publish(attempt.run, attempt.store)
         self.log.info("report: %s", attempt.run.report)
-        if unfinished:
-            raise RunFailed(f"the run failed: {', '.join(unfinished)}; the report is at {attempt.run.report}")
+        reasons = [f"{failure.task}: {failure.sentence}".lstrip(": ") for failure in verdict.failures]
+        if reasons or unfinished:
+            why = reasons[0] if reasons else f"no success of {', '.join(unfinished)}"
+            raise RunFailed(f"the run failed, {why} (the report is at {attempt.run.report})")
         return {"report": str(attempt.run.report)}
 
 

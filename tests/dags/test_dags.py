@@ -1,0 +1,99 @@
+"""What every DAG must have, starting from the list of those that there are."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+EXPECTED = {"ecommerce_fraud", "ecommerce_fraud_train", "retire_streams", "stop_scorer"}
+TYPES = {"null", "string", "integer", "number", "boolean"}
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"dag_{name}", DAGS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_exactly_the_expected_dags_are_there(dags) -> None:
+    assert set(dags) == EXPECTED
+
+
+def test_every_dag_lies_in_a_file_of_its_own_word() -> None:
+    assert {path.stem for path in DAGS.glob("*.py")} == EXPECTED
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_the_page_of_a_dag_says_what_a_failure_of_each_task_means(dags, dag_id: str) -> None:
+    page = dags[dag_id].doc_md
+    assert "### What it does" in page
+    assert "### What a failure means, and what to do" in page
+    for task in dags[dag_id].task_ids:
+        assert f"**{task}**" in page, f"{dag_id}: the page does not speak of {task}"
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_every_param_is_typed_described_and_in_a_section(dags, dag_id: str) -> None:
+    params = dags[dag_id].params
+    assert list(params)
+    for name in params:
+        param = params.get_param(name)
+        kinds = param.schema["type"]
+        assert set([kinds] if isinstance(kinds, str) else kinds) <= TYPES, name
+        assert len(param.description) > 20, name
+        assert param.schema["title"], name
+        assert param.schema["section"], name
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED - {"stop_scorer"}))
+def test_the_defaults_of_the_params_are_valid(dags, dag_id: str) -> None:
+    dags[dag_id].params.validate()
+
+
+def test_stopping_needs_to_be_told_which_stream(dags) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dags["stop_scorer"].params.validate()
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_house_defaults_reach_every_task(dags, dag_id: str) -> None:
+    from streamweir_airflow.attempt import record_lost_task
+
+    assert dags[dag_id].tasks
+    for task in dags[dag_id].tasks:
+        assert task.owner == "streamweir"
+        assert task.retries == 2
+        assert list(task.on_failure_callback) == [record_lost_task]
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_a_dag_file_only_arranges(dag_id: str) -> None:
+    source = (DAGS / f"{dag_id}.py").read_text()
+    assert len(source.splitlines()) <= 120
+    assert not [line for line in source.splitlines() if line.lstrip().startswith(("def ", "class ", "for "))]
+
+
+def test_only_retention_runs_by_itself(dags) -> None:
+    schedules = {dag_id: dag.schedule for dag_id, dag in dags.items()}
+    assert schedules == dict.fromkeys(EXPECTED, None) | {"retire_streams": "@daily"}
+
+
+def test_a_setting_schedules_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("STREAMWEIR_SCHEDULE_ECOMMERCE_FRAUD", "30 6 * * 1-5")
+    dag = DagBag(dag_folder=DAGS / "ecommerce_fraud.py").dags["ecommerce_fraud"]
+    assert dag.schedule == "30 6 * * 1-5"
+
+
+def test_a_setting_says_how_long_streams_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded("retire_streams").DAYS == 7
+    monkeypatch.setenv("STREAMWEIR_RETENTION_DAYS", "30")
+    assert loaded("retire_streams").DAYS == 30

@@ -1,0 +1,199 @@
+"""The flow of `ecommerce_fraud`: its tasks, what each waits for, and what happens when one fails."""
+
+import json
+
+import pytest
+from airflow.sdk import TriggerRule
+
+from streamweir.errors import BadConfiguration
+from streamweir_airflow.attempt import Attempt
+from tests.support.memory_store import MemoryStore
+# What Airflow itself warns of while it runs a DAG is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+UPSTREAM = {
+    "provision_topics": set(),
+    "ensure_dataset": set(),
+    "ensure_model": {"ensure_dataset"},
+    "start_scorer": {"provision_topics", "ensure_dataset", "ensure_model"},
+    "replay": {"start_scorer", "ensure_dataset"},
+    "plot_live": {"start_scorer"},
+    "await_drained": {"replay", "start_scorer"},
+    "stop_scorer": {"await_drained"},
+    "reconcile": {"await_drained", "stop_scorer"},
+    "validate": {"reconcile"},
+    "plot": {"reconcile"},
+    "publish_report": {"plot_live", "stop_scorer", "validate", "plot"},
+}
+PARAMS = {
+    "dataset": None,
+    "seed": 42,
+    "model": None,
+    "batch_rows": 200,
+    "unsorted_ok": False,
+    "speed": 10,
+    "batches": None,
+    "start_ts": None,
+    "late": None,
+    "stream": None,
+    "keep_scorer": False,
+    "lookback_s": 600,
+    "lateness_s": 60,
+    "time_zone": "Australia/Melbourne",
+}
+
+
+@pytest.fixture
+def dag(dags):
+    return dags["ecommerce_fraud"]
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+def test_the_tasks_and_what_each_waits_for(dag) -> None:
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == UPSTREAM
+
+
+def test_the_params_and_their_defaults(dag) -> None:
+    assert dag.params.dump() == PARAMS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("speed", -1),
+        ("speed", "fast"),
+        ("batches", 0),
+        ("batches", 1.5),
+        ("start_ts", "now"),
+        ("stream", "Prod"),
+        ("stream", "a" * 61),
+        ("late", "5"),
+        ("batch_rows", 0),
+        ("lateness_s", -1),
+        ("keep_scorer", "yes"),
+        ("time_zone", ""),
+    ],
+)
+def test_a_wrong_param_is_refused_by_the_form(dag, name: str, value: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(name).resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("speed", 0), ("speed", 0.5), ("late", "5:90,9:120"), ("stream", "prod"), ("stream", None), ("batches", 1)],
+)
+def test_a_sensible_param_is_taken_by_the_form(dag, name: str, value: object) -> None:
+    assert dag.params.get_param(name).resolve(value) == value
+
+
+def test_the_scorer_is_stopped_whatever_happened(dag) -> None:
+    stop = dag.get_task("stop_scorer")
+    assert stop.is_teardown
+    assert stop.trigger_rule == TriggerRule.ALL_DONE_SETUP_SUCCESS
+    # A set-up that failed would keep the teardown from running, and a scorer may run by then.
+    assert not [task.task_id for task in dag.tasks if task.is_setup]
+
+
+def test_only_the_report_runs_after_a_failure_beside_the_teardown(dag) -> None:
+    rules = {task.task_id: task.trigger_rule for task in dag.tasks}
+    assert rules.pop("publish_report") == TriggerRule.ALL_DONE
+    assert rules.pop("stop_scorer") == TriggerRule.ALL_DONE_SETUP_SUCCESS
+    assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
+
+
+def test_dataset_model_and_report_are_assets(dag) -> None:
+    outlets = {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets}
+    assert outlets == {
+        "ensure_dataset": ["streamweir://datasets/ecommerce_fraud"],
+        "ensure_model": ["streamweir://models/ecommerce_fraud"],
+        "publish_report": ["streamweir://runs/ecommerce_fraud"],
+    }
+
+
+def test_one_run_at_a_time(dag) -> None:
+    assert dag.max_active_runs == 1
+
+
+def test_a_replay_may_take_as_long_as_it_likes(dag) -> None:
+    unlimited = {task.task_id for task in dag.tasks if task.execution_timeout is None}
+    assert unlimited == {"replay", "plot_live"}
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    store = MemoryStore()
+    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+    return store
+
+
+@pytest.fixture
+def run(dag, store: MemoryStore, database: None, monkeypatch: pytest.MonkeyPatch):
+    """Runs the DAG with Airflow's own scheduling decisions; each task only says that it ran, one is broken."""
+
+    def run(broken: str) -> tuple[str, dict[str, str], list[str]]:
+        ran: list[str] = []
+
+        def stand_in(task):
+            def work(attempt: Attempt) -> dict[str, str]:
+                ran.append(task.task_id)
+                if task.task_id == broken:
+                    raise BadConfiguration("broken on purpose")
+                return {"fingerprint": "f", "version": "v"}
+
+            return work
+
+        for task in dag.tasks:
+            if task.task_id != "publish_report":
+                monkeypatch.setattr(task, "work", stand_in(task))
+        finished = dag.test()
+        return finished.state, {each.task_id: each.state for each in finished.get_task_instances()}, ran
+
+    return run
+
+
+def outcomes(store: MemoryStore) -> dict[str, str]:
+    records = [json.loads(data) for key, data in store.objects.items() if "/tasks/" in str(key)]
+    return {record["task"]: record["outcome"] for record in records}
+
+
+def report(store: MemoryStore) -> str:
+    (found,) = [data for key, data in store.objects.items() if str(key).endswith("report.html")]
+    return found.decode()
+
+
+def test_a_failed_replay_is_reported_but_not_reconciled_and_the_run_fails(run, store: MemoryStore) -> None:
+    state, states, ran = run(broken="replay")
+    assert state == "failed"
+    assert ran[-1] == "stop_scorer"
+    assert states["stop_scorer"] == "success"
+    assert states["publish_report"] == "failed"
+    unreached = {"await_drained", "reconcile", "validate", "plot"}
+    assert {states[task] for task in unreached} == {"upstream_failed"}
+    assert "broken on purpose" in report(store)
+    assert set(outcomes(store)) == set(UPSTREAM) - unreached
+    assert outcomes(store)["replay"] == "failed"
+
+
+def test_a_scorer_that_does_not_start_is_stopped_all_the_same(run, store: MemoryStore) -> None:
+    state, states, ran = run(broken="start_scorer")
+    assert state == "failed"
+    assert ran[-2:] == ["start_scorer", "stop_scorer"]
+    assert states["replay"] == "upstream_failed"
+    assert "broken on purpose" in report(store)
+
+
+def test_a_failed_expectation_fails_the_run_after_the_report(run, store: MemoryStore) -> None:
+    state, states, _ = run(broken="validate")
+    assert state == "failed"
+    assert states["plot"] == "success"
+    assert states["publish_report"] == "failed"
+    assert "broken on purpose" in report(store)
