@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from infra.bootstrap.__main__ import main as bootstrap
+from infra.demo import demo
 from infra.logs import show
 from infra.progress import Board
 from infra.stack import Stack
@@ -55,6 +56,8 @@ def logs(
     """Show the end of a service's log."""
     show(Stack(Settings.load()).layout, service, lines, follow=follow)
 
+
+app.command()(demo)
 
 if __name__ == "__main__":
     run(app)

@@ -136,6 +136,11 @@ class Run:
         return self.tasks / f"{name}.json"
 
     @property
+    def training(self) -> ObjectKey:
+        """The result of the training that the run needed, or that it is."""
+        return self.bundle / "training.json"
+
+    @property
     def plan(self) -> ObjectKey:
         """What the replay was asked to send; written once, before the first message, and kept by a resumed replay."""
         return self.bundle / "replay" / "plan.json"

@@ -30,7 +30,7 @@ class Training(StreamweirOperator):
 
     def train(self, attempt: Attempt) -> dict[str, Any]:
         """Train on the dataset's history, let the gate decide; returns what the training wrote."""
-        result = attempt.run.bundle / "training.json"
+        result = attempt.run.training
         command = training_command(self.pipeline, self.dataset, result, spark=attempt.spark)
         self.child.run(command, attempt.child_environment)
         found: dict[str, Any] | None = attempt.store.get_json(result)
