@@ -18,7 +18,8 @@ from infra.supervisor.control import Supervisor
 from streamweir.errors import StackError
 from streamweir.settings import Settings
 
-_SCORER_SECONDS = 30
+SCORER_SECONDS = 30.0
+"""How long `down` waits for scorers to stop by themselves, which loses nothing, before it ends them."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Stack:
         scorers = [item for item in processes.find(self.settings.var) if item.service == processes.DETACHED]
         if scorers:
             board.say("scorers", "stopping")
-            processes.ask_to_end(processes.topmost(scorers), _SCORER_SECONDS)
+            processes.ask_to_end(processes.topmost(scorers), SCORER_SECONDS)
             board.say("scorers", "stopped", final=True)
 
     def _end_services(self, board: Board) -> None:
