@@ -12,9 +12,10 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from streamweir.contracts.tables import Column, Type
+from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
+from streamweir_spark.columns import spark_schema
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.scala import Stage, kind_of, title
@@ -22,17 +23,6 @@ from streamweir_spark.stages import UNKNOWN, Examiner, Origin
 
 ROW = "__streamweir_row"
 """The struct that carries the frame's own columns through the stages, out of the way of the model's names."""
-
-SPARK_TYPES = {
-    Type.STRING: "string",
-    Type.INT: "bigint",
-    Type.DOUBLE: "double",
-    Type.BOOL: "boolean",
-    Type.TIMESTAMP: "timestamp",
-    Type.DATE: "date",
-    Type.DOUBLES: "array<double>",
-    Type.BINARY: "binary",
-}
 
 _KEEPS_ROWS = frozenset(("Project", "SubqueryAlias", "View", "LogicalRDD", "LocalRelation"))
 """Nodes of a logical plan that give one row for each row."""
@@ -97,8 +87,7 @@ def prepare(spark: SparkSession, model: PipelineModel, card: Card, columns: Sequ
         spark.conf.set("spark.sql.ansi.enabled", "false")
     inputs = offered if flow.has_sql else [name for name in offered if name in flow.reads]
     examiner = Examiner({name: Origin(column=name, same=True) for name in inputs})
-    schema = ", ".join(f"`{column.name}` {SPARK_TYPES[column.type]}" for column in columns)
-    empty = spark.createDataFrame([], schema)
+    empty = spark.createDataFrame([], spark_schema(columns))
     frame = empty.select(F.struct(*offered).alias(ROW), *inputs)
     for step in flow.steps:
         frame = _pass(step, frame, examiner)

@@ -1,0 +1,20 @@
+"""`spark-submit` target: trains a fraud model for `ecommerce_fraud`."""
+
+import sys
+
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, SESSION_TIME_ZONE
+from streamweir_spark.ecommerce_fraud.train import FILES, examples
+from streamweir_spark.training.job import Training
+from streamweir_spark.training.run import run
+
+
+def train(training: Training) -> None:
+    """Read the history, select a model, publish it."""
+    history = examples(training.files(FILES))
+    parts, selected = training.select(history)
+    training.publish(parts, selected)
+
+
+if __name__ == "__main__":
+    sys.exit(run(PIPELINE, MODEL_COLUMNS, SESSION_TIME_ZONE, train))

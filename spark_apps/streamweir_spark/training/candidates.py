@@ -1,0 +1,123 @@
+"""The models that are tried: the same features for all, one classifier each."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
+from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
+from pyspark.ml.feature import OneHotEncoder, StandardScaler, StringIndexer, VectorAssembler
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from streamweir_spark.training.examples import LABEL, Examples
+
+SEED = 42
+_WEIGHT = "weight"
+_FEATURES = "features"
+_SCALED = "scaled"
+
+
+class Fitted(NamedTuple):
+    """A fitted candidate, feature transformers included. importances: by feature, adding up to 1."""
+
+    algorithm: str
+    model: PipelineModel
+    importances: dict[str, float]
+
+
+def fit_all(train: DataFrame, examples: Examples) -> Iterator[Fitted]:
+    """Fit every candidate to the frame of `examples`, one after the other.
+
+    Classes are balanced by weight: all frauds together count as much as all honest rows.
+    """
+    prepared = _features(examples).fit(train)
+    slots = _slots(prepared, examples)
+    labels = examples.labels
+    weight = (len(labels) - labels.sum()) / labels.sum()
+    vectors = (
+        prepared.transform(train)
+        .withColumn(_WEIGHT, F.when(F.col(LABEL) == 1, float(weight)).otherwise(1.0))
+        .select(_FEATURES, LABEL, _WEIGHT)
+        .cache()
+    )
+    for algorithm, stages in _candidates():
+        fitted = Pipeline(stages=stages).fit(vectors)
+        model = PipelineModel([*prepared.stages, *fitted.stages])
+        yield Fitted(algorithm, model, _importances(fitted, slots))
+    vectors.unpersist()
+
+
+def _features(examples: Examples) -> Pipeline:
+    indices = [f"{name}_index" for name in examples.categories]
+    vectors = [f"{name}_vector" for name in examples.categories]
+    return Pipeline(
+        stages=[
+            # An unseen or missing category is a category of its own, so that every row can be scored.
+            StringIndexer(inputCols=list(examples.categories), outputCols=indices, handleInvalid="keep"),
+            OneHotEncoder(inputCols=indices, outputCols=vectors),
+            VectorAssembler(inputCols=[*examples.numbers, *vectors], outputCol=_FEATURES),
+        ]
+    )
+
+
+def _candidates() -> list[tuple[str, list[Estimator[Any] | Transformer]]]:
+    return [
+        (
+            "logistic regression",
+            [
+                StandardScaler(inputCol=_FEATURES, outputCol=_SCALED),
+                LogisticRegression(
+                    featuresCol=_SCALED, labelCol=LABEL, weightCol=_WEIGHT, maxIter=50, regParam=0.01
+                ),
+            ],
+        ),
+        (
+            "random forest",
+            [
+                RandomForestClassifier(
+                    featuresCol=_FEATURES,
+                    numTrees=40,
+                    maxDepth=7,
+                    minInstancesPerNode=5,
+                    seed=SEED,
+                    labelCol=LABEL,
+                    weightCol=_WEIGHT,
+                )
+            ],
+        ),
+        (
+            "gradient-boosted trees",
+            [
+                GBTClassifier(
+                    featuresCol=_FEATURES,
+                    maxIter=20,
+                    maxDepth=3,
+                    stepSize=0.2,
+                    subsamplingRate=0.8,
+                    seed=SEED,
+                    labelCol=LABEL,
+                    weightCol=_WEIGHT,
+                )
+            ],
+        ),
+    ]
+
+
+def _slots(prepared: PipelineModel, examples: Examples) -> list[str]:
+    """The feature that each element of the vector belongs to."""
+    encoder: Any = prepared.stages[1]
+    sizes = encoder.categorySizes
+    encoded = [name for name, size in zip(examples.categories, sizes, strict=True) for _ in range(size - 1)]
+    return [*examples.numbers, *encoded]
+
+
+def _importances(fitted: PipelineModel, slots: list[str]) -> dict[str, float]:
+    """Of trees: Spark's own. Of the regression: the coefficients' sizes, the features being scaled alike."""
+    classifier: Any = fitted.stages[-1]
+    of_trees = hasattr(classifier, "featureImportances")
+    values = classifier.featureImportances.toArray() if of_trees else abs(classifier.coefficients.toArray())
+    total = float(values.sum()) or 1.0
+    found = dict.fromkeys(slots, 0.0)
+    for slot, value in zip(slots, values, strict=True):
+        found[slot] += float(value) / total
+    return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -1,0 +1,84 @@
+"""Labelled rows to learn from, split by time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streamweir.errors import DatasetUnusable
+from streamweir_spark.training.metrics import Numbers
+
+LABEL = "is_fraud"
+"""The label's column: 1.0 for fraud, else 0.0."""
+PLACE = "__streamweir_place"
+"""The column that tells rows apart after Spark had them: 0, 1, 2, ..."""
+
+_TRAIN, _SELECT = 0.6, 0.8
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows in order of time: the columns that a model may use, and LABEL.
+
+    numbers, categories: the inputs that the pipeline's own models use, in the order of the card.
+    """
+
+    rows: pa.Table
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    @property
+    def labels(self) -> Numbers:
+        """1 for fraud, 0 else."""
+        return np.asarray(self.rows[LABEL].to_numpy(), dtype=np.float64)
+
+    def part(self, start: int, end: int) -> "Examples":
+        """The rows from `start` up to `end`."""
+        return Examples(self.rows.slice(start, end - start), self.numbers, self.categories)
+
+    def complete(self) -> "Examples":
+        """The rows that lack none of the numbers: a model is not trained on guesses."""
+        known = pa.array(np.ones(len(self.rows), dtype=bool))
+        for name in self.numbers:
+            known = pc.and_(known, pc.is_valid(self.rows[name]).combine_chunks())
+        return Examples(self.rows.filter(known), self.numbers, self.categories)
+
+
+@dataclass(frozen=True)
+class Split:
+    """train: to learn from. select: to choose the model and its threshold. report: to measure it, once."""
+
+    train: Examples
+    select: Examples
+    report: Examples
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows and frauds of each part."""
+        parts: Sequence[tuple[str, Examples]] = (
+            ("train", self.train),
+            ("select", self.select),
+            ("report", self.report),
+        )
+        rows = {name: len(part.rows) for name, part in parts}
+        return rows | {f"{name}_frauds": int(part.labels.sum()) for name, part in parts}
+
+
+def split(examples: Examples) -> Split:
+    """The first 60 %, the next 20 % and the last 20 % of the time.
+
+    Raises DatasetUnusable when a part holds no fraud, or nothing else: nothing can be learnt then.
+    """
+    count = len(examples.rows)
+    first, second = int(count * _TRAIN), int(count * _SELECT)
+    parts = Split(examples.part(0, first), examples.part(first, second), examples.part(second, count))
+    for name, part in vars(parts).items():
+        frauds = part.labels.sum()
+        if not 0 < frauds < len(part.rows):
+            raise DatasetUnusable(
+                f"the history's {name} part has {len(part.rows)} rows and {frauds:.0f} frauds: "
+                "fraud_transaction.csv must name frauds, and spare others, in each part of the time"
+            )
+    return parts

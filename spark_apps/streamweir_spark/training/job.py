@@ -1,0 +1,88 @@
+"""What a training's door works with: the dataset's history, the selection, and where the version goes."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from streamweir.contracts.tables import Column, Pipeline
+from streamweir.datasets import store as datasets
+from streamweir.datasets.dataset import Dataset
+from streamweir.errors import DatasetUnusable
+from streamweir.models import archive
+from streamweir.models.card import Card
+from streamweir.models.gate import Decision
+from streamweir.models.registry import Registry
+from streamweir.objectstore import ObjectStore
+from streamweir_spark.log import say
+from streamweir_spark.training.examples import Examples, Split, split
+from streamweir_spark.training.promotion import judge_on, promote_if_not_worse
+from streamweir_spark.training.selection import Selected, select
+
+
+@dataclass
+class Training:
+    """One training in its driver. columns: what a model may use. folder: scratch. `publish` fills result."""
+
+    pipeline: Pipeline
+    columns: Sequence[Column]
+    dataset: Dataset
+    promote: bool
+    spark: SparkSession
+    store: ObjectStore
+    folder: Path
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def files(self, names: Sequence[str]) -> Path:
+        """A folder with these files of the dataset; raises DatasetUnusable when it has no history."""
+        if not self.dataset.history_fingerprint:
+            raise DatasetUnusable(
+                f"dataset {self.dataset.fingerprint} has no history to train on: "
+                "give a model, or a dataset with its history files"
+            )
+        return datasets.download(self.store, self.dataset, self.folder / "dataset", names)
+
+    def select(self, examples: Examples) -> tuple[Split, Selected]:
+        """Split the examples by time, fit the candidates and take the best."""
+        known = examples.complete()
+        frauds = int(known.labels.sum())
+        say(f"{len(known.rows)} examples of {len(examples.rows)} are complete; {frauds} are fraud")
+        parts = split(known)
+        return parts, select(self.spark, parts, self.columns, say)
+
+    def publish(self, parts: Split, selected: Selected) -> None:
+        """Make a version of what was selected, and let the gate decide about it."""
+        registry = Registry(self.store, self.pipeline.name)
+        card = self._publish(registry, selected)
+        say(f"published version {card.version}: {card.algorithm}, threshold {card.threshold:.4f}")
+        decision = self._decide(registry, card, parts.report) if self.promote else None
+        champion = registry.champion()
+        self.result = {
+            "version": card.version,
+            "sha256": card.sha256,
+            "algorithm": card.algorithm,
+            "threshold": card.threshold,
+            "metrics": dict(card.metrics),
+            "pr_auc": card.metrics["pr_auc"],
+            "promoted": decision is not None and decision.promoted,
+            "reason": decision.reason if decision else "nobody asked for a promotion",
+            "champion": champion.version if champion else None,
+            "champion_pr_auc": decision.champion_pr_auc if decision else None,
+        }
+
+    def _publish(self, registry: Registry, selected: Selected) -> Card:
+        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            saved, packed = Path(scratch) / "model", Path(scratch) / "model.zip"
+            selected.model.write().save(saved.as_uri())
+            archive.pack(saved, packed)
+            history = self.dataset.history_fingerprint or ""
+            return registry.publish(packed, replace(selected.card, history_fingerprint=history))
+
+    def _decide(self, registry: Registry, card: Card, held_out: Examples) -> Decision:
+        judge = judge_on(self.spark, registry, held_out, self.columns)
+        decision = promote_if_not_worse(registry, card, len(held_out.rows), judge)
+        say(f"{'promoted' if decision.promoted else 'not promoted'}: {decision.reason}")
+        return decision
