@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kafka import KafkaConsumer, TopicPartition
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.connections import KafkaConnection
@@ -84,6 +85,27 @@ def topic_end(kafka: KafkaConnection, topic: str) -> TopicEnd:
         return TopicEnd({at.partition: offset for at, offset in ends.items()}, last)
 
 
+def await_readable(kafka: KafkaConnection, topic: str, offsets: Mapping[int, int]) -> None:
+    """Return when the topic (full name) can be read up to these offsets per partition.
+
+    Kafka answers a commit before its markers are written, and readers wait for those. Errors as in
+    `read_topic`.
+    """
+    wanted = _at(topic, offsets)
+    waiting = Retrying(
+        retry=retry_if_result(lambda there: not there),
+        stop=stop_after_delay(STALL_S),
+        wait=wait_exponential(multiplier=0.005, max=0.2),
+    )
+    with kafka_errors(kafka, f"wait for topic {topic}"), closing(consumer(kafka)) as client:
+        try:
+            waiting(lambda: all(end >= wanted[at] for at, end in client.end_offsets(list(wanted)).items()))
+        except RetryError as error:
+            raise DependencyUnreachable(
+                f"Kafka did not make {topic} readable within {STALL_S} s; is a transaction open on it?"
+            ) from error
+
+
 def _is_in_place(record: Record, partitions: int) -> bool:
     return record.said is not None and record.partition == partition_of(record.said.sequence, partitions)
 
@@ -104,6 +126,8 @@ def _stretch(
 ) -> Iterator[Record]:
     open_ = [at for at in stop if begin[at] < stop[at]]
     client.assign(open_)
+    # An earlier stretch paused what it had finished with.
+    client.resume(*open_)
     for at in open_:
         client.seek(at, begin[at])
     positions, moved = dict(begin), time.monotonic()

@@ -7,6 +7,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, errors
 from kafka.admin import ConfigResource, ConfigResourceType
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamweir.broker.clients import MESSAGE_BYTES, admin, kafka_errors
 from streamweir.connections import KafkaConnection
@@ -64,6 +65,7 @@ def delete(kafka: KafkaConnection, stream: Stream) -> tuple[str, ...]:
         if there:
             answer = client.delete_topics(there, timeout_ms=_ADMIN_TIMEOUT_MS, raise_errors=False)
             _raise_unless(answer["topics"], errors.UnknownTopicOrPartitionError)
+            _await_gone(client, there)
         return tuple(there)
 
 
@@ -83,6 +85,17 @@ def _create(client: KafkaAdminClient, missing: dict[str, Topic]) -> tuple[str, .
     # Somebody else may have created a topic in the meantime: what it is like is compared afterwards.
     _raise_unless(answer["topics"], errors.TopicAlreadyExistsError)
     return tuple(topic["name"] for topic in answer["topics"] if not topic["error_code"])
+
+
+def _await_gone(client: KafkaAdminClient, names: list[str]) -> None:
+    """The controller has deleted them; what a broker tells its clients lags behind a little."""
+    waiting = Retrying(
+        retry=retry_if_result(bool), stop=stop_after_delay(_ADMIN_TIMEOUT_MS / 1000), wait=wait_fixed(0.05)
+    )
+    try:
+        waiting(lambda: _existing(client, names))
+    except RetryError as error:
+        raise errors.KafkaTimeoutError(f"{', '.join(names)} are still there") from error
 
 
 def _raise_unless(answers: list[dict[str, Any]], harmless: type[errors.BrokerResponseError]) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
+from streamweir.broker.records import await_readable
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Run
@@ -63,6 +64,8 @@ def replay(
             transmission.send_all(plan.speed)
     finally:
         link.drop()
+    for name, offsets in transmission.offsets.items():
+        await_readable(kafka, run.stream.topic(name), offsets)
     manifest = _manifest(plan, produced, transmission, resumed)
     store.put(run.produced, produced.to_parquet())
     store.put_json(run.manifest, manifest.to_json())
