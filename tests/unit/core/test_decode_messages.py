@@ -211,6 +211,13 @@ def test_a_remembered_time_is_the_same_as_a_parsed_one(texts: list[str]) -> None
             assert moments([text, text]) == [expected, expected]
 
 
+def test_what_is_remembered_of_times_leads_to_none_outside_the_calendar() -> None:
+    assert moment("0001-01-02 10:00:00") == parse_time("0001-01-02 10:00:00")
+    assert moment("2024-01-01 10:00:00+23:00") == parse_time("2024-01-01 10:00:00+23:00")
+    with pytest.raises(ValueError, match="outside the years"):
+        moment("0001-01-02 10:00:00+23:00")
+
+
 @pytest.mark.parametrize("text", ["0001-01-01 00:00:00+10:00", "0001-01-01 10:00:00", "9999-12-31 23:59:59"])
 def test_a_time_that_no_calendar_can_show_everywhere_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="outside the years"):

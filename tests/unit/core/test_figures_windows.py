@@ -143,7 +143,7 @@ def test_products_get_their_category_from_the_category_file() -> None:
 def test_sums_end_at_the_largest_number_that_the_tables_can_hold() -> None:
     most = 2**63 - 1
     found = figures(
-        ([row(0, 0, (1, most), (1, 5)), row(31, 0, (1, most))], 40), ([row(32, 0, (2, most))], 1_000)
+        ([row(0, 0, *[(1, most)] * 3), row(31, 0, (1, most))], 40), ([row(32, 0, (2, most))], 1_000)
     )
     assert values(found["sold_quantity"]) == [(most, most), (most, most)]
     assert values(found["top_products"]) == [(1, "1", "Shirt", most), (2, "2", None, most)]
@@ -159,6 +159,12 @@ def test_the_totals_do_not_grow_with_the_windows_that_are_done() -> None:
         sizes.append(len(totals["slots"]))
     assert len(set(sizes)) == 1
     assert 0 < sizes[0] <= 24
+
+
+def test_many_small_steps_give_what_one_large_one_gives() -> None:
+    rows = [row(at, at % 3 // 2, (at % 5 + 1, at % 4 + 1)) for at in range(0, 600, 5)]
+    steps = [([one], one.ts - T0) for one in rows]
+    assert figures(*steps, ([], 1_000)) == figures((rows, 1_000))
 
 
 def test_advancing_leaves_the_callers_totals_as_they_were() -> None:

@@ -130,6 +130,15 @@ def test_the_state_forgets_what_no_transaction_can_reach() -> None:
     assert len(dom.memory.sessions) == 3 * 661
 
 
+def test_rows_of_a_delayed_batch_are_forgotten_too() -> None:
+    dom = domain()
+    run(
+        [*batch(0, [browsing()], ts=START + 9), *batch(1, [browsing()], ts=START), *batch(2, ts=START + 669)],
+        dom,
+    )
+    assert dom.memory.sessions["s"][::3] == [START + 9]
+
+
 def test_the_state_holds_plain_values_only() -> None:
     """A state must be readable when the classes of the core have changed."""
     waiting = message("transactions", 1, [transaction()])
