@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 
 from infra.airflow.config import airflow_env, passwords_file
 from infra.airflow.readiness import missing_component, missing_dags
@@ -15,7 +16,7 @@ from infra.postgres import server as postgres
 from infra.secrets import Secrets
 from infra.service import Service
 from streamweir.errors import StackError
-from streamweir.settings import CHECKOUT, Settings
+from streamweir.settings import Settings
 
 _AIRFLOW = (sys.executable, "-m", "airflow")
 
@@ -27,6 +28,7 @@ def services(
     env = airflow_env(settings, layout, secrets)
     migration = _Migration(layout, secrets, {**common, **env})
     url = settings.airflow_url
+    dags = Path(env["AIRFLOW__CORE__DAGS_FOLDER"])
 
     def make(name: str, argv: tuple[str, ...], ready: Callable[[], str | None], **ports: int) -> Service:
         return Service(
@@ -43,7 +45,7 @@ def services(
         return lambda: missing_component(url, component)
 
     def dags_are_read() -> str | None:
-        return missing_component(url, "dag_processor") or missing_dags(layout, CHECKOUT / "dags")
+        return missing_component(url, "dag_processor") or missing_dags(layout, dags)
 
     port = {settings.variable("airflow_port"): settings.airflow_port}
     api = ("api-server", "--host", "127.0.0.1", "--port", str(settings.airflow_port), "--workers", "1")
