@@ -21,7 +21,6 @@ _DETAILS = (
     "features",
     "label",
     "rows",
-    "candidates",
     "fraud_share",
     "history_fingerprint",
     "libraries",
@@ -48,6 +47,7 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
             if metrics.get(key) is not None
         ],
         "details": {name: card[name] for name in _DETAILS if card.get(name)} or dict(bundle.model),
+        "candidates": sorted(card.get("candidates") or (), key=lambda one: -one["pr_auc"]),
         "confusion": metrics.get("confusion_matrix"),
         "importances": [
             {**item, "width": 100 * item["importance"] / (importances[0]["importance"] or 1)}

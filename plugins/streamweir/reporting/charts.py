@@ -122,10 +122,11 @@ def _by_outcome(
 
 
 def _stack(axes: Any, edges: Any, counts: dict[str, Any]) -> None:
-    base = np.zeros(len(edges) - 1)
+    base, steps = np.zeros(len(edges) - 1), edges.repeat(2)[1:-1]
     for outcome, rows in counts.items():
         colour = style.REASON_COLOURS.get(outcome, style.BLUE if outcome == "scored" else style.GREEN)
-        axes.stairs(base + rows, edges, baseline=base, fill=True, color=colour, label=outcome)
+        # One polygon of steps: matplotlib's own `stairs` takes seconds for thousands of batches.
+        axes.fill_between(steps, base.repeat(2), (base + rows).repeat(2), color=colour, label=outcome, lw=0)
         base = base + rows
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)

@@ -150,7 +150,7 @@ CONTENT = Content(
             "Categories",
             "as of the last minute",
             {"category": "category", "quantity": "sold so far"},
-            lambda bundle: plots.last_window(bundle, TOP_CATEGORIES.name),
+            plots.categories_sold,
         ),
     ),
 )

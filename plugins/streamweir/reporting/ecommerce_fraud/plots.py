@@ -73,7 +73,7 @@ def top_products(bundle: Bundle) -> Figure | None:
 
 def categories(bundle: Bundle) -> Figure | None:
     """Products sold so far by category, as of the last minute."""
-    rows = sorted(last_window(bundle, TOP_CATEGORIES.name), key=lambda row: -row["quantity"])
+    rows = categories_sold(bundle)
     if not rows:
         return None
     figure, (axes,) = style.panels(height=0.27 * len(rows) + 0.8)
@@ -109,6 +109,11 @@ def probabilities(bundle: Bundle) -> Figure | None:
         )
     style.legend(axes)
     return figure
+
+
+def categories_sold(bundle: Bundle) -> list[dict[str, Any]]:
+    """The categories as of the last minute, the one sold most first."""
+    return sorted(last_window(bundle, TOP_CATEGORIES.name), key=lambda row: -row["quantity"])
 
 
 def last_window(bundle: Bundle, table: str) -> list[dict[str, Any]]:
