@@ -25,7 +25,8 @@ def main(
 ) -> None:
     """Draw the run's live chart until its flush was seen."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)
+    # Its own lines say nothing that the error at the end, or the retry's warning, does not say.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     kafka, store = KafkaConnection.from_env(), ObjectStore(StoreConnection.from_env())
     if page is not None:
         print(f"live page: {(page / 'index.html').resolve().as_uri()}")
