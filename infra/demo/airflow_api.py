@@ -68,7 +68,7 @@ class AirflowApi:
         return answer
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             return self._client.request(method, f"{self._url}{path}", json=body, headers=headers)
         except httpx.TransportError as error:

@@ -30,7 +30,9 @@ os.environ.update(
         "AIRFLOW_CONN_MINIO_DEFAULT": json.dumps(_NOWHERE),
     }
 )
-for name in [name for name in os.environ if name.startswith(("STREAMWEIR_SCHEDULE_", "STREAMWEIR_RETENTION_"))]:
+for name in [
+    name for name in os.environ if name.startswith(("STREAMWEIR_SCHEDULE_", "STREAMWEIR_RETENTION_"))
+]:
     del os.environ[name]
 
 

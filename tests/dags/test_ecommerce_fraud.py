@@ -8,6 +8,7 @@ from airflow.sdk import TriggerRule
 from streamweir.errors import BadConfiguration
 from streamweir_airflow.attempt import Attempt
 from tests.support.memory_store import MemoryStore
+
 # What Airflow itself warns of while it runs a DAG is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -89,7 +90,14 @@ def test_a_wrong_param_is_refused_by_the_form(dag, name: str, value: object) -> 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("speed", 0), ("speed", 0.5), ("late", "5:90,9:120"), ("stream", "prod"), ("stream", None), ("batches", 1)],
+    [
+        ("speed", 0),
+        ("speed", 0.5),
+        ("late", "5:90,9:120"),
+        ("stream", "prod"),
+        ("stream", None),
+        ("batches", 1),
+    ],
 )
 def test_a_sensible_param_is_taken_by_the_form(dag, name: str, value: object) -> None:
     assert dag.params.get_param(name).resolve(value) == value
@@ -137,7 +145,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
 
 @pytest.fixture
 def run(dag, store: MemoryStore, database: None, monkeypatch: pytest.MonkeyPatch):
-    """Runs the DAG with Airflow's own scheduling decisions; each task only says that it ran, one is broken."""
+    """Runs the DAG by Airflow's own decisions; each task only says that it ran, one is broken."""
 
     def run(broken: str) -> tuple[str, dict[str, str], list[str]]:
         ran: list[str] = []
