@@ -59,5 +59,6 @@ class Secrets:
         fixed = {name: f"streamweir-{user}" for name, user in fixed.items()} | {"airflow_admin_user": "admin"}
         # Letters and digits only: the values pass through shells, ini files and URLs.
         drawn = {name: random.token_hex(20) for name in cls.__dataclass_fields__ if name not in fixed}
+        drawn["airflow_jwt_secret"] = random.token_hex(64)
         drawn["airflow_fernet_key"] = base64.urlsafe_b64encode(random.token_bytes(32)).decode()
         return cls(**fixed, **drawn)

@@ -27,6 +27,15 @@ def missing_component(url: str, component: str) -> str | None:
     return None if status == "healthy" else f"its health is {status or 'unknown'}"
 
 
+def missing_task_api(url: str) -> str | None:
+    """None when the API that tasks talk to answers; its first request takes seconds, so it is made here."""
+    try:
+        answer = urllib3.request("GET", f"{url}/execution/health", timeout=60, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return "the API for tasks does not answer"
+    return None if answer.status == 200 else f"the API for tasks says {answer.status}"
+
+
 def missing_dags(layout: Layout, folder: Path) -> str | None:
     """None when every DAG file was read, else which one was not; raises StackError for one that cannot be."""
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}

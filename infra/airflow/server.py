@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from infra.airflow.config import airflow_env, passwords_file
-from infra.airflow.readiness import missing_component, missing_dags
+from infra.airflow.readiness import missing_component, missing_dags, missing_task_api
 from infra.layout import Layout, write_private
 from infra.postgres import server as postgres
 from infra.secrets import Secrets
@@ -44,6 +44,9 @@ def services(
     def healthy(component: str) -> Callable[[], str | None]:
         return lambda: missing_component(url, component)
 
+    def api_answers() -> str | None:
+        return missing_component(url, "metadatabase") or missing_task_api(url)
+
     def dags_are_read() -> str | None:
         return missing_component(url, "dag_processor") or missing_dags(layout, dags)
 
@@ -52,7 +55,7 @@ def services(
     # Logs are read from the shared folder; log servers of their own would listen on all addresses.
     no_server = "--skip-serve-logs"
     return (
-        make("api", api, healthy("metadatabase"), **port),
+        make("api", api, api_answers, **port),
         make("scheduler", ("scheduler", no_server), healthy("scheduler")),
         make("triggerer", ("triggerer", no_server), healthy("triggerer")),
         make("dag-processor", ("dag-processor",), dags_are_read),
