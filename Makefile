@@ -98,8 +98,8 @@ test-servers: setup ## integration and e2e on one stack
 	$(PYTEST) tests/integration tests/e2e
 
 .PHONY: bench
-bench: setup ## measure replay, scorer and latency; takes about a quarter of an hour
-	$(PYTEST) tests/bench
+bench: setup ## measure replay, scorer and latency on a stack of its own; takes about a quarter of an hour
+	@$(VENV)/python -m tests.bench
 
 ##@ The code
 

@@ -1,0 +1,65 @@
+"""`python -m tests.bench`: measure what the pipelines promise, and write the table that the README quotes."""
+
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from jinja2 import Template
+
+from streamweir.cli import run
+from streamweir.datagen import DEFAULT_HISTORY_BATCHES, DEFAULT_SEED, generator
+from streamweir.progress import console_progress
+from tests.bench.ecommerce_fraud import CatchingUp, RealTime, catching_up, real_time
+from tests.bench.servers import bench_stack
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    batches: Annotated[int, typer.Option(help="Backlog in batches of 200 browsing rows.")] = 5000,
+    seconds: Annotated[int, typer.Option(help="How long the replay at SPEED=1 takes.")] = 600,
+    table: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("docs/benchmark.md"),
+) -> None:
+    """Measure, print and write the table."""
+    with tempfile.TemporaryDirectory(prefix="streamweir-bench-data-") as name, bench_stack() as bench:
+        generator("ecommerce_fraud")(
+            Path(name),
+            seed=DEFAULT_SEED,
+            batches=batches,
+            history_batches=DEFAULT_HISTORY_BATCHES,
+            progress=console_progress,
+        )
+        dataset = bench.dataset(Path(name))
+        model = bench.train(dataset)
+        backlog = catching_up(bench, dataset, model)
+        live = real_time(bench, dataset, model, seconds)
+    text = _table(backlog, live, batches)
+    table.write_text(text)
+    print(text)
+
+
+def _table(backlog: CatchingUp, live: RealTime, batches: int) -> str:
+    template = Template(Path(__file__).with_name("benchmark.md.j2").read_text(), keep_trailing_newline=True)
+    return template.render(
+        backlog=backlog,
+        live=live,
+        batches=batches,
+        day=f"{datetime.now(UTC):%Y-%m-%d}",
+        cores=os.cpu_count(),
+        memory_gib=_memory_gib(),
+        system=platform.system(),
+        python=platform.python_version(),
+    )
+
+
+def _memory_gib() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,111 @@
+"""What `ecommerce_fraud` promises under Speed, measured on real servers in one run."""
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from streamweir.broker.records import read_topic
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
+from streamweir.contracts.messages import Kind
+from streamweir.contracts.streams import Run
+from streamweir.datasets.dataset import Dataset
+from streamweir.objectstore import ObjectStore
+from streamweir.replay.manifest import Manifest
+from streamweir.scorer import status
+from tests.bench.servers import Bench, await_status
+
+MAX_MESSAGES = 800
+"""Messages in a micro-batch while catching up: 80,000 browsing rows and their transactions."""
+
+
+@dataclass(frozen=True)
+class CatchingUp:
+    """Browsing rows a second, in steady state: the unpaced replay, the scorer, the decode-only stream."""
+
+    replay: float
+    scorer: float
+    decode_only: float
+
+
+@dataclass(frozen=True)
+class RealTime:
+    """At SPEED=1. off_schedule_ms: the most that a batch's append was off its schedule, by Kafka's times.
+    p50_s, p95_s: seconds from the append of a transactions message to its predictions being readable."""
+
+    batches: int
+    off_schedule_ms: float
+    p50_s: float
+    p95_s: float
+
+
+def catching_up(bench: Bench, dataset: Dataset, model: str) -> CatchingUp:
+    """Send everything first, then let both catch up; the decode-only stream before and after the scorer."""
+    run = bench.run("bench-backlog")
+    sent = bench.send(run, dataset, speed=0)
+    before = _decode_only(bench, run, "before")
+    bench.start_scorer(run, dataset, model, MAX_MESSAGES)
+    await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
+    bench.stop_scorer(run)
+    after = _decode_only(bench, run, "after")
+    return CatchingUp(sent.rows_per_second, _scorer_rate(bench.store, run), (before + after) / 2)
+
+
+def real_time(bench: Bench, dataset: Dataset, model: str, batches: int) -> RealTime:
+    """Send at SPEED=1 to a scorer that waits for it."""
+    run = bench.run("bench-real-time")
+    bench.start_scorer(run, dataset, model, MAX_MESSAGES)
+    await_status(bench.store, run.stream, lambda found: found.state == status.State.RUNNING)
+    sent = bench.send(run, dataset, speed=1, batches=batches)
+    await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
+    bench.stop_scorer(run)
+    p50, p95 = np.percentile(_latencies(bench.store, run), (50, 95))
+    return RealTime(batches, _off_schedule_ms(bench, run, sent), float(p50), float(p95))
+
+
+def _decode_only(bench: Bench, run: Run, name: str) -> float:
+    checkpoint = (bench.folder / f"decode-{name}").as_uri()
+    app = str(Path(__file__).with_name("decode_only"))
+    printed = bench.submit(app, [run.stream.id, str(MAX_MESSAGES), checkpoint])
+    told = [json.loads(line) for line in printed.splitlines() if line.startswith('{"messages"')][1:-1]
+    return median(_browsing_rows(line["messages"]) / line["seconds"] for line in told)
+
+
+def _browsing_rows(messages: int) -> float:
+    return messages / len(PIPELINE.inputs) * ROWS_PER_BATCH
+
+
+def _commits(store: ObjectStore, run: Run) -> list[dict]:  # type: ignore[type-arg]
+    return [store.get_json(key) for key in store.list(run.stream.commits)]
+
+
+def _scorer_rate(store: ObjectStore, run: Run) -> float:
+    """The median micro-batch after the first and before the last, which is not full."""
+    commits = [commit for commit in _commits(store, run) if commit["tallies"]]
+    rates = [
+        sum(rows for *_, rows in commit["tallies"]) / (commit["committed_at"] - before["committed_at"]) * 1e6
+        for before, commit in pairwise(commits)
+    ]
+    return median(rates[:-1])
+
+
+def _latencies(store: ObjectStore, run: Run) -> list[float]:
+    return [
+        (commit["committed_at"] - appended_at) / 1e6
+        for commit in _commits(store, run)
+        for *_, appended_at in commit["messages"]
+    ]
+
+
+def _off_schedule_ms(bench: Bench, run: Run, sent: Manifest) -> float:
+    topic, interval_ms = run.stream.topic(PIPELINE.scored.name), sent.interval_s * 1000
+    starts = [
+        record.appended_ms - record.said.batch * interval_ms
+        for record in read_topic(bench.kafka, topic)
+        if record.said and record.said.kind == Kind.BATCH
+    ]
+    return float(max(abs(start - median(starts)) for start in starts))
