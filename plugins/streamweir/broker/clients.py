@@ -100,5 +100,5 @@ def admin(connection: KafkaConnection) -> kafka.KafkaAdminClient:
 
 
 def _words(error: BaseException) -> str:
-    detail = str(error).strip()
-    return f"{type(error).__name__}{f' ({detail})' if detail else ''}"
+    name, detail = type(error).__name__, str(error).strip()
+    return detail if name in detail else f"{name}: {detail}" if detail else name

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from kafka import errors
 from kafka.producer.future import FutureRecordMetadata
@@ -57,8 +58,13 @@ class TransactionalWriter:
         _within(COMMIT_S, self._producer.abort_transaction)
 
     def close(self) -> None:
-        """Let go of the producer without waiting for anything."""
-        self._producer.close(timeout=0)
+        """Let go of the producer; what is still unsent is dropped."""
+        # KafkaProducer.close flushes first, and fails when Kafka is away, without stopping its thread.
+        sender = self._producer._sender
+        sender.force_close()
+        sender.join(COMMIT_S)
+        with suppress(errors.KafkaError):
+            self._producer.close(timeout=0)
 
 
 def _within(seconds: float, action: Callable[[], None]) -> None:

@@ -65,7 +65,7 @@ class Link:
 
     def _note(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        _LOG.warning("Kafka: %s %s; trying again", type(error).__name__, error)
+        _LOG.warning("the messages were not taken (%s); trying again", error)
         self.drop()
 
 
