@@ -39,6 +39,8 @@ def services(
             prepare=migration.run,
             ports=ports,
             needs=(postgres.NAME,),
+            # The api-server keeps no state and does not always end by itself; tasks that still run are cut off.
+            stop_seconds=8,
         )
 
     def healthy(component: str) -> Callable[[], str | None]:

@@ -71,16 +71,15 @@ def fetch(jars: Iterable[Jar], target: Path, venv: Path, java_home: Path) -> Non
     ivy = next(venv.glob("lib/python3*/site-packages/pyspark/jars/ivy-*.jar"))
     lines = (
         f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.artifact)} rev={quoteattr(jar.version)} "
-        'conf="default->master" transitive="false"/>'
+        'conf="default->default" transitive="false"/>'
         for jar in jars
     )
-    settings = os.environ.get("STREAMWEIR_IVY_SETTINGS")
+    settings = os.environ.get("STREAMWEIR_IVY_SETTINGS") or Path(__file__).parent / "ivysettings.xml"
     with TemporaryDirectory() as scratch:
         module = Path(scratch) / "ivy.xml"
         module.write_text(_IVY.format("\n".join(lines)))
         argv: list[str | Path] = [java_home / "bin" / "java", "-jar", ivy, "-cache", Path(scratch) / "cache"]
-        argv += ["-settings", settings] if settings else []
-        argv += ["-ivy", module, "-notransitive", "-types", "jar", "bundle"]
+        argv += ["-settings", settings, "-ivy", module, "-notransitive", "-types", "jar", "bundle"]
         argv += ["-retrieve", target / "[artifact]-[revision].[ext]"]
         run_counted(argv, _REMEDY, what="jars fetched", each="[SUCCESSFUL ]", step=15)
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import ssl
 import struct
 from pathlib import Path
@@ -60,6 +61,7 @@ def _download(package: str, folder: Path) -> Path:
         run(["apt-get", "-q", *own, "update"], _REMEDY)
         download = ["apt-get", "-q", *own, "download", package]
     run(download, _REMEDY, cwd=folder)
+    shutil.rmtree(folder / "apt", ignore_errors=True)
     return next(folder.glob("*.deb"))
 
 
