@@ -32,3 +32,7 @@ class FileStore(MemoryStore):
     def download(self, key: ObjectKey, path: Path) -> None:
         self.downloads.append(str(key))
         path.write_bytes(self.objects[str(key)])
+
+    def delete_folder(self, prefix: ObjectKey) -> None:
+        for key in self.list(prefix):
+            self.delete(key)

@@ -1,0 +1,97 @@
+"""The expectations that the suites are made of, each with a severity and a sentence for people.
+
+A critical one that fails means that the run's result must not be trusted; a warning is for a person to judge.
+"""
+
+import html
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from great_expectations import expectations as _expectations
+from great_expectations.expectations.expectation import Expectation
+
+# Their names are not exported in the way that a strict type checker asks for.
+gxe: Any = _expectations
+
+CRITICAL = "critical"
+WARNING = "warning"
+SENTENCE = "sentence"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A frame and what is expected of it. suite: its name; table: what a reader calls the data."""
+
+    suite: str
+    table: str
+    frame: pd.DataFrame
+    expectations: tuple[Expectation, ...]
+
+
+def unique(*columns: str) -> Expectation:
+    """No two rows have the same values in these columns."""
+    said = f"{_and(columns)} {'comes' if len(columns) == 1 else 'come together'} only once"
+    if len(columns) == 1:
+        return gxe.ExpectColumnValuesToBeUnique(column=columns[0], **_said(CRITICAL, said))
+    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), **_said(CRITICAL, said))
+
+
+def present(column: str) -> Expectation:
+    """No value is missing."""
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, **_said(CRITICAL, f"{column} is never empty"))
+
+
+def mostly_present(column: str, share: float) -> Expectation:
+    """At least this share of the values is there; a warning."""
+    said = f"{column} is given in at least {share:.0%} of the rows"
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=share, **_said(WARNING, said))
+
+
+def one_of(column: str, values: Iterable[Any], said: str, severity: str = CRITICAL) -> Expectation:
+    """Every value that is there is one of these."""
+    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), **_said(severity, said))
+
+
+def between(column: str, low: float, high: float | None, said: str, severity: str = CRITICAL) -> Expectation:
+    """Every value that is there lies between two bounds, both included; None: no bound."""
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=column, min_value=low, max_value=high, **_said(severity, said)
+    )
+
+
+def equal(left: str, right: str, said: str, severity: str = CRITICAL) -> Expectation:
+    """Two columns are equal in every row; both missing is equal too."""
+    return gxe.ExpectColumnPairValuesToBeEqual(
+        column_A=left, column_B=right, ignore_row_if="both_values_are_missing", **_said(severity, said)
+    )
+
+
+def rows(count: int, said: str) -> Expectation:
+    """The table has exactly so many rows."""
+    return gxe.ExpectTableRowCountToEqual(value=count, **_said(CRITICAL, said))
+
+
+def sum_is(column: str, total: int, said: str) -> Expectation:
+    """The sum of a column is exactly this."""
+    return gxe.ExpectColumnSumToBeBetween(
+        column=column, min_value=total, max_value=total, **_said(CRITICAL, said)
+    )
+
+
+def mean_between(column: str, low: float, high: float, said: str) -> Expectation:
+    """The mean of a column lies in a range; a warning."""
+    return gxe.ExpectColumnMeanToBeBetween(
+        column=column, min_value=low, max_value=high, **_said(WARNING, said)
+    )
+
+
+def _said(severity: str, sentence: str) -> dict[str, Any]:
+    """The sentence as description, which Great Expectations takes for a template and for HTML."""
+    description = html.escape(sentence).replace("$", "$$")
+    return {"severity": severity, "description": description, "meta": {SENTENCE: sentence}}
+
+
+def _and(names: Iterable[str]) -> str:
+    return " and ".join(names)

@@ -1,0 +1,65 @@
+"""The predictions: keys, ranges, the model, and that they follow from what was sent."""
+
+import pandas as pd
+
+from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
+from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.models.card import DEFAULT_THRESHOLD
+from streamweir.values import parse_products
+from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
+from streamweir_quality.ecommerce_fraud.static import read
+from streamweir_quality.inputs import Inputs
+
+CENT = 0.005
+_TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
+
+
+def predictions_subject(inputs: Inputs) -> Subject:
+    """The predictions, with what can be worked out again beside them."""
+    scored = inputs.ledger["totals"][TRANSACTIONS_TOPIC.name]["scored"]
+    expectations = (
+        rows(scored, "the table has as many rows as the ledger counts as scored"),
+        unique(*PREDICTIONS.key),
+        *(present(key) for key in (*TRANSACTION_KEY, "ts", "batch_index", "scored_at")),
+        one_of("row_in_dataset", [True], "the transaction is a row of the dataset's live file"),
+        present("fraud_probability"),
+        between("fraud_probability", 0, 1, "fraud_probability lies in [0, 1]"),
+        between("probability_sum", 1 - 1e-6, 1 + 1e-6, "the model's probabilities of a row sum up to 1"),
+        one_of("prediction", [0, 1], "prediction is 0 or 1"),
+        equal("prediction", "expected_prediction", "prediction is 1 exactly where the threshold is reached"),
+        one_of("model_version", [inputs.version], "model_version is the run's model"),
+        equal("ts", "event_ts_seconds", "event_ts is ts as a timestamp"),
+        between("L1_ratio", 0, 100, "L1_ratio is a percentage"),
+        between("L2_ratio", 0, 100, "L2_ratio is a percentage"),
+        between("session_events", 0, None, "session_events is not negative"),
+        one_of("time_of_day", _TIMES_OF_DAY, "time_of_day is morning, afternoon, evening or night"),
+        equal("num_purchase", "expected_purchases", "num_purchase is the sum of the quantities"),
+        between(
+            "amount_missing",
+            -CENT,
+            CENT,
+            "total_amount is what the products, the fee and the promo add up to",
+            WARNING,
+        ),
+    )
+    return Subject(PREDICTIONS.name, PREDICTIONS.name, _frame(inputs), expectations)
+
+
+def _frame(inputs: Inputs) -> pd.DataFrame:
+    frame = inputs.frame(PREDICTIONS.name)
+    threshold = inputs.card.threshold if inputs.card else DEFAULT_THRESHOLD
+    products = [parse_products(text) for text in frame["product_metadata"]]
+    goods = pd.Series(
+        [sum(line.quantity * line.item_price for line in lines) for lines in products], frame.index, float
+    )
+    sent = read(inputs, TRANSACTIONS)[list(PREDICTIONS.key)]
+    known = set(sent.itertuples(index=False, name=None))
+    return frame.assign(
+        row_in_dataset=[pair in known for pair in zip(*(frame[key] for key in PREDICTIONS.key), strict=True)],
+        probability_sum=[sum(values) for values in frame["probability"]],
+        expected_prediction=(frame["fraud_probability"] >= threshold).astype("int64"),
+        event_ts_seconds=frame["event_ts"].dt.as_unit("s").astype("int64"),
+        expected_purchases=[sum(line.quantity for line in lines) for lines in products],
+        amount_missing=goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
+    )

@@ -1,0 +1,43 @@
+"""The dataset's static files: keys unique and present, references resolve, texts present."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, PRODUCTS, File
+from streamweir_quality.checks import Subject, mostly_present, one_of, present, unique
+from streamweir_quality.inputs import Inputs
+
+TEXTS_GIVEN = 0.95
+_NO_TEXT = ["", "NA"]
+_TEXTS = {
+    CUSTOMERS.name: ("first_name", "last_name", "email", "gender"),
+    PRODUCTS.name: ("productDisplayName", "baseColour", "season", "usage"),
+    CATEGORIES.name: ("cat_level1", "cat_level2", "cat_level3"),
+}
+
+
+def static_subjects(inputs: Inputs) -> Iterable[Subject]:
+    """A subject per static file."""
+    categories = read(inputs, CATEGORIES)
+    resolves = one_of(
+        "category_id", categories["category_id"].dropna(), f"category_id is in {CATEGORIES.name}"
+    )
+    extra = {
+        CUSTOMERS.name: (present("birthdate"), present("first_join_date")),
+        PRODUCTS.name: (resolves,),
+        CATEGORIES.name: (),
+    }
+    for file in (CUSTOMERS, PRODUCTS, CATEGORIES):
+        keys = [check for key in file.key for check in (unique(key), present(key))]
+        texts = [mostly_present(text, TEXTS_GIVEN) for text in _TEXTS[file.name]]
+        yield Subject(file.name, file.name, read(inputs, file), (*keys, *extra[file.name], *texts))
+
+
+def read(inputs: Inputs, file: File) -> pd.DataFrame:
+    """A file of the dataset as strings; what is empty, and an `NA` in a descriptive text, is missing."""
+    texts = dict.fromkeys(_TEXTS.get(file.name, ()), _NO_TEXT)
+    empty = {column.name: texts.get(column.name, [""]) for column in file.columns}
+    return pd.read_csv(
+        inputs.dataset / file.name, dtype=str, keep_default_na=False, na_values=empty, encoding="utf-8-sig"
+    )

@@ -1,0 +1,53 @@
+"""From a run to its published quality docs."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from streamweir.contracts.streams import Run
+from streamweir.errors import RunFailed
+from streamweir.objectstore import ObjectStore, to_json
+from streamweir_quality.checks import CRITICAL, Subject
+from streamweir_quality.docs import write_docs
+from streamweir_quality.inputs import Inputs, gather
+from streamweir_quality.runner import Outcome, validate
+from streamweir_quality.schema import schema_subject
+
+RESULTS = "results.json"
+
+
+def inspect(store: ObjectStore, run: Run, subjects: Callable[[Inputs], Iterable[Subject]], work: Path) -> str:
+    """Check a run and publish docs and results; returns one sentence.
+
+    Raises RunFailed, after publishing, when a critical expectation failed.
+    """
+    inputs = gather(store, run, work / "dataset")
+    validated = validate([*subjects(inputs), schema_subject(inputs)])
+    docs = work / "docs"
+    write_docs(validated, docs, title=inputs.pipeline.title, run=run.id)
+    outcomes = [outcome for suite in validated for outcome in suite.outcomes]
+    (docs / RESULTS).write_bytes(to_json([outcome.to_json() for outcome in outcomes]))
+    # Pages of an earlier try of the same run must not stay beside the new ones.
+    store.delete_folder(run.quality)
+    store.upload_folder(run.quality, docs)
+    fatal = [outcome for outcome in outcomes if outcome.fatal]
+    if fatal:
+        raise RunFailed(_complaint(fatal, run))
+    return _summary(outcomes)
+
+
+def _complaint(fatal: list[Outcome], run: Run) -> str:
+    first = fatal[0]
+    count = "1 critical expectation" if len(fatal) == 1 else f"{len(fatal)} critical expectations"
+    return (
+        f"{count} failed, the first on {first.table}: {first.sentence} ({first.observed}); "
+        f"see {run.quality}/index.html"
+    )
+
+
+def _summary(outcomes: list[Outcome]) -> str:
+    counts = Counter((outcome.severity == CRITICAL, outcome.success) for outcome in outcomes)
+    return (
+        f"{counts[True, True]} critical expectations passed, none failed; "
+        f"{counts[False, True]} warnings passed, {counts[False, False]} failed"
+    )

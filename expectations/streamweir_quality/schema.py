@@ -1,0 +1,29 @@
+"""Columns and types of the result tables against their contracts."""
+
+import pandas as pd
+import pyarrow as pa
+
+from streamweir.ledger.arrow import schema_of
+from streamweir_quality.checks import Subject, equal
+from streamweir_quality.inputs import Inputs
+
+SUITE = "columns"
+_NOTHING = "nothing"
+
+
+def schema_subject(inputs: Inputs) -> Subject:
+    """All result tables: a row per place in a table, with the column there as declared and as found."""
+    places: dict[str, pd.Series] = {}
+    expectations = []
+    for table in inputs.pipeline.tables:
+        declared, found = _described(schema_of(table)), _described(inputs.tables[table.name].schema)
+        count = max(len(declared), len(found))
+        left, right = f"{table.name} declared", f"{table.name} found"
+        places[left] = pd.Series(declared).reindex(range(count), fill_value=_NOTHING)
+        places[right] = pd.Series(found).reindex(range(count), fill_value=_NOTHING)
+        expectations.append(equal(left, right, f"{table.name} has the declared columns and types, in order"))
+    return Subject(SUITE, SUITE, pd.DataFrame(places), tuple(expectations))
+
+
+def _described(schema: pa.Schema) -> list[str]:
+    return [f"{field.name}: {field.type}" for field in schema]

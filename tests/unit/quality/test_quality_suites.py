@@ -1,0 +1,295 @@
+"""What the suites let pass, and what each of them finds."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.ledger.arrow import schema_of
+from streamweir.values import parse_products
+from streamweir_quality.checks import CRITICAL, WARNING
+from streamweir_quality.ecommerce_fraud import subjects
+from streamweir_quality.ecommerce_fraud.accounts import account_subjects
+from streamweir_quality.ecommerce_fraud.figures import figure_subjects
+from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
+from streamweir_quality.ecommerce_fraud.shares import share_subjects
+from streamweir_quality.ecommerce_fraud.static import static_subjects
+from streamweir_quality.inputs import Inputs
+from streamweir_quality.runner import Outcome, validate
+from streamweir_quality.schema import schema_subject
+from tests.unit.quality.made_up_inputs import LATE, with_frame
+
+MOSTLY = "is given in at least 95% of the rows"
+Edit = Callable[[pd.DataFrame], Any]
+
+
+def outcomes_of(found: Any) -> list[Outcome]:
+    return [outcome for suite in validate(found) for outcome in suite.outcomes]
+
+
+def failures(found: Any) -> dict[str, str]:
+    """Severity by sentence of what failed."""
+    return {outcome.sentence: outcome.severity for outcome in outcomes_of(found) if not outcome.success}
+
+
+def changed(inputs: Inputs, table: str, edit: Edit) -> Inputs:
+    frame = inputs.frame(table)
+    edit(frame)
+    return with_frame(inputs, table, frame)
+
+
+def test_a_sound_run_passes_everything(inputs: Inputs) -> None:
+    outcomes = outcomes_of([*subjects(inputs), schema_subject(inputs)])
+    assert [outcome for outcome in outcomes if not outcome.success] == []
+    assert {outcome.table for outcome in outcomes} == {
+        *(table.name for table in PIPELINE.tables), "columns", "customer.csv", "product.csv", "category.csv"
+    }  # fmt: skip
+    assert sum(outcome.severity == CRITICAL for outcome in outcomes) > 60
+    assert sum(outcome.severity == WARNING for outcome in outcomes) > 10
+    assert all(outcome.sentence and outcome.observed for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (
+            lambda f: f.drop(index=0, inplace=True),
+            "the table has as many rows as the ledger counts as scored",
+        ),
+        (
+            lambda f: f.__setitem__(
+                "transaction_id", f.transaction_id.where(f.index != 1, f.transaction_id[0])
+            ),
+            "the transaction is a row of the dataset's live file",
+        ),
+        (
+            lambda f: f.__setitem__("fraud_probability", f.fraud_probability + 1),
+            "fraud_probability lies in [0, 1]",
+        ),
+        (
+            lambda f: f.__setitem__("fraud_probability", f.fraud_probability.where(f.index != 2)),
+            "fraud_probability is never empty",
+        ),
+        (lambda f: f.loc.__setitem__((3, "prediction"), 2), "prediction is 0 or 1"),
+        (
+            lambda f: f.__setitem__("prediction", 1 - f.prediction),
+            "prediction is 1 exactly where the threshold is reached",
+        ),
+        (lambda f: f.loc.__setitem__((4, "model_version"), "another"), "model_version is the run's model"),
+        (lambda f: f.loc.__setitem__((5, "ts"), 7), "event_ts is ts as a timestamp"),
+        (lambda f: f.loc.__setitem__((5, "L1_ratio"), 101.0), "L1_ratio is a percentage"),
+        (lambda f: f.loc.__setitem__((6, "session_events"), -1), "session_events is not negative"),
+        (lambda f: f.loc.__setitem__((6, "num_purchase"), 99), "num_purchase is the sum of the quantities"),
+        (
+            lambda f: f.__setitem__("probability", [[0.3, 0.3]] * len(f)),
+            "the model's probabilities of a row sum up to 1",
+        ),
+    ],
+)
+def test_a_wrong_prediction_is_critical(inputs: Inputs, edit: Edit, sentence: str) -> None:
+    assert failures([predictions_subject(changed(inputs, "predictions", edit))])[sentence] == CRITICAL
+
+
+def test_a_transaction_scored_twice_is_critical(inputs: Inputs) -> None:
+    frame = inputs.frame("predictions")
+    frame = pd.concat([frame, frame.iloc[[0]]])
+    found = failures([predictions_subject(with_frame(inputs, "predictions", frame))])
+    assert found["session_id and transaction_id come together only once"] == CRITICAL
+
+
+def test_amounts_that_do_not_add_up_are_a_warning(inputs: Inputs) -> None:
+    def edit(frame: pd.DataFrame) -> None:
+        frame.loc[7, "total_amount"] += 1
+
+    found = failures([predictions_subject(changed(inputs, "predictions", edit))])
+    assert found == {"total_amount is what the products, the fee and the promo add up to": WARNING}
+
+
+def test_batches_are_compared_with_the_ledger_one_by_one(inputs: Inputs) -> None:
+    def edit(frame: pd.DataFrame) -> None:
+        frame.loc[0, "batch_index"] = frame.batch_index.max()
+
+    found = failures(account_subjects(changed(inputs, "predictions", edit)))
+    assert found == {"each batch has as many predictions as the ledger says": CRITICAL}
+    unexplained = {**inputs.ledger["batches"][9], "unexplained": 1}
+    ledger = {**inputs.ledger, "batches": [*inputs.ledger["batches"][:-1], unexplained]}
+    assert "no row of the batch is unexplained" in failures(account_subjects(replace(inputs, ledger=ledger)))
+
+
+def test_rejected_records_are_compared_with_the_ledger(inputs: Inputs) -> None:
+    def edit(frame: pd.DataFrame) -> None:
+        frame.loc[0, "reason"] = "duplicate"
+
+    found = failures(account_subjects(changed(inputs, "rejected", edit)))
+    assert found == {"as many records were rejected for each reason as the ledger says": CRITICAL}
+    assert inputs.tables["rejected"].num_rows == LATE
+
+
+@pytest.mark.parametrize(
+    ("table", "edit", "sentence"),
+    [
+        (
+            "fraud_windows",
+            lambda f: f.loc.__setitem__((3, "frauds"), f.frauds[3] + 1),
+            "frauds is the number of predictions 1 in the window",
+        ),
+        (
+            "fraud_windows",
+            lambda f: f.loc.__setitem__((3, "scored"), -1),
+            "scored is not negative",
+        ),
+        (
+            "fraud_windows",
+            lambda f: f.drop(index=9, inplace=True),
+            "a window begins 10 s after the one before",
+        ),
+        (
+            "fraud_windows",
+            lambda f: f.drop(index=f.index[-1], inplace=True),
+            "every window from the first to the last scored row is there",
+        ),
+        (
+            "fraud_windows",
+            lambda f: f.__setitem__("window_start", f.window_start + pd.Timedelta(seconds=5)),
+            "windows begin at whole multiples of 10 s",
+        ),
+        (
+            "fraud_windows",
+            lambda f: f.__setitem__("window_end", f.window_end + pd.Timedelta(seconds=5)),
+            "windows are 120 s long",
+        ),
+        (
+            "sold_quantity",
+            lambda f: f.loc.__setitem__((2, "quantity"), f.quantity[2] + 1),
+            "quantity is what the window's non-fraud predictions sold",
+        ),
+        (
+            "sold_quantity",
+            lambda f: f.loc.__setitem__((2, "quantity_so_far"), f.quantity_so_far[2] + 1),
+            "quantity_so_far is the sum of all windows up to this one",
+        ),
+        (
+            "top_products",
+            lambda f: f.loc.__setitem__((21, "quantity"), f.quantity[21] + 1),
+            "quantity is what non-fraud predictions sold so far",
+        ),
+        (
+            "top_products",
+            lambda f: f.loc.__setitem__(([4, 5], "rank"), [6, 5]),
+            "products are ranked by quantity, ties by product id",
+        ),
+        (
+            "top_products",
+            lambda f: f.loc.__setitem__((21, "name"), "Something else"),
+            "name is productDisplayName of product.csv",
+        ),
+        (
+            "top_categories",
+            lambda f: f.drop(index=f.index[-1], inplace=True),
+            "every window lists all categories that were sold",
+        ),
+    ],
+)
+def test_a_wrong_figure_is_critical(inputs: Inputs, table: str, edit: Edit, sentence: str) -> None:
+    assert failures(figure_subjects(changed(inputs, table, edit)))[sentence] == CRITICAL
+
+
+def test_a_product_that_is_left_out_of_the_top_is_found(inputs: Inputs) -> None:
+    honest = inputs.frame("predictions").query("prediction == 0").product_metadata
+    sold = Counter()
+    for line in chain.from_iterable(map(parse_products, honest)):
+        sold[line.product_id] += line.quantity
+    worst, quantity = min(sold.items(), key=lambda item: (item[1], -item[0]))
+
+    def replace_the_last(frame: pd.DataFrame) -> None:
+        last = frame.index[-1]
+        assert frame.quantity[last] > quantity
+        frame.loc[last, ["product_id", "quantity"]] = [str(worst), quantity]
+
+    found = failures(figure_subjects(changed(inputs, "top_products", replace_the_last)))
+    assert found["no product that sold better is left out"] == CRITICAL
+    assert "quantity is what non-fraud predictions sold so far" not in found
+
+
+def test_a_later_run_of_a_stream_begins_with_what_was_sold_before(inputs: Inputs) -> None:
+    def more(frame: pd.DataFrame) -> None:
+        for column in ("quantity_so_far", "quantity"):
+            if column in frame and not (column == "quantity" and "quantity_so_far" in frame):
+                frame[column] += 1_000
+
+    later = replace(inputs, first=False)
+    for table in ("sold_quantity", "top_products", "top_categories"):
+        later = changed(later, table, more)
+    assert failures(figure_subjects(later)) == {}
+    assert len(failures(figure_subjects(replace(later, first=True)))) >= 2
+
+    def uneven(frame: pd.DataFrame) -> None:
+        frame.loc[5, "quantity_so_far"] += 1
+
+    found = failures(figure_subjects(changed(later, "sold_quantity", uneven)))
+    assert "quantity_so_far is the sum of all windows up to this one" in found
+
+
+def test_a_table_with_another_type_or_order_is_found(inputs: Inputs) -> None:
+    sold = inputs.tables["sold_quantity"]
+    reordered = sold.select([1, 0, 2, 3])
+    retyped = sold.set_column(2, "quantity", sold["quantity"].cast(pa.int32()))
+    for table in (reordered, retyped, sold.select([0, 1, 2]), sold.append_column("run", sold["quantity"])):
+        found = failures([schema_subject(replace(inputs, tables={**inputs.tables, "sold_quantity": table}))])
+        assert found == {"sold_quantity has the declared columns and types, in order": CRITICAL}
+
+
+def test_a_run_that_scored_nothing_is_checked_too(inputs: Inputs) -> None:
+    tables = {table.name: schema_of(table).empty_table() for table in PIPELINE.tables}
+    batches = [{"batch_index": 0, "topics": {"transactions": {"scored": 0}}, "unexplained": 0}]
+    ledger = {"totals": {"transactions": {"scored": 0}}, "batches": batches}
+    assert failures(subjects(replace(inputs, tables=tables, ledger=ledger))) == {}
+    wrong = {**ledger, "totals": {"transactions": {"scored": 1}}}
+    assert failures(subjects(replace(inputs, tables=tables, ledger=wrong))) == {
+        "the table has as many rows as the ledger counts as scored": CRITICAL
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence", "severity"),
+    [
+        ("customer.csv", lambda f: pd.concat([f, f.iloc[[0]]]), "customer_id comes only once", CRITICAL),
+        ("customer.csv", lambda f: f.assign(customer_id=""), "customer_id is never empty", CRITICAL),
+        ("product.csv", lambda f: f.assign(category_id="9"), "category_id is in category.csv", CRITICAL),
+        ("product.csv", lambda f: f.assign(usage="NA"), f"usage {MOSTLY}", WARNING),
+        ("category.csv", lambda f: f.assign(cat_level1=""), f"cat_level1 {MOSTLY}", WARNING),
+    ],
+)  # fmt: skip
+def test_static_files_are_checked(
+    inputs: Inputs, tmp_path: Path, name: str, change: Callable[[pd.DataFrame], pd.DataFrame], sentence: str,
+    severity: str,
+) -> None:  # fmt: skip
+    for file in ("customer.csv", "product.csv", "category.csv"):
+        frame = pd.read_csv(inputs.dataset / file, dtype=str, keep_default_na=False)
+        (change(frame) if file == name else frame).to_csv(tmp_path / file, index=False)
+    assert failures(static_subjects(replace(inputs, dataset=tmp_path)))[sentence] == severity
+
+
+def test_shares_that_training_did_not_see_are_warnings(inputs: Inputs) -> None:
+    def edit(frame: pd.DataFrame) -> None:
+        frame["prediction"] = 1
+        frame["payment_method"] = "Barter <b>$x</b>"
+
+    found = failures(share_subjects(changed(inputs, "predictions", edit)))
+    assert set(found.values()) == {WARNING}
+    assert "training has seen every payment_method" in found
+    assert any(sentence.startswith("the share of 'called fraud'") for sentence in found)
+
+
+def test_a_card_without_shares_asks_for_none(inputs: Inputs) -> None:
+    assert inputs.card is not None
+    external = replace(inputs.card, source="external", fraud_share={}, category_shares={})
+    assert list(share_subjects(replace(inputs, card=external))) == []
+    assert list(share_subjects(inputs)) != []
