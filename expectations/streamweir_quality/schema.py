@@ -26,4 +26,9 @@ def schema_subject(inputs: Inputs) -> Subject:
 
 
 def _described(schema: pa.Schema) -> list[str]:
-    return [f"{field.name}: {field.type}" for field in schema]
+    return [f"{field.name}: {_plain(field.type)}" for field in schema]
+
+
+def _plain(kind: pa.DataType) -> str:
+    """Parquet gives the elements of a list another name than Arrow does; it is no part of the contract."""
+    return f"list<{kind.value_type}>" if pa.types.is_list(kind) else str(kind)
