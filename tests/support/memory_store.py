@@ -1,5 +1,6 @@
 """An object store in memory, for tests of what reads and writes objects and needs no server."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ from streamweir.objectstore import to_json
 
 
 class MemoryStore:
-    """The part of `ObjectStore` that ledger and reports use."""
+    """The part of `ObjectStore` that ledger, reports and the scorer's lease use."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -35,3 +36,23 @@ class MemoryStore:
 
     def delete(self, key: ObjectKey) -> None:
         self.objects.pop(str(key), None)
+
+    def get_with_etag(self, key: ObjectKey) -> tuple[bytes, str] | None:
+        data = self.get(key)
+        return None if data is None else (data, _etag(data))
+
+    def put_if_absent(self, key: ObjectKey, data: bytes) -> str | None:
+        return None if self.exists(key) else self._put(key, data)
+
+    def put_if_match(self, key: ObjectKey, data: bytes, etag: str) -> str | None:
+        found = self.get(key)
+        return self._put(key, data) if found is not None and _etag(found) == etag else None
+
+    def _put(self, key: ObjectKey, data: bytes) -> str:
+        self.put(key, data)
+        return _etag(data)
+
+
+def _etag(data: bytes) -> str:
+    # As S3 does it: equal content has an equal ETag.
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

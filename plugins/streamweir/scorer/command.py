@@ -15,7 +15,7 @@ JARS = "STREAMWEIR_SPARK_JARS"
 
 _DRIVER_MEMORY = "1g"
 # One small heap on few cores: the serial collector needs the least memory beside it.
-_JAVA_OPTIONS = "-XX:+UseSerialGC"
+_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ _OWN = "STREAMWEIR_"
 _CONNECTIONS = ("STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF")
 _RUNNING = (Health.STARTING, Health.HEALTHY, Health.STUCK)
 _SECONDS_TO_STOP = 90
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _settled(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
     """The stream's status and its ETag, once it is not that of a scorer which is just stopping."""
     tries = Retrying(
         retry=retry_if_result(lambda found: found is not None and _stopping(store, stream, found[0])),
-        wait=wait_fixed(1),
+        wait=wait_fixed(_LOOK_S),
         stop=stop_after_delay(_SECONDS_TO_STOP),
         retry_error_callback=lambda _: _refuse(stream),
     )

@@ -1,0 +1,93 @@
+"""The command line for Spark: found without Spark, free of secrets, with the code in a zip named by its content."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from streamweir.connections import SparkConnection
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
+from streamweir.scorer import package
+from streamweir.scorer.command import JARS, Installation, locate, scorer_command
+from streamweir.scorer.spec import ScorerSpec
+
+AT = Installation(Path("/spark/bin/spark-submit"), Path("/apps"), Path("/jars"), Path("/work/code.zip"))
+SPEC = ScorerSpec(Stream("ecommerce_fraud", "s"), "run-1", "d" * 64, "", "UTC", 600, 60)
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package to be packed, `packed`, in place of the real ones."""
+    (tmp_path / "packed" / "inner").mkdir(parents=True)
+    (tmp_path / "packed" / "__init__.py").write_text('"""Empty."""\n')
+    (tmp_path / "packed" / "inner" / "module.py").write_text("VALUE = 1\n")
+    (tmp_path / "packed" / "notes.txt").write_text("not code")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(package, "PURE", ("packed",))
+    return tmp_path / "packed"
+
+
+def test_the_same_code_makes_the_same_zip_and_other_code_another(sources: Path, tmp_path: Path) -> None:
+    first = package.build(tmp_path / "a")
+    second = package.build(tmp_path / "b")
+    assert (first.name, first.read_bytes()) == (second.name, second.read_bytes())
+    (sources / "inner" / "module.py").write_text("VALUE = 2\n")
+    assert package.build(tmp_path / "a").name != first.name
+
+
+def test_a_zip_that_is_there_is_not_made_again(sources: Path, tmp_path: Path) -> None:
+    made = package.build(tmp_path / "a")
+    made.write_bytes(b"as it was")
+    assert package.build(tmp_path / "a").read_bytes() == b"as it was"
+
+
+def test_the_zip_holds_python_only(sources: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(package.build(tmp_path / "a")) as archive:
+        assert sorted(archive.namelist()) == [
+            "packed/__init__.py",
+            "packed/__init__.pyc",
+            "packed/inner/module.py",
+            "packed/inner/module.pyc",
+        ]
+
+
+def test_the_real_zip_holds_our_code_and_nothing_compiled_for_a_machine(tmp_path: Path) -> None:
+    with zipfile.ZipFile(package.build(tmp_path)) as archive:
+        names = archive.namelist()
+    assert {"streamweir/errors.py", "streamweir_spark/shard.py", "minio/api.py"} <= set(names)
+    assert not [name for name in names if not name.endswith((".py", ".pyc", ".pem"))]
+
+
+def test_a_model_is_asked_for_only_when_there_is_one() -> None:
+    assert "--model" not in scorer_command(SPEC, "h", spark=SparkConnection(), at=AT)
+
+
+def test_a_cluster_gets_the_jars_sent_and_a_local_driver_finds_them(tmp_path: Path) -> None:
+    for name in ("b.jar", "a.jar"):
+        (tmp_path / name).touch()
+    at = Installation(AT.spark_submit, AT.apps, tmp_path, AT.package)
+    local = scorer_command(SPEC, "h", spark=SparkConnection("local[2]"), at=at)
+    cluster = scorer_command(SPEC, "h", spark=SparkConnection("spark://h:7077"), at=at)
+    assert local[local.index("--driver-class-path") + 1] == f"{tmp_path}/*"
+    assert cluster[cluster.index("--jars") + 1] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
+
+
+def test_sparks_own_properties_stay_out_of_the_command() -> None:
+    spark = SparkConnection("local[4]", {"spark.driver.memory": "3g", "spark.ssl.keyPassword": "hush"})
+    command = scorer_command(SPEC, "h", spark=spark, at=AT)
+    assert command[command.index("--driver-memory") + 1] == "3g"
+    assert "hush" not in " ".join(command)
+
+
+def test_a_missing_folder_of_jars_is_named(tmp_path: Path) -> None:
+    for env in ({}, {JARS: str(tmp_path)}):
+        with pytest.raises(BadConfiguration, match=f"{JARS}.*make setup"):
+            locate(AT.package, env)
+
+
+def test_an_installation_is_found_without_importing_spark(tmp_path: Path) -> None:
+    (tmp_path / "a.jar").touch()
+    found = locate(AT.package, {JARS: str(tmp_path)})
+    assert found.spark_submit.is_file()
+    assert (found.apps / "ecommerce_fraud.py").is_file()

@@ -1,0 +1,179 @@
+"""Starting a scorer: once, whoever asks; with an environment that holds nothing of others."""
+
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer import launch, stop
+from streamweir.scorer import status as statuses
+from streamweir.scorer.launch import Attached, Started, environment, start
+from streamweir.scorer.spec import ScorerSpec, Servers
+from streamweir.scorer.status import State, Status, timestamp
+from tests.support.memory_store import MemoryStore
+
+STREAM = Stream("ecommerce_fraud", "prod")
+SPEC = ScorerSpec(STREAM, "run-1", "d" * 64, "m1", "Australia/Melbourne", 600, 60)
+SERVERS = Servers(
+    KafkaConnection("broker:9092", {"sasl_plain_password": "kafka-secret"}),
+    StoreConnection("store:9000", "scorer", "store-secret"),
+    SparkConnection("local[4]"),
+)
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The holders of the keepers that would have been started."""
+    holders: list[str] = []
+
+    def pretend(spec: ScorerSpec, servers: Servers, holder: str, work: Path) -> Path:
+        holders.append(holder)
+        return work / "scorer.log"
+
+    monkeypatch.setattr(launch, "_launch", pretend)
+    return holders
+
+
+@pytest.fixture
+def store() -> ObjectStore:
+    return cast(ObjectStore, MemoryStore())
+
+
+def begin(store: ObjectStore, spec: ScorerSpec = SPEC) -> Started | Attached:
+    return start(spec, SERVERS, store, Path("work"))
+
+
+def set_status(store: ObjectStore, *, age: float = 0, **changes: Any) -> None:
+    found = statuses.read(store, STREAM)
+    assert found is not None
+    at = timestamp(datetime.now(UTC) - timedelta(seconds=age))
+    statuses.write(store, STREAM, replace(found, updated_at=at, progressed_at=at, **changes))
+
+
+def test_asking_twice_starts_one_scorer(store: ObjectStore, launched: list[str]) -> None:
+    assert isinstance(begin(store), Started)
+    again = begin(store)
+    assert isinstance(again, Attached)
+    assert (again.status.state, len(launched)) == (State.STARTING, 1)
+
+
+def test_another_run_attaches_to_a_running_scorer(store: ObjectStore, launched: list[str]) -> None:
+    begin(store)
+    set_status(store, state=State.RUNNING)
+    assert isinstance(begin(store, replace(SPEC, scorer="run-2")), Attached)
+    assert len(launched) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "age"), [(State.STOPPED, 0), (State.FAILED, 0), (State.RUNNING, 60), (State.STARTING, 600)]
+)
+def test_a_scorer_that_has_ended_or_fallen_silent_is_started_again(
+    store: ObjectStore, launched: list[str], state: State, age: float
+) -> None:
+    begin(store)
+    set_status(store, age=age, state=state)
+    assert isinstance(begin(store), Started)
+    assert len(set(launched)) == 2
+
+
+def test_a_caller_who_is_overtaken_attaches(
+    store: ObjectStore, launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = launch._claim
+
+    def overtaken(*arguments: Any) -> bool:
+        monkeypatch.setattr(launch, "_claim", claim)
+        begin(store, replace(SPEC, scorer="faster"))
+        return claim(*arguments)
+
+    monkeypatch.setattr(launch, "_claim", overtaken)
+    result = begin(store)
+    assert isinstance(result, Attached)
+    assert (result.status.scorer, len(launched)) == ("faster", 1)
+
+
+@pytest.mark.parametrize(("name", "other"), [("model", "m2"), ("dataset", "e" * 64)])
+def test_attaching_to_a_scorer_with_another_model_or_dataset_is_refused(
+    store: ObjectStore, launched: list[str], name: str, other: str
+) -> None:
+    begin(store)
+    set_status(store, state=State.RUNNING)
+    with pytest.raises(BadConfiguration, match=f"runs with {name} .* not {other}.*stop it first"):
+        begin(store, replace(SPEC, **{name: other}))
+    assert len(launched) == 1
+
+
+def test_a_start_forgets_an_old_request_to_stop(store: ObjectStore, launched: list[str]) -> None:
+    stop.request(store, STREAM, "the run before")
+    begin(store)
+    assert not stop.requested(store, STREAM)
+
+
+def test_a_start_waits_until_the_scorer_before_has_stopped(
+    store: ObjectStore, launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(store)
+    set_status(store, state=State.RUNNING)
+    stop.request(store, STREAM, "the run before")
+    looks: list[Status] = []
+
+    def stopping(*arguments: Any) -> bool:
+        looks.append(arguments[2])
+        if len(looks) == 1:
+            set_status(store, state=State.STOPPED)
+        return len(looks) == 1
+
+    monkeypatch.setattr(launch, "_stopping", stopping)
+    monkeypatch.setattr(launch, "_LOOK_S", 0.0)
+    assert isinstance(begin(store), Started)
+    assert [look.state for look in looks] == [State.RUNNING, State.STOPPED]
+
+
+def test_the_new_status_names_the_scorer_before_its_driver_can(
+    store: ObjectStore, launched: list[str]
+) -> None:
+    started = begin(store)
+    found = statuses.read(store, STREAM)
+    assert isinstance(started, Started)
+    assert found is not None
+    assert (found.scorer, found.holder, found.state) == ("run-1", started.holder, State.STARTING)
+    assert (found.dataset, found.model_version) == (SPEC.dataset, SPEC.model)
+
+
+def test_a_spark_process_inherits_nothing_of_airflow_and_no_other_account() -> None:
+    inherited = {
+        "PATH": "/bin",
+        "JAVA_HOME": "/java",
+        "AIRFLOW__CORE__FERNET_KEY": "k",
+        "AIRFLOW_CONN_MINIO_DEFAULT": "c",
+        "AWS_SECRET_ACCESS_KEY": "a",
+        "STREAMWEIR_STACK": "/var",
+        "STREAMWEIR_SPARK_JARS": "/jars",
+        "STREAMWEIR_STORE_ACCESS_KEY": "tasks",
+        "STREAMWEIR_STORE_SECRET_KEY": "tasks-secret",
+    }
+    made = environment(SERVERS, inherited)
+    assert {name: made.get(name) for name in inherited} == {
+        "PATH": "/bin",
+        "JAVA_HOME": "/java",
+        "AIRFLOW__CORE__FERNET_KEY": None,
+        "AIRFLOW_CONN_MINIO_DEFAULT": None,
+        "AWS_SECRET_ACCESS_KEY": None,
+        "STREAMWEIR_STACK": "/var",
+        "STREAMWEIR_SPARK_JARS": "/jars",
+        "STREAMWEIR_STORE_ACCESS_KEY": "scorer",
+        "STREAMWEIR_STORE_SECRET_KEY": "store-secret",
+    }
+    assert made["PYSPARK_PYTHON"] == sys.executable
+
+
+def test_the_description_for_the_keeper_comes_back_as_it_was() -> None:
+    assert ScorerSpec.from_json(SPEC.to_json()) == SPEC
+    assert "secret" not in str(SPEC.to_json())

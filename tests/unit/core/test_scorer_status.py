@@ -1,0 +1,109 @@
+"""What a status says: health by age and progress, the end of a run, and the error that ended a scorer."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import (
+    BadConfiguration,
+    DependencyUnreachable,
+    ModelUnusable,
+    StreamHeld,
+    StreamweirError,
+)
+from streamweir.objectstore import ObjectStore
+from streamweir.scorer import status as statuses
+from streamweir.scorer import stop
+from streamweir.scorer.status import Health, State, Status, drained, failure, health, timestamp
+from tests.support.memory_store import MemoryStore
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+STREAM = Stream("ecommerce_fraud", "s")
+
+
+def status(state: State = State.RUNNING, *, age: float = 0, stalled: float = 0, **fields: object) -> Status:
+    made = Status(
+        stream=str(STREAM),
+        scorer="run-1",
+        holder="run-1-abc",
+        state=state,
+        started_at=timestamp(NOW - timedelta(hours=1)),
+        updated_at=timestamp(NOW - timedelta(seconds=age)),
+        progressed_at=timestamp(NOW - timedelta(seconds=stalled)),
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (status(age=6), Health.HEALTHY),
+        (status(age=30), Health.STALE),
+        (status(age=1, stalled=300), Health.STUCK),
+        (status(State.STOPPING, age=6), Health.HEALTHY),
+        (status(State.STARTING, age=60), Health.STARTING),
+        (status(State.STARTING, age=600), Health.STALE),
+        (status(State.RESTARTING, age=60), Health.STARTING),
+        (status(State.RESTARTING, age=600), Health.STALE),
+        (status(State.STOPPED, age=600), Health.ENDED),
+        (status(State.FAILED, age=600), Health.FAILED),
+    ],
+)
+def test_health_is_the_age_and_the_progress_of_the_status(found: Status, expected: Health) -> None:
+    assert health(found, NOW) is expected
+
+
+@pytest.mark.parametrize(("next_sequence", "expected"), [(0, False), (300, False), (301, True), (305, True)])
+def test_a_run_is_drained_when_its_flush_was_worked_on(next_sequence: int, expected: bool) -> None:
+    manifest = SimpleNamespace(flush_sequence=300)
+    assert drained(status(next_sequence=next_sequence), manifest) is expected
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "kind"),
+    [
+        (2, BadConfiguration),
+        (3, ModelUnusable),
+        (4, DependencyUnreachable),
+        (5, StreamHeld),
+        (1, StreamweirError),
+        (137, StreamweirError),
+    ],
+)
+def test_the_exit_code_decides_what_kind_of_error_ended_the_scorer(exit_code: int, kind: type) -> None:
+    error = failure(status(State.FAILED, exit_code=exit_code, error="the driver's last words"))
+    assert type(error) is kind
+    assert "the driver's last words" in str(error)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.FAILED])
+def test_a_scorer_that_is_not_beyond_help_has_no_failure(state: State) -> None:
+    assert failure(status(state, error="earlier trouble", exit_code=1)) is None
+
+
+def test_a_status_comes_back_from_the_store_as_it_was_written() -> None:
+    store = cast(ObjectStore, MemoryStore())
+    assert statuses.read(store, STREAM) is None
+    written = status(end_offsets={"browsing": {"0": 7}}, batch_id=3, max_ts=9, restarts=2, error="é")
+    statuses.write(store, STREAM, written)
+    assert statuses.read(store, STREAM) == written
+
+
+def test_touching_a_status_renews_its_age() -> None:
+    old = status(age=3600)
+    assert health(old, datetime.now(UTC)) is Health.STALE
+    fresh = statuses.touched(old, progressed_at=timestamp(), rows=5)
+    assert (health(fresh, datetime.now(UTC)), fresh.rows) == (Health.HEALTHY, 5)
+
+
+def test_a_stop_is_asked_for_until_it_is_cleared() -> None:
+    store = cast(ObjectStore, MemoryStore())
+    assert not stop.requested(store, STREAM)
+    stop.request(store, STREAM, "a test")
+    assert stop.requested(store, STREAM)
+    stop.clear(store, STREAM)
+    assert not stop.requested(store, STREAM)
