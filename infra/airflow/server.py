@@ -39,7 +39,7 @@ def services(
             prepare=migration.run,
             ports=ports,
             needs=(postgres.NAME,),
-            # The api-server keeps no state and does not always end by itself; tasks that still run are cut off.
+            # The api-server keeps no state and may not end by itself; tasks that still run are cut off.
             stop_seconds=8,
         )
 
