@@ -1,8 +1,11 @@
 """The project's virtual environment: a pinned installer in the cache, then what the lock file says."""
 
+import hashlib
+import json
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +16,7 @@ UV_LOCK = Path("infra/bootstrap/uv.lock")
 BUILD_LOCK = Path("infra/bootstrap/build-constraints.lock")
 REQUIREMENTS = Path("requirements.lock")
 NETWORK = "check the network and the package index that pip is configured for, then run `make setup` again"
+_INPUTS = (REQUIREMENTS, UV_LOCK, BUILD_LOCK)
 _SUPPORTED = ((3, 11), (3, 12))
 
 
@@ -27,10 +31,17 @@ def check_python() -> None:
 
 
 def install(checkout: Path) -> Path:
-    """Make or mend `.venv` in the checkout and install the project into it; returns its Python."""
-    uv, env = installer(checkout)
+    """Make or mend `.venv` in the checkout and install the project into it; returns its Python.
+
+    Packages are left alone when they are what the lock file says: others may be running from them.
+    """
     venv = checkout / ".venv"
     python = venv / "bin" / "python"
+    wanted = json.dumps({**inputs(checkout), "version": _version(Path(sys.executable))})
+    record = venv / "streamweir-packages.json"
+    if record.exists() and record.read_text() == wanted:
+        return python
+    uv, env = installer(checkout)
     if _version(python) != _version(Path(sys.executable)):
         new: list[str | Path] = [uv, "venv", "--quiet", "--clear", "--no-config"]
         run([*new, "--python", sys.executable, venv], "remove .venv and try again", env)
@@ -45,7 +56,22 @@ def install(checkout: Path) -> Path:
     run([uv, "pip", "sync", *options, *locked], NETWORK, env)
     editable: list[str | Path] = ["--quiet", "--no-deps", "--no-build-isolation", "--editable", checkout]
     run([uv, "pip", "install", *options, *editable], NETWORK, env)
+    record.write_text(wanted)
     return python
+
+
+def inputs(checkout: Path) -> dict[str, str]:
+    """The SHA-256 of everything that shapes the virtual environment, and where it lies."""
+    found = {str(name): hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in _INPUTS}
+    # An editable install points at the folder: a moved checkout is set up again.
+    return {**found, "package": _package(checkout), "checkout": str(checkout)}
+
+
+def _package(checkout: Path) -> str:
+    """What of pyproject.toml shapes the installation; the linters' options do not."""
+    described = tomllib.loads((checkout / "pyproject.toml").read_text())
+    parts = (described["build-system"], described["project"], described["tool"]["hatch"])
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def installer(checkout: Path) -> tuple[Path, dict[str, str]]:

@@ -3,35 +3,18 @@
 import hashlib
 import json
 import sys
-import tomllib
 from pathlib import Path
 
 from infra.bootstrap import jars, minio, python_env, versions
 
-_INPUTS = (
-    python_env.REQUIREMENTS,
-    python_env.UV_LOCK,
-    python_env.BUILD_LOCK,
-    minio.GO_LOCK,
-    versions.VERSIONS,
-    jars.KAFKA,
-    jars.SPARK,
-)
+_INPUTS = (minio.GO_LOCK, versions.VERSIONS, jars.KAFKA, jars.SPARK)
 _STAMP = Path(".venv/streamweir-setup.json")
 
 
 def inputs(checkout: Path) -> dict[str, str]:
     """The SHA-256 of every file that set-up depends on, and the Python that runs it."""
     found = {str(name): hashlib.sha256((checkout / name).read_bytes()).hexdigest() for name in _INPUTS}
-    # An editable install points at the folder: a moved checkout is set up again.
-    return {**found, "package": _package(checkout), "python": sys.version, "checkout": str(checkout)}
-
-
-def _package(checkout: Path) -> str:
-    """What of pyproject.toml shapes the installation; the linters' options do not."""
-    described = tomllib.loads((checkout / "pyproject.toml").read_text())
-    parts = (described["build-system"], described["project"], described["tool"]["hatch"])
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return {**found, **python_env.inputs(checkout), "python": sys.version}
 
 
 def is_current(checkout: Path) -> bool:
