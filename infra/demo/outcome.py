@@ -58,12 +58,13 @@ def print_outcome(console: Console, stack: Stack, folder: Path, *, page: str) ->
 
 def _totals(rows: Mapping[str, Any]) -> Table:
     topics = {topic: line for topic, line in rows.items() if topic != "tables"}
-    shown = [name for name in _COUNTED if any(name in line for line in topics.values())]
-    table = Table("rows", *shown, box=None, padding=(0, 2, 0, 0))
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for topic, line in topics.items():
-        table.add_row(topic, *(f"{line[name]:,}" if name in line else "-" for name in shown))
+    table = Table("rows", box=None, padding=(0, 3, 0, 0))
+    for topic in topics:
+        table.add_column(topic, justify="right")
+    for name in _COUNTED:
+        counts = [line.get(name) for line in topics.values()]
+        if any(count is not None for count in counts):
+            table.add_row(name, *("-" if count is None else f"{count:,}" for count in counts))
     return table
 
 

@@ -182,7 +182,9 @@ def scorer_error(attempt: Attempt, event: Event) -> StreamweirError:
 
     found = status.read(attempt.store, attempt.run.stream)
     error = status.failure(found) if found else None
-    return error or (RunFailed if event["outcome"] == Outcome.FAILED else StreamweirError)(event["sentence"])
+    kind = RunFailed if event["outcome"] == Outcome.FAILED else StreamweirError
+    last = f"; its last error: {found.error}" if found and found.error else ""
+    return error or kind(f"{event['sentence']}{last}")
 
 
 def _drained(flush_sequence: int, started_again: int) -> Result:
