@@ -97,9 +97,9 @@ class TwoTables:
         for index in range(len(ends)):
             here = []
             while waiting is not None and waiting[0] == index:
-                here.append(_named(self._following.file, waiting[1]))
+                here += _named(self._following.file, [waiting[1]])
                 waiting = next(following, None)
-            leading = [_named(self._leading.file, row) for row in islice(rows, self._batch_rows)]
+            leading = _named(self._leading.file, islice(rows, self._batch_rows))
             held = {self._leading.topic: leading, self._following.topic: here}
             yield Batch(index, held, self._facts(held))
 
@@ -119,6 +119,7 @@ def ordered_by(keys: Sequence[int], rows: Iterable[list[str]]) -> Iterator[tuple
         yield keys[number], orjson.loads(held[number])
 
 
-def _named(file: CsvFile, row: list[str]) -> dict[str, str]:
+def _named(file: CsvFile, rows: Iterable[list[str]]) -> list[dict[str, str]]:
+    names = file.names
     # A short row lacks its last columns, and whoever reads the message sees that.
-    return dict(zip(file.names, row, strict=False))
+    return [dict(zip(names, row, strict=False)) for row in rows]
