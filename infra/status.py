@@ -13,7 +13,7 @@ _MIB = 1024**2
 def print_status(stack: Stack, console: Console) -> bool:
     """Print a table of the services; returns whether all of them are up."""
     services = stack.status()
-    table = Table("service", "state", "port", "memory", "since (UTC)", box=None, padding=(0, 2, 0, 0))
+    table = Table("service", "state", "port", "memory", "since (UTC)", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for service in services:
         table.add_row(*_cells(service))
     total = sum(service.memory for service in services)
@@ -42,6 +42,6 @@ def _cells(service: ServiceStatus) -> tuple[str, str, str, str, str]:
     since = "-"
     if service.since is not None:
         minutes = (datetime.now(UTC) - service.since).total_seconds() / 60
-        since = f"{service.since:%m-%d %H:%M:%S} ({minutes:.0f} min)"
+        since = f"{service.since:%m-%d %H:%M} ({minutes:.0f} min)"
     used = f"{service.memory / _MIB:.0f} MiB" if service.memory else "-"
     return service.name, f"[{style}]{service.state.lower()}", ports, used, since
