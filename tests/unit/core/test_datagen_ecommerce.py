@@ -23,7 +23,7 @@ from streamweir.progress import no_progress
 from streamweir.values import parse_date, parse_products, parse_time
 
 WEEK_US = 7 * 24 * 3600 * 1_000_000
-DIGEST = "739b2a2d7f367248238a1dfce84cdb8257e049e0e2292d7b7e95935a07d3d3c8"
+DIGEST = "ce17f825a71ba8997644b6e635766e442f792e84a44e2c7409e08ab8bca81c5d"
 """Of the files of `make`, as every Python and processor must write them."""
 Rows = list[dict[str, str]]
 

@@ -40,7 +40,7 @@ class Behaviour:
     fails: float = 0.035
     uncleared: float = 0.015
     promo: float = 0.35
-    place: tuple[float, ...] = (89.7, 10, 0.3)
+    place: tuple[float, ...] = (89.8, 10, 0.2)
     new_account: float = 0.08
 
 
@@ -62,7 +62,7 @@ BEHAVIOURS = (
     replace(BUYER, name="direct", share=0.0600, rows=(0, 0)),
     replace(_HASTE, name="hurried", share=0.0500, promo=0.5),
     replace(BUYER, name="night owl", share=0.0250, hours=NIGHT, pricey=0.1, new_account=0.2),
-    replace(BUYER, name="gift", share=0.0150, place=(5, 87, 8), quantity=(65, 22, 9, 3, 1), pricey=0.1),
+    replace(BUYER, name="gift", share=0.0150, place=(5, 89, 6), quantity=(65, 22, 9, 3, 1), pricey=0.1),
     replace(
         BUYER,
         name="shopping spree",
@@ -75,7 +75,7 @@ BEHAVIOURS = (
     replace(
         _HASTE,
         name="rushed checkout",
-        share=0.0044,
+        share=0.0047,
         fraud=True,
         rows=(1, 1, 2, 2, 3, 4),
         events=(1, 1, 1, 3, 0, 1, 1, 45, 20, 28),
@@ -107,8 +107,8 @@ BEHAVIOURS = (
         fraud=True,
         purchases=(0, 50, 35, 15),
         payments=(46, 2, 2, 46, 4),
-        fails=0.85,
-        uncleared=0.93,
+        fails=0.9,
+        uncleared=0.97,
         pricey=0.75,
         new_account=0.7,
     ),
@@ -122,7 +122,7 @@ BEHAVIOURS = (
         payments=(75, 5, 4, 14, 2),
         new_account=0.7,
     ),
-    replace(BUYER, name="camouflaged", share=0.0017, fraud=True, pricey=0.25),
+    replace(BUYER, name="camouflaged", share=0.0013, fraud=True, pricey=0.25),
 )
 FRAUD_MISSED = 0.06
 """Share of fraudulent transactions that nobody labelled."""
