@@ -3,6 +3,7 @@
 import sys
 from functools import cached_property
 
+from streamweir.contracts.streams import Run
 from streamweir.errors import RunFailed
 from streamweir_airflow.attempt import SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
@@ -32,7 +33,7 @@ class Validate(StreamweirOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Raises RunFailed when a critical expectation failed; the docs are published before."""
-        self.child.run(quality_command(attempt), attempt.child_environment)
+        self.child.run(quality_command(attempt.run), attempt.child_environment)
         return {}
 
     def on_kill(self) -> None:
@@ -40,10 +41,9 @@ class Validate(StreamweirOperator):
         self.child.end()
 
 
-def quality_command(attempt: Attempt) -> list[str]:
+def quality_command(run: Run) -> list[str]:
     """The quality checks of a run, as a command."""
-    stream = attempt.run.stream
-    names = {"--pipeline": stream.pipeline, "--stream": stream.id, "--run": attempt.run.id}
+    names = {"--pipeline": run.stream.pipeline, "--stream": run.stream.id, "--run": run.id}
     return [sys.executable, "-m", "streamweir_quality", *(part for pair in names.items() for part in pair)]
 
 

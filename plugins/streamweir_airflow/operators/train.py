@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamweir.connections import SparkConnection
 from streamweir.contracts.streams import ObjectKey
@@ -12,6 +12,9 @@ from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.processes import Child
 from streamweir_airflow.work import work_folder
+
+if TYPE_CHECKING:
+    from streamweir.scorer.command import Installation
 
 
 class Training(StreamweirOperator):
@@ -30,8 +33,11 @@ class Training(StreamweirOperator):
 
     def train(self, attempt: Attempt) -> dict[str, Any]:
         """Train on the dataset's history, let the gate decide; returns what the training wrote."""
-        result = attempt.run.training
-        command = training_command(self.pipeline, self.dataset, result, spark=attempt.spark)
+        from streamweir.scorer import package
+        from streamweir.scorer.command import locate
+
+        result, at = attempt.run.training, locate(package.build(work_folder() / "packages"), os.environ)
+        command = training_command(self.pipeline, self.dataset, result, spark=attempt.spark, at=at)
         self.child.run(command, attempt.child_environment)
         found: dict[str, Any] | None = attempt.store.get_json(result)
         if found is None:
@@ -51,13 +57,12 @@ class TrainModel(Training):
         return self.train(attempt)
 
 
-def training_command(pipeline: str, dataset: str, result: ObjectKey, *, spark: SparkConnection) -> list[str]:
+def training_command(
+    pipeline: str, dataset: str, result: ObjectKey, *, spark: SparkConnection, at: "Installation"
+) -> list[str]:
     """The command that trains on a dataset's history and writes its result as a JSON object."""
-    from streamweir.scorer import package
-    from streamweir.scorer.command import locate, spark_submit
+    from streamweir.scorer.command import spark_submit
 
-    at = locate(package.build(work_folder() / "packages"), os.environ)
     arguments = ["--dataset", dataset, "--promote", "--result", str(result)]
-    return spark_submit(
-        f"{pipeline}_train", arguments, name=f"streamweir {pipeline} training", spark=spark, at=at
-    )
+    name = f"streamweir {pipeline} training"
+    return spark_submit(f"{pipeline}_train", arguments, name=name, spark=spark, at=at)

@@ -1,0 +1,408 @@
+"""What each operator makes of an attempt: choices, deferrals, records, errors."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
+
+from streamweir.contracts.pipelines import pipeline
+from streamweir.contracts.streams import Run, Stream
+from streamweir.errors import (
+    BadConfiguration,
+    DependencyUnreachable,
+    ModelUnusable,
+    RunFailed,
+    StreamweirError,
+)
+from streamweir.models.card import TRAINED, Card
+from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.status import State, Status, timestamp, to_bytes
+from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
+from streamweir_airflow.operators import scorer
+from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.operators.prepare import EnsureModel
+from streamweir_airflow.operators.results import PublishReport
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from tests.support.memory_store import MemoryStore
+
+RUN = Run(Stream("ecommerce_fraud", "s"), "manual__1")
+SPEC = ScorerSpec(RUN.stream, "a", "d", "m", "UTC", lookback_s=600, lateness_s=60)
+PARAMS = {"model": None, "keep_scorer": False, "time_zone": "UTC", "lookback_s": 600, "lateness_s": 60}
+FLUSH = 40
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    store = MemoryStore()
+    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+    return store
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[ScorerSpec]:
+    specs: list[ScorerSpec] = []
+    monkeypatch.setattr(scorer, "launch", lambda attempt, spec: specs.append(spec))
+    return specs
+
+
+def attempt(
+    task: str = "a_task", number: int = 1, states: dict[str, str | None] | None = None, **params: object
+) -> Attempt:
+    return Attempt(
+        task=task,
+        pipeline=pipeline("ecommerce_fraud"),
+        run=RUN,
+        params=PARAMS | params,
+        started_at=datetime.now(UTC),
+        number=number,
+        task_states=lambda: states or {},
+    )
+
+
+def put_status(store: MemoryStore, state: State, next_sequence: int = 0, **more: Any) -> None:
+    now = timestamp()
+    status = Status(
+        stream=str(RUN.stream),
+        scorer="a",
+        holder="a-1",
+        state=state,
+        started_at=now,
+        updated_at=now,
+        progressed_at=now,
+        next_sequence=next_sequence,
+        **more,
+    )
+    store.put(RUN.stream.status, to_bytes(status))
+
+
+def deferred(work: Callable[[], object]) -> dict[str, Any]:
+    with pytest.raises(TaskDeferred) as raised:
+        work()
+    assert raised.value.method_name == "resume"
+    arguments: dict[str, Any] = raised.value.trigger.serialize()[1]
+    return arguments
+
+
+class TestRecords:
+    class Task(StreamweirOperator):
+        """Does what the test says."""
+
+        outcome: Result | Exception
+
+        def work(self, attempt: Attempt) -> Result:
+            if isinstance(self.outcome, Exception):
+                raise self.outcome
+            return self.outcome
+
+    def run(self, outcome: Result | Exception, monkeypatch: pytest.MonkeyPatch) -> Result:
+        task = self.Task(task_id="a_task", pipeline="ecommerce_fraud")
+        task.outcome = outcome
+        monkeypatch.setattr(task, "attempt", lambda context: attempt())
+        return task.recorded({}, task.work)
+
+    def test_a_success_leaves_its_result(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.run({"rows": 3}, monkeypatch) == {"rows": 3}
+        record = store.get_json(RUN.task("a_task"))
+        assert (record["outcome"], record["error"], record["result"]) == ("success", None, {"rows": 3})
+        assert record["seconds"] >= 0
+        assert datetime.fromisoformat(record["started_at"]) <= datetime.fromisoformat(record["ended_at"])
+
+    @pytest.mark.parametrize(
+        ("error", "kind", "sentence"),
+        [
+            (BadConfiguration("mend it"), AirflowFailException, "mend it"),
+            (DependencyUnreachable("away"), AirflowException, "away"),
+            (StreamweirError("odd"), AirflowException, "odd"),
+            (ValueError("a bug"), ValueError, "ValueError: a bug"),
+        ],
+    )
+    def test_a_failure_leaves_its_sentence_and_is_retried_only_when_that_can_help(
+        self,
+        store: MemoryStore,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+        kind: type[Exception],
+        sentence: str,
+    ) -> None:
+        with pytest.raises(kind) as raised:
+            self.run(error, monkeypatch)
+        assert type(raised.value) is kind
+        record = store.get_json(RUN.task("a_task"))
+        assert (record["outcome"], record["error"]) == ("failed", sentence)
+
+    def test_a_failure_is_not_hidden_by_a_store_that_is_away(
+        self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: object) -> None:
+            raise DependencyUnreachable("the store is away")
+
+        monkeypatch.setattr(store, "put_json", away)
+        with pytest.raises(AirflowFailException, match="mend it"):
+            self.run(BadConfiguration("mend it"), monkeypatch)
+
+    @pytest.mark.parametrize(
+        ("error", "retried"),
+        [
+            (DependencyUnreachable("x"), True),
+            (StreamweirError("x"), True),
+            (BadConfiguration("x"), False),
+            (ModelUnusable("x"), False),
+            (RunFailed("x"), False),
+        ],
+    )
+    def test_only_what_can_help_is_tried_again(self, error: StreamweirError, *, retried: bool) -> None:
+        assert isinstance(as_airflow(error), AirflowFailException) is not retried
+
+    def test_a_killed_task_is_recorded_by_the_house_callback(
+        self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = self.Task(task_id="a_task", pipeline="ecommerce_fraud")
+        monkeypatch.setattr(Attempt, "of", lambda pipeline, context: attempt())
+        record_lost_task({"task": task, "exception": "killed by SIGKILL"})
+        record = store.get_json(RUN.task("a_task"))
+        assert (record["outcome"], record["error"]) == ("failed", "killed by SIGKILL")
+
+    def test_the_callback_leaves_a_better_record_alone(
+        self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = self.Task(task_id="a_task", pipeline="ecommerce_fraud")
+        monkeypatch.setattr(Attempt, "of", lambda pipeline, context: attempt())
+        attempt().record("failed", error="mend the file")
+        record_lost_task({"task": task, "exception": "AirflowFailException"})
+        assert store.get_json(RUN.task("a_task"))["error"] == "mend the file"
+
+
+class TestStream:
+    def test_a_run_has_a_stream_of_its_own_unless_it_names_one(self) -> None:
+        assert stream_of("ecommerce_fraud", {"stream": "prod"}, "manual__1").id == "prod"
+        assert stream_of("ecommerce_fraud", {"stream": None}, "manual__1+00:00").id.startswith(
+            "manual-1-00-00-"
+        )
+
+
+class TestEnsureModel:
+    @pytest.fixture
+    def task(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> EnsureModel:
+        monkeypatch.setattr("streamweir.datasets.store.load", lambda store, name, fingerprint: History)
+        task = EnsureModel(task_id="ensure_model", pipeline="ecommerce_fraud", dataset="d")
+        monkeypatch.setattr(task, "train", lambda attempt: {"version": put_version(store, "fresh")})
+        return task
+
+    def test_the_champion_of_the_datasets_history_is_taken(
+        self, task: EnsureModel, store: MemoryStore
+    ) -> None:
+        put_champion(store, put_version(store, "best", history="h"))
+        result = task.work(attempt())
+        assert (result["version"], result["origin"], result["threshold"]) == ("best", "champion", 0.4)
+
+    def test_a_champion_of_another_history_is_not(self, task: EnsureModel, store: MemoryStore) -> None:
+        put_champion(store, put_version(store, "best", history="other"))
+        result = task.work(attempt())
+        assert (result["version"], result["origin"]) == ("fresh", "trained")
+
+    def test_without_a_champion_one_is_trained(self, task: EnsureModel) -> None:
+        assert task.work(attempt())["origin"] == "trained"
+
+    def test_a_registered_version_can_be_asked_for(self, task: EnsureModel, store: MemoryStore) -> None:
+        put_version(store, "older")
+        assert task.work(attempt(model="older"))["version"] == "older"
+
+    def test_an_unknown_version_is_named(self, task: EnsureModel) -> None:
+        with pytest.raises(ModelUnusable, match="nope"):
+            task.work(attempt(model="nope"))
+
+    def test_a_run_that_has_sent_messages_keeps_its_model(
+        self, task: EnsureModel, store: MemoryStore
+    ) -> None:
+        put_version(store, "first")
+        store.put_json(RUN.task("ensure_model"), {"result": {"version": "first", "origin": "trained"}})
+        store.put_json(RUN.plan, {})
+        put_champion(store, put_version(store, "newer", history="h"))
+        assert task.work(attempt())["version"] == "first"
+
+    def test_before_that_it_may_change(self, task: EnsureModel, store: MemoryStore) -> None:
+        put_version(store, "first")
+        store.put_json(RUN.task("ensure_model"), {"result": {"version": "first", "origin": "trained"}})
+        put_champion(store, put_version(store, "newer", history="h"))
+        assert task.work(attempt())["version"] == "newer"
+
+
+class History:
+    history_fingerprint = "h"
+
+
+def put_version(store: MemoryStore, version: str, history: str = "") -> str:
+    from streamweir.contracts.models import ModelKeys
+
+    card = Card(source=TRAINED, version=version, sha256="00", threshold=0.4, history_fingerprint=history)
+    store.put_json(ModelKeys("ecommerce_fraud").card(version), card.to_json())
+    return version
+
+
+def put_champion(store: MemoryStore, version: str) -> None:
+    from streamweir.contracts.models import ModelKeys
+
+    store.put_json(ModelKeys("ecommerce_fraud").champion, {"version": version})
+
+
+class TestStartScorer:
+    @pytest.fixture
+    def task(self) -> StartScorer:
+        return StartScorer(task_id="start_scorer", pipeline="ecommerce_fraud", dataset="d", model="m")
+
+    def test_it_waits_deferred_for_the_scorer_that_it_launched(
+        self, task: StartScorer, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        arguments = deferred(lambda: task.work(attempt()))
+        assert (arguments["wait"], arguments["stream"]) == ("started", "s")
+        assert datetime.fromisoformat(arguments["deadline"]) > datetime.now(UTC)
+        (spec,) = launched
+        assert (spec.stream, spec.dataset, spec.model, spec.lookback_s) == (RUN.stream, "d", "m", 600)
+
+    def test_the_same_run_always_asks_with_the_same_scorer_id(
+        self, task: StartScorer, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        for number in (1, 2):
+            deferred(lambda number=number: task.work(attempt(number=number)))
+        assert launched[0] == launched[1]
+
+    def test_its_result_is_the_spec_for_a_restart(self, task: StartScorer) -> None:
+        result = task.after(attempt(), {"outcome": "ready", "sentence": ""})
+        assert ScorerSpec.from_json(json.loads(json.dumps(result))).dataset == "d"
+
+    @pytest.mark.parametrize(
+        ("exit_code", "kind"), [(2, BadConfiguration), (3, ModelUnusable), (4, DependencyUnreachable)]
+    )
+    def test_the_drivers_exit_code_decides_the_error(
+        self, task: StartScorer, store: MemoryStore, exit_code: int, kind: type[StreamweirError]
+    ) -> None:
+        put_status(store, State.FAILED, error="column colour is missing", exit_code=exit_code)
+        with pytest.raises(kind, match="column colour is missing"):
+            task.after(attempt(), {"outcome": "failed", "sentence": "..."})
+
+    def test_a_scorer_that_never_started_is_tried_again(self, task: StartScorer, store: MemoryStore) -> None:
+        put_status(store, State.RESTARTING, error="no space left")
+        with pytest.raises(StreamweirError, match=r"not started by.*no space left") as raised:
+            task.after(attempt(), {"outcome": "given_up", "sentence": "not started by noon"})
+        assert not isinstance(as_airflow(raised.value), AirflowFailException)
+
+
+class TestAwaitDrained:
+    @pytest.fixture
+    def task(self, store: MemoryStore) -> AwaitDrained:
+        store.put_json(RUN.manifest, {"flush_sequence": FLUSH})
+        return AwaitDrained(task_id="await_drained", pipeline="ecommerce_fraud", scorer=SPEC.to_json())
+
+    def event(self, outcome: str, asked_again: int = 0) -> dict[str, Any]:
+        return {"outcome": outcome, "sentence": "...", "flush_sequence": FLUSH, "asked_again": asked_again}
+
+    def test_it_waits_deferred_for_the_flush(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.RUNNING, 3)
+        arguments = deferred(lambda: task.work(attempt()))
+        assert (arguments["wait"], arguments["flush_sequence"], arguments["deadline"]) == (
+            "drained",
+            FLUSH,
+            None,
+        )
+        assert launched == []
+
+    def test_a_drained_run_needs_no_wait_and_no_scorer(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.STOPPED, FLUSH + 1)
+        assert task.work(attempt(number=2)) == {"flush_sequence": FLUSH, "started_again": 0}
+        assert launched == []
+
+    def test_a_scorer_that_is_gone_is_started_again(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        arguments = deferred(lambda: task.after(attempt(), self.event("lost")))
+        assert arguments["asked_again"] == 1
+        assert launched == [SPEC]
+
+    def test_but_not_for_ever(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.RESTARTING, error="out of memory")
+        with pytest.raises(StreamweirError, match="out of memory"):
+            task.after(attempt(), self.event("lost", asked_again=3))
+        assert launched == []
+
+    def test_the_drivers_last_error_fails_the_task(self, task: AwaitDrained, store: MemoryStore) -> None:
+        put_status(store, State.FAILED, 3, error="the model is broken", exit_code=3)
+        with pytest.raises(ModelUnusable, match="the model is broken"):
+            task.after(attempt(), self.event("failed"))
+
+    def test_cleared_by_hand_it_starts_a_failed_scorer(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.FAILED, 3, error="the disk was full")
+        deferred(lambda: task.work(attempt(number=2)))
+        assert launched == [SPEC]
+
+    def test_a_missing_manifest_names_the_task_to_clear(self, store: MemoryStore) -> None:
+        task = AwaitDrained(task_id="await_drained", pipeline="ecommerce_fraud", scorer={})
+        with pytest.raises(RunFailed, match="clear the task replay"):
+            task.work(attempt())
+
+
+class TestStopScorer:
+    @pytest.fixture
+    def task(self) -> StopScorer:
+        return StopScorer(task_id="stop_scorer", pipeline="ecommerce_fraud")
+
+    def test_it_asks_and_waits_deferred(self, task: StopScorer, store: MemoryStore) -> None:
+        put_status(store, State.RUNNING)
+        arguments = deferred(lambda: task.work(attempt()))
+        assert arguments["wait"] == "stopped"
+        assert "manual__1" in store.get_json(RUN.stream.stop_marker)["why"]
+
+    def test_a_scorer_that_is_to_be_kept_is_left_alone(self, task: StopScorer, store: MemoryStore) -> None:
+        put_status(store, State.RUNNING)
+        assert task.work(attempt(keep_scorer=True)) == {"kept": True}
+        assert not store.exists(RUN.stream.stop_marker)
+
+    def test_no_scorer_is_no_error_and_leaves_no_marker_behind(
+        self, task: StopScorer, store: MemoryStore
+    ) -> None:
+        assert task.work(attempt()) == {"stopped": False}
+        assert not store.exists(RUN.stream.stop_marker)
+
+    def test_a_scorer_that_does_not_stop_fails_the_task(self, task: StopScorer, store: MemoryStore) -> None:
+        put_status(store, State.STOPPING)
+        with pytest.raises(StreamweirError, match="not stopped by"):
+            task.after(attempt(), {"outcome": "given_up", "sentence": "the scorer was not stopped by noon"})
+
+
+class TestPublishReport:
+    @pytest.fixture
+    def task(self) -> PublishReport:
+        return PublishReport(task_id="publish_report", pipeline="ecommerce_fraud")
+
+    def test_a_record_of_an_earlier_try_is_forgotten_when_the_task_did_not_run_this_time(
+        self, task: PublishReport, store: MemoryStore
+    ) -> None:
+        for name in ("replay", "reconcile"):
+            attempt(name).record("success", result={})
+        states = {"replay": "success", "reconcile": "upstream_failed", "publish_report": "running"}
+        with pytest.raises(RunFailed):
+            task.work(attempt("publish_report", states=states))
+        assert store.exists(RUN.task("replay"))
+        assert not store.exists(RUN.task("reconcile"))
+        assert store.exists(RUN.report)
+
+    def test_the_first_cause_is_in_the_message(self, task: PublishReport, store: MemoryStore) -> None:
+        attempt("replay").record("failed", error="Kafka was away")
+        with pytest.raises(RunFailed, match="replay: Kafka was away"):
+            task.work(attempt("publish_report", states={"replay": "failed"}))
+
+    def test_a_run_whose_tasks_all_ran_is_still_failed_by_its_verdict(
+        self, task: PublishReport, store: MemoryStore
+    ) -> None:
+        with pytest.raises(RunFailed, match="not reconciled"):
+            task.work(attempt("publish_report", states={"replay": "success"}))

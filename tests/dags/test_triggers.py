@@ -1,0 +1,126 @@
+"""The trigger: what it serialises, and what ends its wait."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import DependencyUnreachable
+from streamweir.scorer.status import State, Status, timestamp, to_bytes
+from streamweir_airflow import triggers
+from streamweir_airflow.triggers import ScorerTrigger
+from tests.support.memory_store import MemoryStore
+
+STREAM = Stream("ecommerce_fraud", "s")
+
+
+def status(state: State = State.RUNNING, next_sequence: int = 0) -> Status:
+    now = timestamp()
+    return Status(
+        stream=str(STREAM),
+        scorer="a",
+        holder="a-1",
+        state=state,
+        started_at=now,
+        updated_at=now,
+        progressed_at=now,
+        next_sequence=next_sequence,
+    )
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    store = MemoryStore()
+
+    async def astore(hook: object) -> MemoryStore:
+        return store
+
+    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.astore", astore)
+    monkeypatch.setattr(triggers, "_LOOK_EVERY_S", 0)
+    return store
+
+
+def event(trigger: ScorerTrigger) -> dict[str, object]:
+    async def first() -> dict[str, object]:
+        return (await anext(trigger.run())).payload
+
+    return asyncio.run(asyncio.wait_for(first(), timeout=20))
+
+
+def drain(**arguments: object) -> ScorerTrigger:
+    return ScorerTrigger(
+        wait="drained", pipeline="ecommerce_fraud", stream="s", flush_sequence=40, **arguments
+    )
+
+
+def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
+    trigger = drain(asked_again=2, deadline="2026-01-01T00:00:00+00:00")
+    path, arguments = trigger.serialize()
+    assert path == "streamweir_airflow.triggers.ScorerTrigger"
+    assert ScorerTrigger(**arguments).serialize() == (path, arguments)
+    assert arguments == {
+        "wait": "drained",
+        "pipeline": "ecommerce_fraud",
+        "stream": "s",
+        "flush_sequence": 40,
+        "asked_again": 2,
+        "deadline": "2026-01-01T00:00:00+00:00",
+        "conn_id": "minio_default",
+    }
+
+
+def test_the_event_carries_all_that_the_resuming_task_needs(store: MemoryStore) -> None:
+    store.put(STREAM.status, to_bytes(status(next_sequence=41)))
+    assert event(drain(asked_again=1)) == {
+        "outcome": "ready",
+        "sentence": "",
+        "flush_sequence": 40,
+        "asked_again": 1,
+    }
+
+
+def test_it_waits_while_the_scorer_works(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = iter([0, 20, 40, 41])
+
+    def get(key: object) -> bytes:
+        return to_bytes(status(next_sequence=next(sequences)))
+
+    monkeypatch.setattr(store, "get", get)
+    assert event(drain())["outcome"] == "ready"
+    assert next(sequences, None) is None
+
+
+def test_an_object_store_that_is_away_for_a_moment_ends_no_wait(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([DependencyUnreachable("away"), to_bytes(status(next_sequence=41))])
+
+    def get(key: object) -> bytes:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(store, "get", get)
+    assert event(drain())["outcome"] == "ready"
+
+
+def test_an_object_store_that_stays_away_ends_the_wait(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(key: object) -> bytes:
+        raise DependencyUnreachable("the store is away")
+
+    monkeypatch.setattr(store, "get", get)
+    monkeypatch.setattr(triggers, "UNREACHABLE_FOR", timedelta(0))
+    ended = event(drain())
+    assert (ended["outcome"], ended["sentence"]) == ("given_up", "the store is away")
+
+
+def test_a_deadline_ends_the_wait(store: MemoryStore) -> None:
+    store.put(STREAM.status, to_bytes(status(State.STARTING)))
+    deadline = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    ended = event(ScorerTrigger(wait="started", pipeline="ecommerce_fraud", stream="s", deadline=deadline))
+    assert ended["outcome"] == "given_up"
+    assert "not started by" in str(ended["sentence"])

@@ -1,0 +1,40 @@
+"""The commands of the processes that tasks run, word for word. `UPDATE_GOLDEN=1` writes the files anew."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from streamweir.connections import SparkConnection
+from streamweir.contracts.streams import Run, Stream
+from streamweir.scorer.command import Installation
+from streamweir_airflow.operators.results import quality_command
+from streamweir_airflow.operators.train import training_command
+
+HERE = Path(__file__).parent
+RUN = Run(Stream("ecommerce_fraud", "prod"), "manual__2026-01-01T00:00:00+00:00")
+DATASET = "5953970d1142f0f4ca8be9a612486ca49302251c5710dc7268fb46b8d6632f22"
+AT = Installation(
+    spark_submit=Path("/venv/pyspark/bin/spark-submit"),
+    apps=Path("/checkout/spark_apps"),
+    jars=Path("/cache/jars"),
+    package=Path("/work/packages/streamweir-0123456789abcdef.zip"),
+)
+
+
+def hold(words: Sequence[str], name: str) -> None:
+    """Compare a command with its golden file."""
+    golden = HERE / f"{name}_command.txt"
+    rendered = "".join(f"{word}\n" for word in words).replace(sys.executable, "/venv/bin/python")
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(rendered)
+    assert rendered == golden.read_text()
+
+
+def test_the_trainings_command_is_as_agreed() -> None:
+    spark = SparkConnection("local[4]")
+    hold(training_command("ecommerce_fraud", DATASET, RUN.training, spark=spark, at=AT), "training")
+
+
+def test_the_quality_checks_command_is_as_agreed() -> None:
+    hold(quality_command(RUN), "quality")
