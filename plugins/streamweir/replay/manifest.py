@@ -14,7 +14,8 @@ class Manifest:
     rows: per topic (short name). facts: sums of the batches' facts. seconds and rows_per_second: of the
     process that sent the flush, with the rows of the first input topic. resumed_at_sequence: where that
     process began, None when it sent everything. offsets: per topic and partition the offset after the
-    run's last record. started_at, ended_at: ISO times, UTC.
+    run's last record. started_at, ended_at: ISO times, UTC. off_schedule_ms: the most that a batch was
+    handed to Kafka after the moment it was due; None when nothing was paced.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Manifest:
     rows_per_second: float
     resumed_at_sequence: int | None
     offsets: Offsets
+    off_schedule_ms: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as JSON types."""

@@ -135,4 +135,5 @@ def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resume
         rows_per_second=round(transmission.rows / max(transmission.seconds, 1e-3), 1),
         resumed_at_sequence=resumed if resumed > plan.first_sequence else None,
         offsets=transmission.offsets,
+        off_schedule_ms=round(transmission.off_schedule_s * 1000, 1) if plan.speed else None,
     )

@@ -22,6 +22,7 @@ class Transmission:
 
     offsets: per topic (short name) and partition the offset after the run's last record. rows: of the first
     input topic, sent so far. seconds: from the first transaction's begin to the last one's commit.
+    off_schedule_s: the most that a delivery was handed to Kafka after the moment it was due.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Transmission:
         self._advance = advance
         self._partitions = {topic.name: topic.partitions for topic in pipeline.inputs}
         self.offsets = {name: dict(ends) for name, ends in begun.offsets.items()}
-        self.rows, self.seconds = 0, 0.0
+        self.rows, self.seconds, self.off_schedule_s = 0, 0.0, 0.0
 
     def send_all(self, speed: float) -> None:
         """Send everything; errors as in `Link.persist`."""
@@ -52,7 +53,9 @@ class Transmission:
         writer.begin()
         end = time.monotonic() + TRANSACTION_S
         while self._is_due(schedule):
-            self._write(writer, self._backlog.take())
+            parcel = self._backlog.take()
+            self.off_schedule_s = max(self.off_schedule_s, -schedule.wait_s(parcel.delivery.due))
+            self._write(writer, parcel)
             if time.monotonic() > end:
                 break
         ends = writer.commit()
