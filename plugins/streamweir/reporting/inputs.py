@@ -94,8 +94,9 @@ def _tasks(run: Run, store: ObjectStore) -> tuple[Mapping[str, Any], ...]:
 
 
 def _images(run: Run, store: ObjectStore) -> dict[str, bytes]:
-    keys = [key for key in store.list(run.plots) if key.key.endswith(".png")]
-    return {key.key.rsplit("/", 1)[1].removesuffix(".png"): store.get(key) or b"" for key in keys}
+    names = [key.key.removeprefix(f"{run.plots.key}/") for key in store.list(run.plots)]
+    pictures = [name.removesuffix(".png") for name in names if name.endswith(".png") and "/" not in name]
+    return {name: store.get(run.plot(name)) or b"" for name in pictures}
 
 
 def _card(run: Run, tasks: tuple[Mapping[str, Any], ...], store: ObjectStore) -> dict[str, Any] | None:

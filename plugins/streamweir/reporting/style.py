@@ -97,7 +97,7 @@ def bars(axes: Axes, names: Sequence[str], values: Sequence[float], colour: str 
     places = range(len(names))
     drawn = axes.barh(places, values, color=colour, height=0.72)
     axes.bar_label(drawn, labels=[f"{value:,.10g}" for value in values], padding=4, color=INK)
-    axes.set_yticks(places, [plain(name) for name in names])
+    axes.set_yticks(places, names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.margins(x=0.1)
     axes.grid(visible=False)
@@ -111,7 +111,7 @@ def legend(axes: Axes, columns: int = 6) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, columnspacing=1.2, handlelength=1.2)
 
 
-def plain(text: object, longest: int = 42) -> str:
+def plain(text: object, longest: int = 38) -> str:
     """Text from data, fit for a label: one line, printable, not too long."""
     line = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(text))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

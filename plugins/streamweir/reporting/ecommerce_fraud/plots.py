@@ -65,7 +65,7 @@ def top_products(bundle: Bundle) -> Figure | None:
     if not rows:
         return None
     figure, (axes,) = style.panels(height=0.27 * len(rows) + 0.8)
-    names = [f"{row['name'] or 'unknown product'}  ·  {row['product_id']}" for row in rows]
+    names = [f"{style.plain(row['name'] or 'unknown product')}  ·  {row['product_id']}" for row in rows]
     style.bars(axes, names, [row["quantity"] for row in rows], style.GREEN)
     axes.set_title("Sold most so far, frauds left out (products)")
     return figure
@@ -133,4 +133,4 @@ def _some(bundle: Bundle, table: str) -> pa.Table | None:
 
 
 def _category(row: dict[str, Any]) -> str:
-    return row["category"] or "no known category"
+    return style.plain(row["category"] or "no known category")
