@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+QUIET = ("waiting", "preparing")
+"""States that last too short to be worth a line of their own."""
+
 
 class Board:
     """One line per service with its current state and how long it took; safe to call from several threads."""
@@ -39,7 +42,7 @@ class Board:
             if known is not None and known[0] == state:
                 return
             self._lines[service] = (state, seconds if final else None)
-        if not self._console.is_terminal:
+        if not self._console.is_terminal and (final or state not in QUIET):
             after = f" ({seconds:.1f} s)" if final else ""
             self._console.print(f"{service}: {state}{after}", highlight=False, markup=False, soft_wrap=True)
 

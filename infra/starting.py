@@ -1,7 +1,8 @@
 """Starting services side by side, each after those that it needs, until all are ready."""
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -23,6 +24,7 @@ class Starter:
         self._layout = layout
         self._timeout_s = timeout_s
         self._board = board
+        self._interrupted = threading.Event()
 
     def start(self, services: Sequence[Service], running: set[str]) -> None:
         """Start those that do not run, wait for all; raises the first StackError, with the end of the log."""
@@ -31,6 +33,11 @@ class Starter:
             for service in services:
                 needed = [ready[name] for name in service.needs]
                 ready[service.name] = pool.submit(self._start, service, needed, service.name in running)
+            try:
+                wait(ready.values())
+            except KeyboardInterrupt:
+                self._interrupted.set()
+                raise
         failures = [future.exception() for future in ready.values()]
         first = next((failure for failure in failures if failure is not None), None)
         if first is not None:
@@ -65,6 +72,8 @@ class Starter:
             raise self._failure(service, f"was not ready within {self._timeout_s:.0f} s: {missing}")
 
     def _missing(self, service: Service) -> str | None:
+        if self._interrupted.is_set():
+            raise StackError("interrupted: run `make up` to go on, or `make down`")
         if self._supervisor.state(service.name).state == "FATAL":
             raise self._failure(service, "ended again and again")
         return service.ready()

