@@ -14,12 +14,6 @@ class FileStore(MemoryStore):
         self.uploads: list[str] = []
         self.downloads: list[str] = []
 
-    def put_if_absent(self, key: ObjectKey, data: bytes) -> str | None:
-        if self.exists(key):
-            return None
-        self.put(key, data)
-        return "etag"
-
     def upload(self, key: ObjectKey, path: Path) -> None:
         self.uploads.append(str(key))
         self.put(key, path.read_bytes())

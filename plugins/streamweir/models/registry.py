@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,19 +142,33 @@ class Registry:
 
 
 def _external_card(stages: list[dict[str, Any]]) -> Card:
-    """What the saved metadata says of a foreign model: inputs of its assemblers, label, Spark version."""
-    features: dict[str, None] = {}
-    label = ""
+    """What the saved metadata says of a foreign model: its inputs, its label, its Spark version."""
+    makers: dict[str, list[str]] = {}
+    classifier: dict[str, Any] = {}
     for stage in stages:
         params = {**stage.get("defaultParamMap", {}), **stage.get("paramMap", {})}
-        if stage["class"].endswith(".VectorAssembler"):
-            features.update(dict.fromkeys(params.get("inputCols", [])))
+        inputs = params.get("inputCols") or [params.get("inputCol", "")]
+        outputs = params.get("outputCols") or [params.get("outputCol", "")]
+        # A stage of several columns either makes one of each, or one of all.
+        one_each = len(inputs) == len(outputs)
+        makers |= {made: [inputs[place]] if one_each else inputs for place, made in enumerate(outputs)}
         if "probabilityCol" in params:
-            label = str(params.get("labelCol", ""))
+            classifier = params
     return Card(
         source=EXTERNAL,
-        features=tuple(features),
-        label=label,
+        features=tuple(dict.fromkeys(_originals(classifier.get("featuresCol", ""), makers))),
+        label=str(classifier.get("labelCol", "")),
         algorithm=stages[-1]["class"].rpartition(".")[2],
         libraries={"spark": str(stages[0].get("sparkVersion", ""))},
     )
+
+
+def _originals(name: str, makers: Mapping[str, list[str]]) -> Iterator[str]:
+    """The columns that a column is made of in the end."""
+    sources = [source for source in makers.get(name, []) if source]
+    if not sources and name:
+        yield name
+    # Without the column itself: files that somebody sent may say that it is made of itself.
+    others = {made: inputs for made, inputs in makers.items() if made != name}
+    for source in sources:
+        yield from _originals(source, others)

@@ -31,6 +31,8 @@ Door = Callable[[Training], None]
 """What a pipeline's training app does: read, select, publish."""
 
 _HERE = "local[*]"
+_SAME_EVERYWHERE = {"spark.default.parallelism": "2"}
+"""Trees are grown from samples drawn by partition: their number, not the machine's, decides the model."""
 
 
 class _Arguments(NamedTuple):
@@ -77,7 +79,8 @@ def run(
 def _session(name: str, time_zone: str) -> Iterator[SparkSession]:
     # A history fits one machine, and a model saved by executors elsewhere would lie on their disks.
     given = SparkConnection.from_env()
-    here = given if given.master.startswith("local") else SparkConnection(_HERE)
+    master = given.master if given.master.startswith("local") else _HERE
+    here = SparkConnection(master, {**given.conf, **_SAME_EVERYWHERE})
     spark = open_session(spark_conf(name, time_zone, here, StoreConnection.from_env()))
     try:
         yield spark

@@ -1,0 +1,147 @@
+"""Zips with saved models: what comes in is not trusted."""
+
+import json
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from streamweir.errors import ModelUnusable
+from streamweir.models import archive
+
+PIPELINE = "org.apache.spark.ml.PipelineModel"
+
+
+def write_stage(folder: Path, kind: str, name: str = "part-00000", **params: object) -> None:
+    (folder / "metadata").mkdir(parents=True)
+    metadata = {"class": kind, "uid": kind.rpartition(".")[2], "paramMap": params, "sparkVersion": "3.5.6"}
+    (folder / "metadata" / name).write_text(json.dumps(metadata) + "\n")
+    (folder / "metadata" / f".{name}.crc").write_bytes(b"crc")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "saved"
+    write_stage(folder, PIPELINE)
+    for place in range(11):
+        write_stage(folder / "stages" / f"{place}_s{place}", f"org.apache.spark.ml.feature.S{place}")
+    return folder
+
+
+def zip_of(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in members.items():
+            target.writestr(name, data)
+    return path
+
+
+def test_the_same_model_gives_the_same_bytes_wherever_and_whenever_it_lies(
+    model: Path, tmp_path: Path
+) -> None:
+    archive.pack(model, tmp_path / "a.zip")
+    for path in model.rglob("*"):
+        os.utime(path, (1, 1_000_000_000))
+    archive.pack(model.rename(tmp_path / "elsewhere"), tmp_path / "b.zip")
+    assert archive.sha256(tmp_path / "a.zip") == archive.sha256(tmp_path / "b.zip")
+
+
+def test_what_was_packed_is_there_again_without_hidden_files(model: Path, tmp_path: Path) -> None:
+    archive.pack(model, tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        names = packed.namelist()
+    assert "metadata/part-00000" in names
+    assert {name.split("/")[0] for name in names} == {"metadata", "stages"}
+    assert not [name for name in names if name.endswith(".crc")]
+    unpacked = archive.unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert unpacked == tmp_path / "out"
+    assert archive.stages(unpacked)[0]["class"] == PIPELINE
+
+
+@pytest.mark.parametrize("rubbish", ["__MACOSX", ".DS_Store"])
+def test_a_single_top_folder_is_looked_into(model: Path, tmp_path: Path, rubbish: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.writestr(f"{rubbish}/x" if rubbish == "__MACOSX" else rubbish, b"")
+        for path in model.rglob("*"):
+            target.write(path, Path("fraud_model") / path.relative_to(model))
+    assert archive.unpack(tmp_path / "a.zip", tmp_path / "out") == tmp_path / "out" / "fraud_model"
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "metadata/../../outside", "/outside", "..\\outside", "C:/../../../outside"]
+)
+def test_a_member_that_leaves_its_folder_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    bad = zip_of(tmp_path / "bad.zip", **{"metadata/part-00000": b"{}", name: b"x"})
+    with pytest.raises(ModelUnusable, match="would be written outside its folder"):
+        archive.unpack(bad, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("metadata")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
+        target.writestr(link, "/etc")
+    with pytest.raises(ModelUnusable, match="is a link"):
+        archive.unpack(tmp_path / "bad.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04broken"])
+def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "bad.zip").write_bytes(data)
+    with pytest.raises(ModelUnusable, match=r"bad\.zip cannot be unzipped"):
+        archive.unpack(tmp_path / "bad.zip", tmp_path / "out")
+
+
+def test_a_damaged_member_is_refused(model: Path, tmp_path: Path) -> None:
+    archive.pack(model, tmp_path / "a.zip")
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[60:70] = b"0123456789"
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(ModelUnusable):
+        archive.unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_a_zip_without_a_model_is_refused(tmp_path: Path) -> None:
+    bad = zip_of(tmp_path / "bad.zip", readme=b"hello")
+    with pytest.raises(ModelUnusable, match="holds no saved Spark model: it needs metadata/ and stages/"):
+        archive.unpack(bad, tmp_path / "out")
+
+
+def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="there is no model at"), archive.opened(tmp_path / "nothing"):
+        pass
+
+
+def test_stages_come_in_their_order_not_in_that_of_the_alphabet(model: Path) -> None:
+    kinds = [stage["uid"] for stage in archive.stages(model)]
+    assert kinds == ["PipelineModel", *(f"S{place}" for place in range(11))]
+
+
+def test_metadata_is_found_whatever_its_file_is_called(tmp_path: Path) -> None:
+    write_stage(tmp_path / "model", PIPELINE, name="part-00000-2ce6b9cb-c000.txt")
+    assert archive.stages(tmp_path / "model")[0]["uid"] == "PipelineModel"
+
+
+@pytest.mark.parametrize(
+    "kind", ["os.system", "com.example.Evil", "org.apache.spark.mllib.X", "pyspark.mlx.Y"]
+)
+def test_a_stage_from_outside_spark_ml_is_refused_before_anything_loads_it(model: Path, kind: str) -> None:
+    write_stage(model / "stages" / "12_evil", kind)
+    with pytest.raises(ModelUnusable, match=f"is a {kind}, which is not part of Spark ML"):
+        archive.stages(model)
+
+
+def test_a_model_that_is_no_pipeline_is_refused(tmp_path: Path) -> None:
+    write_stage(tmp_path / "model", "org.apache.spark.ml.classification.GBTClassificationModel")
+    with pytest.raises(ModelUnusable, match=r"is a .*GBTClassificationModel: save a PipelineModel"):
+        archive.stages(tmp_path / "model")
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "{}", '{"class": "x"}', "\xff"])
+def test_unreadable_metadata_is_refused(model: Path, text: str) -> None:
+    (model / "stages" / "3_s3" / "metadata" / "part-00000").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelUnusable, match="3_s3/metadata of the model"):
+        archive.stages(model)
