@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -165,6 +166,20 @@ def test_a_run_that_did_not_get_so_far_is_told_so(store: FileStore, tmp_path: Pa
     store.delete(RUN.bundle / missing)
     with pytest.raises(BadConfiguration, match="is missing"):
         inspect(store, RUN, subjects, tmp_path)
+
+
+def test_nothing_is_sent_anywhere(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+
+    def refuse(self: socket.socket, address: object) -> None:
+        tried.append(address)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **_: refuse(socket.socket(), asked))
+    write_docs(validate(share_subjects(inputs)), tmp_path / "docs", title="t", run="r")
+    assert (tmp_path / "docs" / "index.html").is_file()
+    assert tried == []
 
 
 def test_frames_keep_whole_numbers_whole(inputs: Inputs) -> None:
