@@ -45,7 +45,8 @@ def main(
         folder = Path(name)
         generator(PIPELINE.name)(folder, seed=1, batches=batches, history_batches=1, progress=no_progress)
         rates = [_unpaced(kafka, store, folder) for _ in range(rounds)]
-        typer.echo(f"unpaced: {median(rates):,.0f} browsing rows/s; {', '.join(f'{rate:,.0f}' for rate in rates)}")
+        each = ", ".join(f"{rate:,.0f}" for rate in rates)
+        typer.echo(f"unpaced: {median(rates):,.0f} browsing rows/s ({each})")
         if seconds:
             typer.echo(_paced(kafka, store, folder, seconds))
 

@@ -1,10 +1,8 @@
 """The replay as a function and as a process on real servers: exactly once, also after kill -9."""
 
 import io
-import os
 import random
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -31,7 +29,7 @@ from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.replayer import replay
-from tests.support.recordings import write_recording
+from tests.support.recordings import replay_options, start_module, write_recording
 
 ROWS, BATCH_ROWS = 2_000, 10
 COUNT = ROWS // BATCH_ROWS
@@ -270,19 +268,11 @@ class _StopAfter:
 
 def start_process(
     run: Run, data: Path, kafka: KafkaConnection, store: StoreConnection
-) -> subprocess.Popen[bytes]:
-    options = {"stream": run.stream.id, "run": run.id, "dataset": data, "speed": 50, "batch-rows": BATCH_ROWS}
-    argv = [sys.executable, "-m", "streamweir.replay"]
-    argv += [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    path = os.pathsep.join([str(Path(__file__).parents[2] / "plugins"), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        argv,
-        env={**os.environ, **kafka.to_env(), **store.to_env(), "PYTHONPATH": path},
-        stderr=subprocess.PIPE,
-    )
+) -> subprocess.Popen[str]:
+    return start_module("replay", replay_options(run, data, speed=50, batch_rows=BATCH_ROWS), kafka, store)
 
 
-def await_sequence(follower: Follower, wanted: int, process: subprocess.Popen[bytes]) -> None:
+def await_sequence(follower: Follower, wanted: int, process: subprocess.Popen[str]) -> None:
     """Return when a message of this sequence was seen."""
     while process.poll() is None:
         if any(record.said and record.said.sequence >= wanted for record in follower.poll(0.05)):
@@ -296,8 +286,6 @@ def test_a_replay_killed_at_random_moments_leaves_no_gap_and_no_repeat(
 ) -> None:  # fmt: skip
     chance = random.Random(seed)
     data = write_recording(tmp_path, ROWS)
-    for static in ("customer", "product", "category"):
-        (data / f"{static}.csv").write_text(_STATIC[static])
     fingerprint = ensure(store, PIPELINE.name, str(data), needs_history=False).fingerprint
     run = Run(stream, f"killed-{seed}")
     moments = sorted(chance.sample(range(1, COUNT - 10), 4))
@@ -313,22 +301,13 @@ def test_a_replay_killed_at_random_moments_leaves_no_gap_and_no_repeat(
             process.communicate()
     last = start_process(run, data, kafka_connection, store_connection)
     _, said = last.communicate(timeout=120)
-    assert last.returncode == 0, said.decode()
+    assert last.returncode == 0, said
     plan, manifest = plan_of(store, run), Manifest.from_json(store.get_json(run.manifest))
     assert plan.dataset == manifest.dataset == fingerprint
     assert manifest.start_ts == plan.start_ts
     assert (manifest.resumed_at_sequence or 0) > moments[-1]
     assert manifest.rows == {"browsing": ROWS, "transactions": 667}
     assert_complete(kafka_connection, run, data, plan)
-
-
-_STATIC = {
-    "customer": "customer_id,first_name,last_name,username,email,gender,birthdate,first_join_date\n"
-    + "".join(f"{n},A,B,ab,a@b,F,1990-01-01,2020-01-01\n" for n in range(ROWS)),
-    "product": "id,gender,baseColour,season,year,usage,productDisplayName,category_id\n"
-    "3231,Men,Blue,Fall,2011,Casual,Shirt,1\n",
-    "category": "category_id,cat_level1,cat_level2,cat_level3\n1,Apparel,Topwear,Shirts\n",
-}
 
 
 def test_a_failure_is_one_sentence_and_an_exit_status(
@@ -340,8 +319,8 @@ def test_a_failure_is_one_sentence_and_an_exit_status(
         process = start_process(run, tmp_path / "nowhere", kafka, store_connection)
         _, said = process.communicate(timeout=60)
         assert process.returncode == status
-        assert said.decode().startswith("error: ")
-        assert said.decode().count("\n") == 1
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
 
 
 def test_the_position_is_what_every_topic_holds(
