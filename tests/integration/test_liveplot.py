@@ -49,7 +49,7 @@ def expected(run: Run, store: ObjectStore, folder: Path) -> list[dict[str, int]]
 def test_the_last_frame_shows_exactly_what_was_sent_beside_an_unpaced_replay(
     kafka_connection: KafkaConnection, store: ObjectStore, stream: Stream, folder: Path, tmp_path: Path
 ) -> None:
-    run, drawn = Run(stream, "r1"), list[Drawn]()
+    run, drawn = Run(stream, "r1"), list[Drawn | None]()
 
     def draw() -> None:
         drawn.append(draw_live(run, kafka=kafka_connection, store=store, page=tmp_path / "live"))
@@ -73,7 +73,7 @@ def test_the_last_frame_shows_exactly_what_was_sent_beside_an_unpaced_replay(
 def test_frames_come_while_a_paced_replay_runs(
     kafka_connection: KafkaConnection, store: ObjectStore, stream: Stream, folder: Path
 ) -> None:
-    run, drawn = Run(stream, "r1"), list[Drawn]()
+    run, drawn = Run(stream, "r1"), list[Drawn | None]()
     drawing = threading.Thread(
         target=lambda: drawn.append(draw_live(run, kafka=kafka_connection, store=store))
     )
@@ -105,3 +105,21 @@ def test_a_run_that_stands_still_is_given_up_with_a_clear_error(
     store.put_json(stopped.plan, asdict(replace(plan, run="stopped")))
     with pytest.raises(DependencyUnreachable, match="no message of run stopped came for 1 s after 0"):
         draw_live(stopped, kafka=kafka_connection, store=store, timeout_s=1)
+
+
+def test_a_replay_that_was_given_up_ends_the_plot_with_what_was_seen(
+    kafka_connection: KafkaConnection,
+    store: ObjectStore,
+    stream: Stream,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamweir.liveplot.live.QUIET_S", 0.2)
+    run = Run(stream, "r1")
+    assert draw_live(run, kafka=kafka_connection, store=store, abandoned=lambda: True) is None
+    replay(run, REQUEST, kafka=kafka_connection, store=store, folder=folder)
+    longer = replace(Plan.from_json(store.get_json(run.plan)), first_sequence=-1)
+    store.put_json(run.plan, longer.to_json())
+    drawn = draw_live(run, kafka=kafka_connection, store=store, abandoned=lambda: True)
+    assert drawn is not None
+    assert drawn.batches == ROWS // BATCH_ROWS

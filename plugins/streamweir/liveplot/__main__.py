@@ -33,7 +33,8 @@ def main(
     drawn = draw_live(
         Run(Stream(pipeline, stream), run), kafka=kafka, store=store, page=page, timeout_s=timeout_s
     )
-    print(f"{drawn.plot}: {drawn.total:,} in {drawn.batches:,} batches, {drawn.frames} frames")
+    if drawn is not None:
+        print(f"{drawn.plot}: {drawn.total:,} in {drawn.batches:,} batches, {drawn.frames} frames")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ from streamweir.objectstore import ObjectStore
 from streamweir.replay.plan import Plan
 
 FRAME_S = 0.7
-"""Seconds between two looks at what to draw; with drawing and writing it stays below a second."""
+"""Seconds between two frames: below a second, with room for a frame that takes its time."""
+QUIET_S = 3
+"""Seconds without news after which it is asked whether the replay was given up."""
 TIMEOUT_S = 300
 """How long to wait for a run that sends nothing, by default."""
 _LOG = logging.getLogger(__name__)
@@ -63,8 +65,11 @@ def draw_live(
     frames, patience = _Frames(run, subject, store, page), _Patience(run, timeout_s)
     topic = subject.TOPIC.name
     with closing(Follower(kafka, run.stream.topic(topic), plan.offsets[topic])) as follower:
-        while not series.complete and not abandoned():
-            _read_for(FRAME_S, follower, series)
+        frame_end = time.monotonic()
+        while not series.complete and not (patience.quiet_s > QUIET_S and abandoned()):
+            # The time of drawing counts: frames come at their interval, not at that after each other.
+            frame_end = max(frame_end + FRAME_S, time.monotonic())
+            _read_until(frame_end, follower, series)
             patience.check(series)
             frames.show(series)
     return frames.finish(series)
@@ -119,12 +124,13 @@ def _await_plan(run: Run, store: ObjectStore, timeout_s: float, abandoned: Calla
     return None if found is None else Plan.from_json(found)
 
 
-def _read_for(seconds: float, follower: Follower, series: Series) -> None:
-    """Read until it is time for the next frame, or until the series is complete."""
-    end = time.monotonic() + seconds
-    while not series.complete and (left := end - time.monotonic()) > 0:
+def _read_until(end: float, follower: Follower, series: Series) -> None:
+    """Read until it is time for the next frame, at least once, or until the series is complete."""
+    left = max(end - time.monotonic(), 0.01)
+    while not series.complete and left > 0:
         for record in follower.poll(left):
             series.add(record)
+        left = end - time.monotonic()
 
 
 class _Patience:
@@ -134,11 +140,16 @@ class _Patience:
         self._run, self._timeout_s = run, timeout_s
         self._seen, self._moved = 0, time.monotonic()
 
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the series moved on."""
+        return time.monotonic() - self._moved
+
     def check(self, series: Series) -> None:
         """Look whether the series moved on."""
         if series.seen > self._seen:
             self._seen, self._moved = series.seen, time.monotonic()
-        elif time.monotonic() - self._moved > self._timeout_s:
+        elif self.quiet_s > self._timeout_s:
             raise DependencyUnreachable(
                 f"no message of run {self._run.id} came for {self._timeout_s:g} s after {self._seen}; "
                 "see the log of its replay"
