@@ -8,6 +8,7 @@ from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.models.card import DEFAULT_THRESHOLD
 from streamweir.values import parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
+from streamweir_quality.ecommerce_fraud.sales import LARGEST
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
 
@@ -60,6 +61,6 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
         probability_sum=[sum(values) for values in frame["probability"]],
         expected_prediction=(frame["fraud_probability"] >= threshold).astype("int64"),
         event_ts_seconds=frame["event_ts"].dt.as_unit("s").astype("int64"),
-        expected_purchases=[sum(line.quantity for line in lines) for lines in products],
+        expected_purchases=[min(sum(line.quantity for line in lines), LARGEST) for lines in products],
         amount_missing=goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
     )
