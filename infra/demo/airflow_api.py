@@ -29,6 +29,10 @@ class AirflowApi:
         self._client = httpx.Client(timeout=_TIMEOUT_S)
         self._token = ""
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
     def trigger(self, dag: str, run: str, params: dict[str, Any]) -> None:
         """Start a run of a DAG, which is unpaused if need be."""
         self._call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})

@@ -1,18 +1,21 @@
-"""The DAG `ecommerce_fraud` on real servers, from CSV files to the report, held against the batch computation."""
+"""The DAG `ecommerce_fraud` on real servers, from CSV files to the report, against the batch computation."""
 
 import csv
 import json
 import random
 import uuid
+from collections.abc import Iterator
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from infra.demo.airflow_api import AirflowApi
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
+from infra.demo.airflow_api import AirflowApi
+from infra.stack import Stack
 from streamweir.contracts.streams import Run, Stream, stream_id_of
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
@@ -21,7 +24,7 @@ from tests.oracle import ecommerce_fraud as oracle
 
 BATCHES = 40
 START_TS = 1_700_000_000
-HOSTILE = {
+HOSTILE: dict[str, list[dict[str, str]]] = {
     "unscorable": [
         {"customer_id": "nobody"},
         {"total_amount": "NaN"},
@@ -47,6 +50,14 @@ def add_hostile_rows(folder: Path) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+@pytest.fixture(scope="session")
+def airflow(stack: Stack) -> Iterator[AirflowApi]:
+    """The test stack's Airflow, as its admin."""
+    user, password = stack.secrets.airflow_admin_user, stack.secrets.airflow_admin_password
+    with closing(AirflowApi(stack.settings.airflow_url, user, password)) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +155,9 @@ def test_the_plotting_consumer_saw_what_the_batch_counts(
     expected = batch.success_payments()
     assert ledger["success_payments"] == sum(expected.values())
     drawn = store.get_json(run.plots / "success_payments.json")
-    assert drawn["series"] == [[START_TS + index, count] for index, count in sorted(expected.items())]
+    assert drawn["points"] == [
+        {"batch": index, "ts": START_TS + index, "value": count} for index, count in sorted(expected.items())
+    ]
 
 
 def test_the_bundle_is_complete_and_the_report_speaks_of_the_run(store: ObjectStore, run: Run) -> None:
