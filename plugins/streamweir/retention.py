@@ -8,9 +8,7 @@ from streamweir.broker.topics import delete
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.streams import STREAMS, ObjectKey, Run, Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer.status import Health, health, read
-
-_ALIVE = (Health.STARTING, Health.HEALTHY, Health.STUCK)
+from streamweir.scorer.status import ALIVE, health, read
 
 
 @dataclass(frozen=True)
@@ -62,5 +60,5 @@ def look(store: ObjectStore, stream: Stream, now: datetime) -> Trace | None:
     records = (store.get_json(key) for key in store.list(Run(stream, origin["run"]).tasks))
     signs = [origin["made_at"], *(record["ended_at"] for record in records if record)]
     status = read(store, stream)
-    alive = status is not None and health(status, now) in _ALIVE
+    alive = status is not None and health(status, now) in ALIVE
     return Trace(origin["isolated"], max(datetime.fromisoformat(sign) for sign in signs), alive)

@@ -110,7 +110,7 @@ def replay_params() -> Params:
             type=_TEXT,
             pattern=r"^\d+:\d+(,\d+:\d+)*$",
             title="Late batches",
-            description="Delays chosen batches to show lateness: `5:90,9:120` sends batch 5 when the clock "
+            description="Delays chosen batches to show lateness: 5:90,9:120 sends batch 5 when the clock "
             "is 90 s past its ts, and batch 9 when it is 120 s past. Empty: none is late.",
             section=_REPLAY,
         ),

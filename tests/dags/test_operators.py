@@ -223,6 +223,16 @@ class TestEnsureModel:
         put_champion(store, put_version(store, "newer", history="h"))
         assert task.work(attempt())["version"] == "first"
 
+    def test_the_running_scorers_model_is_taken_unless_another_is_asked_for(
+        self, task: EnsureModel, store: MemoryStore
+    ) -> None:
+        put_champion(store, put_version(store, "newer", history="h"))
+        put_status(store, State.RUNNING, model_version=put_version(store, "older"))
+        assert task.work(attempt())["version"] == "older"
+        assert task.work(attempt(model="newer"))["version"] == "newer"
+        put_status(store, State.STOPPED, model_version="older")
+        assert task.work(attempt())["version"] == "newer"
+
     def test_before_that_it_may_change(self, task: EnsureModel, store: MemoryStore) -> None:
         put_version(store, "first")
         store.put_json(RUN.task("ensure_model"), {"result": {"version": "first", "origin": "trained"}})

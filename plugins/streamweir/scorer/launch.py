@@ -17,12 +17,11 @@ from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec, Servers
-from streamweir.scorer.status import Health, State, Status, health, of_json, timestamp, to_bytes
+from streamweir.scorer.status import ALIVE, State, Status, health, of_json, timestamp, to_bytes
 
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
 _CONNECTIONS = ("STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF")
-_RUNNING = (Health.STARTING, Health.HEALTHY, Health.STUCK)
 _SECONDS_TO_STOP = 90
 _LOOK_S = 1.0
 
@@ -50,7 +49,7 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     stopping and takes too long.
     """
     found = _settled(store, spec.stream)
-    if found is not None and health(found[0], datetime.now(UTC)) in _RUNNING:
+    if found is not None and health(found[0], datetime.now(UTC)) in ALIVE:
         return _attach(found[0], spec)
     holder = f"{spec.scorer}-{uuid.uuid4().hex[:8]}"
     if not _claim(store, spec, holder, found[1] if found else None):
@@ -66,7 +65,11 @@ def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> 
         for name, value in inherited.items()
         if name in _INHERITED or (name.startswith(_OWN) and not name.startswith(_CONNECTIONS))
     }
-    python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
+    python = {
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYTHONUNBUFFERED": "1",
+    }
     here = {"SPARK_LOCAL_IP": "127.0.0.1"} if servers.spark.master.startswith("local") else {}
     return {**kept, **python, **here, **servers.to_env()}
 
@@ -89,13 +92,15 @@ def _look(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
 
 
 def _stopping(store: ObjectStore, stream: Stream, status: Status) -> bool:
-    if health(status, datetime.now(UTC)) not in _RUNNING:
+    if health(status, datetime.now(UTC)) not in ALIVE:
         return False
     return status.state == State.STOPPING or stop.requested(store, stream)
 
 
 def _refuse(stream: Stream) -> None:
-    raise Retryable(f"the scorer of stream {stream} is still stopping after {_SECONDS_TO_STOP} s: try again later")
+    raise Retryable(
+        f"the scorer of stream {stream} is still stopping after {_SECONDS_TO_STOP} s: try again later"
+    )
 
 
 def _attach(status: Status, spec: ScorerSpec) -> Attached:

@@ -22,7 +22,9 @@ STARTS_WITHIN = timedelta(seconds=120)
 MOVES_WITHIN = timedelta(seconds=120)
 """A micro-batch takes seconds; one that takes longer than this hangs."""
 
-_BY_EXIT_CODE = {kind.exit_code: kind for kind in (BadConfiguration, ModelUnusable, DependencyUnreachable, StreamHeld)}
+_BY_EXIT_CODE = {
+    kind.exit_code: kind for kind in (BadConfiguration, ModelUnusable, DependencyUnreachable, StreamHeld)
+}
 
 
 class State(StrEnum):
@@ -45,6 +47,10 @@ class Health(StrEnum):
     STUCK = "stuck"
     ENDED = "ended"
     FAILED = "failed"
+
+
+ALIVE = (Health.STARTING, Health.HEALTHY, Health.STUCK)
+"""What a scorer is while its stream is its own to write."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Before the stream starts: topics, dataset, model."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class EnsureDataset(StreamweirOperator):
 
 
 class EnsureModel(Training):
-    """Chooses the run's model: the one asked for, else the dataset's champion, else it trains one now."""
+    """Chooses the run's model: as asked for, else the running scorer's, else the champion, else a new one."""
 
     def work(self, attempt: Attempt) -> Result:
         """Returns version, sha256, threshold and where the model came from."""
@@ -70,6 +71,8 @@ class EnsureModel(Training):
             return registry.register_external(Path(asked)).version, "external"
         if asked:
             return registry.card(asked).version, registry.card(asked).source
+        if running := _running(attempt):
+            return running, "running"
         from streamweir.datasets.store import load
 
         history = load(attempt.store, self.pipeline, self.dataset).history_fingerprint
@@ -77,3 +80,12 @@ class EnsureModel(Training):
         if champion:
             return champion.version, "champion"
         return self.train(attempt)["version"], "trained"
+
+
+def _running(attempt: Attempt) -> str | None:
+    """The model of the scorer that works on the stream: a run without a wish of its own attaches to it."""
+    from streamweir.scorer.status import ALIVE, health, read
+
+    found = read(attempt.store, attempt.run.stream)
+    alive = found is not None and health(found, datetime.now(UTC)) in ALIVE
+    return found.model_version if found and alive else None
