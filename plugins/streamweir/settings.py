@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     store_region: str = DEFAULT_REGION
     spark_master: str = DEFAULT_MASTER
 
-    ready_timeout_s: float = Field(180, gt=0)
+    ready_timeout_s: float = Field(240, gt=0)
     """How long `make up` waits for one service before it says that it failed."""
 
     @classmethod
