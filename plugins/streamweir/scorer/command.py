@@ -87,5 +87,7 @@ def _class_path(spark: SparkConnection, jars: Path) -> list[str]:
 def _folder(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise BadConfiguration(f"the Python package {package} is not installed in {sys.prefix}: run `make setup`")
+        raise BadConfiguration(
+            f"the Python package {package} is not installed in {sys.prefix}: run `make setup`"
+        )
     return Path(next(iter(found.submodule_search_locations)))

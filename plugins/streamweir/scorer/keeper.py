@@ -18,7 +18,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 
 from streamweir.cli import run as run_cli
 from streamweir.connections import SparkConnection, StoreConnection
-from streamweir.errors import BadConfiguration, DependencyUnreachable, ModelUnusable, StreamHeld, StreamweirError
+from streamweir.errors import (
+    BadConfiguration,
+    DependencyUnreachable,
+    ModelUnusable,
+    StreamHeld,
+    StreamweirError,
+)
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import package
 from streamweir.scorer.command import locate, scorer_command
@@ -45,7 +51,9 @@ class DriverCrashed(StreamweirError):
 class Keeper:
     """Keeps one scorer alive; `run` returns its exit code."""
 
-    def __init__(self, spec: ScorerSpec, holder: str, start: Callable[[], Driver], store: ObjectStore) -> None:
+    def __init__(
+        self, spec: ScorerSpec, holder: str, start: Callable[[], Driver], store: ObjectStore
+    ) -> None:
         self._spec = spec
         self._holder = holder
         self._start = start
@@ -125,7 +133,11 @@ class Keeper:
         # Another scorer may have the stream by now; its status is not this keeper's to write.
         if status is not None and status.holder == self._holder:
             try:
-                write(self._store, self._spec.stream, touched(status, restarts=status.restarts + restarts, **changes))
+                write(
+                    self._store,
+                    self._spec.stream,
+                    touched(status, restarts=status.restarts + restarts, **changes),
+                )
             except DependencyUnreachable as error:
                 print(f"the status could not be written: {error}", flush=True)
 

@@ -65,7 +65,9 @@ def _members() -> Iterator[tuple[str, Path]]:
 def _spec(name: str) -> ModuleSpec:
     found = importlib.util.find_spec(name)
     if found is None or not found.origin:
-        raise BadConfiguration(f"the Python package {name} is not installed in {sys.prefix}: run `make setup`")
+        raise BadConfiguration(
+            f"the Python package {name} is not installed in {sys.prefix}: run `make setup`"
+        )
     return found
 
 
