@@ -1,10 +1,17 @@
 """What is still to be sent, and what was sent but is not known to have arrived."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 from streamweir.replay.deliveries import Delivery, Message
+
+_AHEAD = 64
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -16,17 +23,17 @@ class Parcel:
 
 
 class Backlog:
-    """Deliveries in order. A parcel that was taken stays open until it is confirmed, or put back."""
+    """Parcels in order. One that was taken stays open until it is confirmed, or put back."""
 
-    def __init__(self, deliveries: Iterator[Delivery], encode: Callable[[Delivery], list[Message]]) -> None:
-        self._deliveries, self._encode = deliveries, encode
+    def __init__(self, parcels: Iterator[Parcel]) -> None:
+        self._parcels = parcels
         self._ready: deque[Parcel] = deque()
         self._open: list[Parcel] = []
 
     def peek(self) -> Parcel | None:
-        """The next parcel, made ready to go out; None when there is no more."""
-        if not self._ready and (delivery := next(self._deliveries, None)) is not None:
-            self._ready.append(Parcel(delivery, self._encode(delivery)))
+        """The next parcel; None when there is no more."""
+        if not self._ready and (parcel := next(self._parcels, None)) is not None:
+            self._ready.append(parcel)
         return self._ready[0] if self._ready else None
 
     def take(self) -> Parcel:
@@ -52,3 +59,19 @@ class Backlog:
     def after_open(self) -> int | None:
         """The sequence after the last open parcel, or that of the next one; None when nothing is left."""
         return self._open[-1].delivery.sequence + 1 if self._open else self.first_open
+
+
+def prepared(items: Iterator[T]) -> Iterator[T]:
+    """The same items, made ready by another thread while the earlier ones are used.
+
+    A replay waits for Kafka most of the time; reading and encoding need not wait with it.
+    """
+
+    def some() -> list[T]:
+        return list(islice(items, _AHEAD))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as thread:
+        coming = thread.submit(some)
+        while found := coming.result():
+            coming = thread.submit(some)
+            yield from found

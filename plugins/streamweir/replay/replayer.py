@@ -16,7 +16,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
-from streamweir.replay.backlog import Backlog
+from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Recording
 from streamweir.replay.deliveries import Delivery, check_late, deliveries, messages
 from streamweir.replay.link import Link
@@ -57,10 +57,10 @@ def replay(
         plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at)
         resumed = _resume_at(plan, run, pipeline, kafka, at)
         produced = Produced(pipeline, source.FACTS)
-        remaining = _remaining(deliveries(recording.batches(), plan, pipeline), produced, resumed)
-        backlog = Backlog(remaining, lambda delivery: messages(delivery, pipeline, run.id))
+        everything = deliveries(recording.batches(), plan, pipeline)
+        parcels = prepared(_parcels(everything, produced, resumed, pipeline, run))
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
-            transmission = Transmission(run, pipeline, backlog, link, at, advance)
+            transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)
             transmission.send_all(plan.speed)
     finally:
         link.drop()
@@ -106,11 +106,14 @@ def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection,
     )
 
 
-def _remaining(everything: Iterator[Delivery], produced: Produced, resumed: int) -> Iterator[Delivery]:
+def _parcels(
+    everything: Iterator[Delivery], produced: Produced, resumed: int, pipeline: Pipeline, run: Run
+) -> Iterator[Parcel]:
+    """Count all deliveries, and pack those that are still to be sent."""
     for delivery in everything:
         produced.add(delivery)
         if delivery.sequence >= resumed:
-            yield delivery
+            yield Parcel(delivery, messages(delivery, pipeline, run.id))
 
 
 def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resumed: int) -> Manifest:

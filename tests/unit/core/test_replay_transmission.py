@@ -13,7 +13,7 @@ from streamweir.contracts.streams import Run, Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.replay import link as link_module
 from streamweir.replay import transmission as transmission_module
-from streamweir.replay.backlog import Backlog
+from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Batch
 from streamweir.replay.deliveries import deliveries, messages
 from streamweir.replay.link import Link
@@ -108,8 +108,8 @@ def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None)
         offsets={},
         planned_at="",
     )
-    backlog = Backlog(deliveries(some(), plan, PIPELINE), lambda delivery: messages(delivery, PIPELINE, "r1"))
-    return Transmission(RUN, PIPELINE, backlog, link, link.open(), advance)
+    parcels = (Parcel(sent, messages(sent, PIPELINE, "r1")) for sent in deliveries(some(), plan, PIPELINE))
+    return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), advance)
 
 
 def assert_exactly_once(broker: Broker) -> None:
@@ -182,3 +182,14 @@ def test_a_replay_that_was_overtaken_stops_instead_of_sending_twice(
     with pytest.raises(BadConfiguration, match="another replay has taken over"):
         slow.send_all(speed=0)
     assert_exactly_once(broker)
+
+
+def test_preparing_ahead_changes_neither_items_nor_errors() -> None:
+    def broken() -> Iterator[int]:
+        yield from range(100)
+        raise DependencyUnreachable("the disk is gone")
+
+    assert list(prepared(iter(range(1000)))) == list(range(1000))
+    assert list(prepared(iter(()))) == []
+    with pytest.raises(DependencyUnreachable, match="the disk is gone"):
+        list(prepared(broken()))
