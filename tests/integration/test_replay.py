@@ -6,7 +6,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -239,7 +239,12 @@ def test_a_run_that_is_under_way_is_not_disturbed_by_another_one(
         )  # fmt: skip
     with pytest.raises(BadConfiguration, match=r"run r1 on stream .* has not sent its flush"):
         send(Run(stream, "r2"))
-    manifest = send(run, replace(REQUEST, speed=500))
+    counted: list[int] = []
+    manifest = replay(
+        run, replace(REQUEST, speed=500), kafka=kafka_connection, store=store, folder=folder,
+        progress=lambda title, total, unit: nullcontext(counted.append),
+    )  # fmt: skip
+    assert sum(counted) == ROWS
     assert 0 < (manifest.resumed_at_sequence or 0) <= COUNT
     assert_complete(kafka_connection, run, folder, plan_of(store, run))
 

@@ -63,8 +63,7 @@ def kafka_errors(connection: KafkaConnection, what: str) -> Iterator[None]:
 def consumer(connection: KafkaConnection) -> kafka.KafkaConsumer:
     """A consumer of committed records that belongs to no group."""
     return kafka.KafkaConsumer(
-        **_CLIENT,
-        **connection.client_args(),
+        **(_CLIENT | connection.client_args()),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -77,8 +76,7 @@ def consumer(connection: KafkaConnection) -> kafka.KafkaConsumer:
 def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaProducer:
     """A transactional producer for large batches."""
     return kafka.KafkaProducer(
-        **_CLIENT,
-        **connection.client_args(),
+        **(_CLIENT | connection.client_args()),
         transactional_id=transactional_id,
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         compression_type="lz4",
@@ -96,7 +94,7 @@ def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaP
 
 def admin(connection: KafkaConnection) -> kafka.KafkaAdminClient:
     """An admin client."""
-    return kafka.KafkaAdminClient(**_CLIENT, **connection.client_args())
+    return kafka.KafkaAdminClient(**(_CLIENT | connection.client_args()))
 
 
 def _words(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
-from streamweir.progress import Progress, no_progress
+from streamweir.progress import Advance, Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Recording
@@ -58,8 +58,8 @@ def replay(
         resumed = _resume_at(plan, run, pipeline, kafka, at)
         produced = Produced(pipeline, source.FACTS)
         everything = deliveries(recording.batches(), plan, pipeline)
-        parcels = prepared(_parcels(everything, produced, resumed, pipeline, run))
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
+            parcels = prepared(_parcels(everything, produced, resumed, pipeline, run, advance))
             transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)
             transmission.send_all(plan.speed)
     finally:
@@ -107,13 +107,20 @@ def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection,
 
 
 def _parcels(
-    everything: Iterator[Delivery], produced: Produced, resumed: int, pipeline: Pipeline, run: Run
+    everything: Iterator[Delivery],
+    produced: Produced,
+    resumed: int,
+    pipeline: Pipeline,
+    run: Run,
+    advance: Advance,
 ) -> Iterator[Parcel]:
     """Count all deliveries, and pack those that are still to be sent."""
     for delivery in everything:
         produced.add(delivery)
         if delivery.sequence >= resumed:
             yield Parcel(delivery, messages(delivery, pipeline, run.id))
+        else:
+            advance(len(delivery.rows[pipeline.inputs[0].name]))
 
 
 def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resumed: int) -> Manifest:
