@@ -6,7 +6,9 @@ from typing import Any
 from streamweir.contracts.models import ModelKeys
 from streamweir.models.card import Card
 from streamweir.reporting import plot
-from tests.support.made_up_run import THRESHOLD, VERSION, MadeUpRun, reconcile_made_up
+from tests.support.made_up_ledger import reconcile_made_up
+from tests.support.made_up_run import MadeUpRun
+from tests.support.made_up_tables import THRESHOLD, VERSION
 
 BEGAN = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 TASKS = {

@@ -4,50 +4,27 @@ Nothing here is taken from the code under test but the names in the contracts, s
 compared with counts that were made by hand.
 """
 
-import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from streamweir.broker.records import Record
-from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import Headers, Kind, partition_of
-from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run, Stream
-from streamweir.contracts.tables import Table
-from streamweir.ledger import reconciliation
-from streamweir.ledger.arrow import schema_of
-from streamweir.ledger.values import Ledger
+from tests.support.made_up_tables import START_TS, Scored, figures, parquet, prediction, put_rows, replayed
 from tests.support.memory_store import MemoryStore
 
-START_TS = 1_767_225_600
 APPENDED_AT = 1_767_300_000_000_000
 BROWSING_ROWS = 200
 LATE_BATCH = 5
 MALFORMED_MESSAGE_BATCH = 7
 BATCHES_PER_MICRO_BATCH = 8
-VERSION = "20260101T000000Z-0badcafe"
-THRESHOLD = 0.62
-EVIL = "<script>alert('x')</script> & $T_shirt$"
-PRODUCTS = [
-    "Puma Men Running Shoes",
-    EVIL,
-    "Levis Women Blue Jeans",
-    "Ünïcode Sárí 綿",
-    "Casio Watch",
-    None,
-] + [f"Basics Shirt No {number}" for number in range(30)]
-CATEGORIES = ["Apparel", "Footwear", "Accessories", "Personal Care", None]
 
 
 @dataclass
@@ -68,7 +45,7 @@ class MadeUpRun:
         self._messages: list[list[Any]] = []
         self._tallies: list[list[Any]] = []
         self._batch_id = len(self.store.list(self.run.stream.commits))
-        self._scored: list[tuple[int, int, int, int]] = []
+        self._scored: list[Scored] = []
         self._plan()
         for index in range(self.batches):
             self._batch(index)
@@ -202,75 +179,20 @@ class MadeUpRun:
                     record, "duplicate", index, row=row, name=name, detail="scored before in this stream"
                 )
             else:
-                self._pending["predictions"].append(self._prediction(index, name))
-                self.counts["scored"] += 1
+                self.score(index, name)
 
-    def _prediction(self, index: int, name: str) -> dict[str, Any]:
-        ts = START_TS + index
-        probability = float(
-            self._random.beta(0.5, 9) if self._random.random() > 0.02 else self._random.beta(6, 2)
-        )
-        flagged = int(probability >= THRESHOLD)
-        quantity = int(self._random.integers(1, 5))
-        self._scored.append((ts, flagged, int(self._random.zipf(1.4)) % len(PRODUCTS), quantity))
-        moment = datetime.fromtimestamp(ts, UTC)
-        known = {
-            "created_at": moment,
-            "customer_id": f"C{self._random.integers(10_000)}",
-            "transaction_id": name,
-            "session_id": f"S{name}",
-            "payment_method": str(self._random.choice(["Credit Card", "Gopay", "OVO", "<i>LinkAja</i>"])),
-            "payment_status": str(self._random.choice(["Success", "Fail"], p=[0.93, 0.07])),
-            "total_amount": float(round(self._random.gamma(2, 120_000), 2)),
-            "ts": ts,
-            "event_ts": moment,
-            "num_purchase": quantity,
-            "session_events": int(self._random.poisson(9)),
-            "probability": [1 - probability, probability],
-            "fraud_probability": probability,
-            "prediction": flagged,
-            "model_version": VERSION,
-            "batch_index": index,
-            "scored_at": moment,
-        }
-        extra = {"run": self.run.id, "sequence": self.first_sequence + index}
-        return {**dict.fromkeys(PREDICTIONS.names), **known, **extra}
+    def score(self, index: int, name: str, sequence: int | None = None) -> None:
+        """Add a scored transaction to a batch."""
+        row, scored = prediction(self._random, START_TS + index, index, name)
+        extra = {"run": self.run.id, "sequence": sequence or self.first_sequence + index}
+        self._pending["predictions"].append({**row, **extra})
+        self._scored.append(scored)
+        self.counts["scored"] += 1
 
     def _figures(self) -> None:
-        first, last = self._scored[0][0], self._scored[-1][0]
-        extra = {"run": self.run.id, "sequence": self.first_sequence + self.batches}
-        so_far: Counter[int] = Counter()
-        for start in range(first // 10 * 10 - 110, last + 1, 10):
-            inside = [row for row in self._scored if start <= row[0] < start + 120]
-            self._pending["fraud_windows"].append(
-                {
-                    **_window(start, 120),
-                    "frauds": sum(row[1] for row in inside),
-                    "scored": len(inside),
-                    **extra,
-                }
-            )
-        for start in range(first // 30 * 30, last + 1, 30):
-            sold = [row for row in self._scored if start <= row[0] < start + 30 and not row[1]]
-            so_far.update({-1: sum(row[3] for row in sold)})
-            quantity = {"quantity": sum(row[3] for row in sold), "quantity_so_far": so_far[-1]}
-            self._pending["sold_quantity"].append({**_window(start, 30), **quantity, **extra})
-        for start in range(first // 60 * 60, last + 1, 60):
-            self._top(start, extra)
-
-    def _top(self, start: int, extra: Mapping[str, Any]) -> None:
-        products: Counter[int] = Counter()
-        categories: Counter[str | None] = Counter()
-        for ts, flagged, product, quantity in self._scored:
-            if ts < start + 60 and not flagged:
-                products[product] += quantity
-                categories[CATEGORIES[product % len(CATEGORIES)]] += quantity
-        for rank, (product, quantity) in enumerate(products.most_common(20), start=1):
-            line = {"rank": rank, "product_id": str(product), "name": PRODUCTS[product], "quantity": quantity}
-            self._pending["top_products"].append({**_window(start, 60), **line, **extra})
-        for category, quantity in categories.items():
-            line = {"category": category, "quantity": quantity}
-            self._pending["top_categories"].append({**_window(start, 60), **line, **extra})
+        extra = {"run": self.run.id, "sequence": None}
+        for name, rows in figures(self._scored).items():
+            self._pending[name] += [{**row, **extra} for row in rows]
 
     def _flush(self) -> None:
         headers = self._headers(self.batches, Kind.FLUSH, 0)
@@ -313,25 +235,10 @@ class MadeUpRun:
         )
 
     def _manifest(self) -> None:
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(self._produced), buffer)
-        self.store.put(self.run.produced, buffer.getvalue())
-        rows = {
-            topic.name: sum(line[f"{topic.name}_rows"] for line in self._produced)
-            for topic in PIPELINE.inputs
-        }
+        self.store.put(self.run.produced, parquet(pa.Table.from_pylist(self._produced)))
         manifest = {
-            "batches": self.batches,
+            **replayed(self._produced),
             "flush_sequence": self.first_sequence + self.batches,
-            "flush_ts": START_TS + self.batches + 300,
-            "last_ts": START_TS + self.batches - 1,
-            "rows": rows,
-            "facts": {"success_payments": sum(line["success_payments"] for line in self._produced)},
-            "started_at": "2026-01-01T00:00:00+00:00",
-            "ended_at": "2026-01-01T00:00:30+00:00",
-            "seconds": 30.4,
-            "rows_per_second": 1973.0,
-            "resumed_at_sequence": None,
             "offsets": self._offsets(),
         }
         self.store.put_json(self.run.manifest, {**self._common, **manifest})
@@ -344,36 +251,3 @@ class MadeUpRun:
                 str(partition): ends[str(partition)] for partition in range(topic.partitions)
             }
         return found
-
-
-def reconcile_made_up(made_up: MadeUpRun) -> Ledger:
-    """Reconcile a made-up run: its records take the place of the broker's."""
-
-    def read_topic(_: KafkaConnection, topic: str, *, start: Mapping[int, int] | None) -> list[Record]:
-        first = start or {}
-        return [record for record in made_up.topics[topic] if record.offset >= first.get(record.partition, 0)]
-
-    with (
-        mock.patch.object(reconciliation, "read_topic", read_topic),
-        mock.patch.object(reconciliation, "offsets_since", return_value={}),
-    ):
-        return reconciliation.reconcile(made_up.run, KafkaConnection("nowhere:1"), made_up.store)
-
-
-def put_rows(
-    store: MemoryStore, stream: Stream, table: Table, batch_id: int, rows: list[dict[str, Any]]
-) -> None:
-    """Write rows as the one file that a micro-batch writes to a table."""
-    schema = schema_of(table)
-    if table != REJECTED:
-        schema = schema.append(pa.field("run", pa.string())).append(pa.field("sequence", pa.int64()))
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema), buffer)
-    store.put(stream.table_file(table.name, batch_id), buffer.getvalue())
-
-
-def _window(start: int, length: int) -> dict[str, datetime]:
-    return {
-        "window_start": datetime.fromtimestamp(start, UTC),
-        "window_end": datetime.fromtimestamp(start + length, UTC),
-    }

@@ -2,13 +2,13 @@
 
 import base64
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.reporting import text
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import Content, Fact, Sample
@@ -46,6 +46,7 @@ def headline(bundle: Bundle, verdict: Verdict, content: Content) -> list[str]:
         totals, batches = bundle.ledger["totals"], len(bundle.ledger["batches"])
         rows = " and ".join(f"{line['produced']:,} rows of {name}" for name, line in totals.items())
         sentences.append(f"{rows} were replayed in {batches:,} batches. {content.finding(bundle)}")
+        sentences.extend(_set_aside(totals.values()))
     return sentences
 
 
@@ -88,6 +89,19 @@ def ledger(bundle: Bundle) -> dict[str, Any] | None:
         "shown": batches[:_BATCHES_SHOWN],
         "unequal": [check for check in bundle.ledger["checks"] if not check["equal"]],
     }
+
+
+def _set_aside(totals: Iterable[Mapping[str, int]]) -> list[str]:
+    counts = Counter[str]()
+    for line in totals:
+        counts.update({reason.value: line.get(reason.value, 0) for reason in Reason})
+    named = [f"{rows:,} {reason}" for reason, rows in counts.most_common() if rows]
+    if not named:
+        return []
+    total = counts.total()
+    return [
+        f"{total:,} {'row was' if total == 1 else 'rows were'} set aside with a reason: {', '.join(named)}."
+    ]
 
 
 def _batch_names(names: Sequence[str], total: Mapping[str, int]) -> list[str]:

@@ -11,8 +11,8 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.errors import RunFailed
+from tests.support.made_up_ledger import reconcile_made_up as count
 from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
-from tests.support.made_up_run import reconcile_made_up as count
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_message_sent_twice_is_foreign_the_second_time(made_up: MadeUpRun) -> 
 def test_redriven_rows_are_counted_apart_from_what_was_produced(made_up: MadeUpRun) -> None:
     before = count(made_up).totals["transactions"]
     made_up.send("transactions", Headers(made_up.run.id, LATE_BATCH, 25, 1, Kind.REDRIVE, 1))
-    made_up._pending["predictions"].append(made_up._prediction(LATE_BATCH, "T-redriven"))
+    made_up.score(LATE_BATCH, "T-redriven", sequence=25)
     made_up.commit(26)
     after = count(made_up).totals["transactions"]
     assert after.redriven == 1

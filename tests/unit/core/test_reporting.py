@@ -10,7 +10,9 @@ from PIL import Image
 
 from streamweir.reporting import plot, publish, refresh_summary
 from tests.support.made_up_bundle import made_up_bundle, put_tasks, quality
-from tests.support.made_up_run import EVIL, THRESHOLD, VERSION, MadeUpRun, reconcile_made_up
+from tests.support.made_up_ledger import reconcile_made_up
+from tests.support.made_up_run import MadeUpRun
+from tests.support.made_up_tables import EVIL, THRESHOLD, VERSION
 from tests.support.memory_store import MemoryStore
 
 PLOTS = {
@@ -90,6 +92,8 @@ def test_the_report_starts_with_the_outcome(good: MadeUpRun) -> None:
     assert outcome < ledger
     assert f"{48 * 200:,} rows of browsing" in words[outcome:ledger]
     assert f"{good.counts['scored']:,} scored transactions" in words[outcome:ledger]
+    aside = sum(good.counts[reason] for reason in ("late", "malformed", "unscorable", "duplicate"))
+    assert f"{aside} rows were set aside with a reason: {good.counts['late']} late" in words[outcome:ledger]
 
 
 def test_the_report_needs_no_other_file_and_no_network(good: MadeUpRun) -> None:
