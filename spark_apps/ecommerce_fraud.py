@@ -14,7 +14,7 @@ def score(scorer: Scorer) -> None:
     domain, results = prepare(scorer)
     parts = scorer.read(READER)
     outputs = scorer.transform(parts, domain)
-    scorer.write(outputs, results)
+    scorer.write(outputs, domain, results)
 
 
 if __name__ == "__main__":

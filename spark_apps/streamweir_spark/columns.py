@@ -1,6 +1,7 @@
 """The contracts' columns as Spark and Arrow types."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import pyarrow as pa
 from pyspark.sql import Column as Expression
@@ -20,6 +21,8 @@ from pyspark.sql.types import (
 )
 
 from streamweir.contracts.tables import Column, Type
+
+T = TypeVar("T")
 
 _SPARK: dict[Type, DataType] = {
     Type.STRING: StringType(),
@@ -70,5 +73,5 @@ def from_core(column: Column) -> Expression:
     return F.col(column.name)
 
 
-def _in_core(column: Column, types: dict, long: object):  # type: ignore[no-untyped-def, type-arg]
+def _in_core(column: Column, types: Mapping[Type, T], long: T) -> T:
     return long if column.type is Type.TIMESTAMP else types[column.type]

@@ -25,12 +25,12 @@ _TALLY = ("run", "batch_index", "topic")
 class Commit:
     """What a micro-batch did.
 
-    committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier after it.
-    rows: records that it worked on. totals: of the figures. spans: run, first and last ts of its scored rows, for the latest runs.
-    published: topic -> partition -> offset after what the stream published there so far.
-    messages: topic, run, batch index, sequence, append time (us) of each message with scored rows.
-    tallies: run, batch index, topic, rows used. foreign: foreign messages. dropped_by_watermark: rows that Spark
-    itself dropped since the commit before.
+    committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
+    after it. rows: records that it worked on. totals: of the figures. spans: run, first and last ts of its
+    scored rows, for the latest runs. published: topic -> partition -> offset after what the stream published
+    there so far. messages: topic, run, batch index, sequence, append time (us) of each message with scored
+    rows. tallies: run, batch index, topic, rows used. foreign: foreign messages. dropped_by_watermark: rows
+    that Spark itself dropped since the commit before.
     """
 
     batch_id: int
@@ -56,7 +56,10 @@ BEGINNING = Commit(batch_id=-1)
 
 
 def frontier(lines: Iterable[Mapping[str, Any]], before: Commit) -> tuple[int, int | None]:
-    """How far the stream is: next sequence and largest ts. All shards say the same; none does without messages."""
+    """How far the stream is: next sequence and largest ts.
+
+    All shards say the same; none does without messages.
+    """
     found = [line for line in lines if line["kind"] == OutputKind.FRONTIER]
     if not found:
         return before.next_sequence, before.max_ts
@@ -98,8 +101,8 @@ def spans(before: list[list[Any]], scored: pa.Table) -> list[list[Any]]:
     return list(known.values())[-SPANS_KEPT:]
 
 
-def owner(known: list[list[Any]], start_us: int, end_us: int) -> str | None:
-    """The run that a window belongs to: the latest whose span it meets; None for a window between two runs."""
+def owner(known: list[list[Any]], start_us: Any, end_us: Any) -> str | None:
+    """The run that a window belongs to: the latest whose span it meets; None between two runs."""
     for run, first, last in reversed(known):
         if first * 1_000_000 < end_us and last * 1_000_000 >= start_us:
             return str(run)

@@ -14,7 +14,9 @@ def show_windows(table: Table, rows: Iterable[tuple[object, ...]]) -> None:
     """Print final windows: a line for one with a single row, else a block."""
     names = table.names[_WINDOW:]
     for bounds, lines in groupby(rows, key=lambda row: row[:_WINDOW]):
-        print(f"{table.name} {' to '.join(map(_moment, bounds))}:", *_described(names, list(lines)), flush=True)
+        print(
+            f"{table.name} {' to '.join(map(_moment, bounds))}:", *_described(names, list(lines)), flush=True
+        )
 
 
 def say(text: str) -> None:
@@ -24,7 +26,8 @@ def say(text: str) -> None:
 
 def _described(names: tuple[str, ...], lines: list[tuple[object, ...]]) -> list[str]:
     shown = [
-        " ".join(f"{name}={value}" for name, value in zip(names, line[_WINDOW:], strict=True)) for line in lines
+        " ".join(f"{name}={value}" for name, value in zip(names, line[_WINDOW:], strict=True))
+        for line in lines
     ]
     return shown if len(shown) == 1 else [f"\n    {line}" for line in shown]
 

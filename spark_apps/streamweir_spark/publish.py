@@ -1,7 +1,7 @@
-"""Publishing a micro-batch's rows to the output topics, once, in one Kafka transaction that carries its id."""
+"""Publishing a micro-batch's rows to the output topics, once, in a Kafka transaction that carries its id."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kafka import errors
@@ -33,8 +33,8 @@ class Publisher:
     """Publishes one micro-batch after another.
 
     kafka-python cannot tell whether a transaction whose commit went unanswered was committed. So after every
-    error, and after every start of the driver, a new producer is initialised, which settles what the old one left
-    open, and the topics are read back from where the micro-batch before had ended.
+    error, and after every start of the driver, a new producer is initialised, which settles what the old one
+    left open, and the topics are read back from where the micro-batch before had ended.
     """
 
     def __init__(self, kafka: KafkaConnection, transactional_id: str, topics: Iterable[str]) -> None:
@@ -51,7 +51,9 @@ class Publisher:
         if not messages:
             return since
         tries = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, errors.KafkaError) and not refused(error)),
+            retry=retry_if_exception(
+                lambda error: isinstance(error, errors.KafkaError) and not refused(error)
+            ),
             stop=stop_after_attempt(_TRIES),
             wait=wait_exponential(multiplier=0.5, max=4),
             sleep=_pause,
@@ -105,4 +107,5 @@ def _advanced(since: Offsets, ends: dict[tuple[str, int], int]) -> Offsets:
     return offsets
 
 
-_pause: Callable[[float], object] = threading.Event().wait
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)

@@ -7,14 +7,14 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.columns import spark_schema
 from streamweir_spark.log import say
-from streamweir_spark.sink import stored_columns
+from streamweir_spark.tables import stored_columns
 
 _NEWEST = 20
 _SHOWN = 5
 
 
 def show_results(spark: SparkSession, store: ObjectStore, stream: Stream, pipeline: Pipeline) -> None:
-    """Print a sample of each table that the newest micro-batches wrote; files without a commit record do not count."""
+    """Print a sample of each table, of what the newest micro-batches wrote and committed."""
     committed = [int(key.key.rpartition("/")[2].removesuffix(".json")) for key in store.list(stream.commits)]
     for table in pipeline.tables:
         there = {key.key for key in store.list(stream.table(table.name))}
@@ -22,5 +22,5 @@ def show_results(spark: SparkSession, store: ObjectStore, stream: Stream, pipeli
         newest = [store.uri(key) for key in files if key.key in there][-_NEWEST:]
         if newest:
             rows = spark.read.schema(spark_schema(stored_columns(table))).parquet(*newest)
-            say(f"read back {table.name}: {rows.count()} rows in the newest {len(newest)} micro-batches, such as")
+            say(f"read back from {table.name}, the newest {len(newest)} of its files:")
             rows.show(_SHOWN, truncate=24)

@@ -13,7 +13,8 @@ class Results(Protocol):
     """How the scored rows of a micro-batch become rows of the pipeline's tables."""
 
     def score(self, scored: DataFrame) -> DataFrame:
-        """The rows of the table `Pipeline.scored_table`, its columns in any order, from the core's scored rows.
+        """The rows of the table `Pipeline.scored_table`, its columns in any order, from the core's scored
+        rows.
 
         Every column of the core's outputs is there to be taken along.
         """

@@ -103,12 +103,13 @@ def _check_topics(kafka: KafkaConnection, spec: ScorerSpec, pipeline: Pipeline) 
         there = client.topics()
     missing = [name for topic in pipeline.topics if (name := spec.stream.topic(topic.name)) not in there]
     if missing:
-        raise BadConfiguration(f"Kafka has no topic {', '.join(missing)}: provision the stream's topics first")
+        raise BadConfiguration(
+            f"Kafka has no topic {', '.join(missing)}: provision the stream's topics first"
+        )
 
 
 def _watch(scorer: Scorer, reporter: Reporter) -> None:
     query, stopping = scorer.query, scorer.stopping
-    assert query is not None and scorer.sink is not None
     scorer.spark.streams.addListener(Listener(reporter, scorer.sink))
     say("scoring")
     while query.isActive and not stopping.wait(_LOOK_S):
@@ -138,6 +139,6 @@ def _raise_failure(scorer: Scorer) -> None:
         return
     if scorer.failure is not None:
         raise scorer.failure
-    found = scorer.query.exception() if scorer.query else None
+    found = scorer.query.exception()
     if found is not None:
         raise found

@@ -1,12 +1,12 @@
 """What a door works with: the stream's messages, its static files, its model, and where results go."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.tables import Column, Pipeline
@@ -17,7 +17,7 @@ from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
-from streamweir_spark.columns import core_schema
+from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.model import ScoringModel, load
 from streamweir_spark.parts import Domain, Reader
 from streamweir_spark.publish import Publisher
@@ -25,7 +25,7 @@ from streamweir_spark.results import Results
 from streamweir_spark.sink import Sink
 from streamweir_spark.source import cut_into_parts, read_messages
 from streamweir_spark.stopping import Stopping
-from streamweir_spark.transform import output_columns, work_on
+from streamweir_spark.transform import scored_columns, work_on
 
 _TRIGGER = "200 milliseconds"
 """How often Kafka is asked for news. Without a pause an idle stream would ask all the time."""
@@ -33,7 +33,10 @@ _TRIGGER = "200 milliseconds"
 
 @dataclass
 class Scorer:
-    """One scorer in its driver. `folder` is a scratch folder; `sink`, `query` and `failure` come with `write`."""
+    """One scorer in its driver.
+
+    `folder` is a scratch folder; `sink`, `query` and `failure` come with `write`.
+    """
 
     spec: ScorerSpec
     pipeline: Pipeline
@@ -43,8 +46,8 @@ class Scorer:
     lease: Lease
     stopping: Stopping
     folder: Path
-    sink: Sink | None = None
-    query: StreamingQuery | None = None
+    sink: Sink = field(init=False)
+    query: StreamingQuery = field(init=False)
     failure: StreamweirError | None = None
 
     def read(self, reader: Reader) -> DataFrame:
@@ -57,12 +60,13 @@ class Scorer:
         """What the core makes of the parts."""
         return work_on(parts, domain)
 
-    def write(self, outputs: DataFrame, results: Results) -> None:
-        """Begin to write results, micro-batch by micro-batch."""
+    def write(self, outputs: DataFrame, domain: Domain, results: Results) -> None:
+        """Begin to write what the domain's outputs become, micro-batch by micro-batch."""
         stream = self.spec.stream
         topics = [stream.topic(topic.name) for topic in self.pipeline.outputs]
         publisher = Publisher(self.kafka, f"{stream}.scorer", topics)
-        self.sink = Sink(stream, self.pipeline, self.store, publisher, results, self._before_writing)
+        schema = core_arrow_schema(scored_columns(domain))
+        self.sink = Sink(stream, self.pipeline, self.store, publisher, schema, results, self._before_writing)
         self.query = (
             outputs.writeStream.queryName(str(stream))
             .option("checkpointLocation", self.store.uri(stream.checkpoint))
@@ -84,9 +88,9 @@ class Scorer:
         location = registry.fetch(self.spec.model, self.folder / "models")
         return load(self.spark, location.as_uri(), registry.card(self.spec.model), columns)
 
-    def no_outputs(self, domain: Domain) -> DataFrame:
-        """An empty frame with the columns of the core's outputs."""
-        return self.spark.createDataFrame([], core_schema(output_columns(domain)))
+    def no_scored_rows(self, domain: Domain) -> DataFrame:
+        """An empty frame with the columns of the core's scored rows."""
+        return self.spark.createDataFrame([], core_schema(scored_columns(domain)))
 
     @cached_property
     def _dataset(self) -> Dataset:
@@ -97,7 +101,6 @@ class Scorer:
         self.lease.ensure()
 
     def _micro_batch(self, outputs: DataFrame, batch_id: int) -> None:
-        assert self.sink is not None
         try:
             with self.stopping.micro_batch():
                 self.sink.write(outputs, batch_id)

@@ -37,9 +37,7 @@ _QUIET = {
 }
 
 
-def spark_conf(
-    name: str, time_zone: str, spark: SparkConnection, store: StoreConnection
-) -> SparkConf:
+def spark_conf(name: str, time_zone: str, spark: SparkConnection, store: StoreConnection) -> SparkConf:
     """All settings of a session; the connection's own properties come last and so have the last word."""
     conf = SparkConf()
     conf.setAppName(name)

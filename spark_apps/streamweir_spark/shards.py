@@ -1,13 +1,16 @@
 """Keys that put every shard into a partition of its own.
 
-Spark sends a key to partition `hash(key) mod partitions`, so that the keys 0, 1, 2, 3 would share partitions and leave
-others idle. The hash is Murmur3 (x86, 32 bit, seed 42), as in Spark's `hash` function.
+Spark sends a key to partition `hash(key) mod partitions`, so that the keys 0, 1, 2, 3 would share partitions
+and leave others idle. The hash is Murmur3 (x86, 32 bit, seed 42), as in Spark's `hash` function.
 """
 
 from itertools import count
 
 SHARDS = 4
-"""Shards of a stream: as many as shuffle partitions. A checkpoint holds one state per shard, so this never changes."""
+"""Shards of a stream: as many as shuffle partitions.
+
+A checkpoint holds one state per shard, so this never changes.
+"""
 
 _SEED = 42
 _MASK = 0xFFFFFFFF

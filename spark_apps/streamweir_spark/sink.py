@@ -1,46 +1,45 @@
 """Writing a micro-batch: publish, one parquet object per table, then the commit record.
 
-Everything carries the micro-batch's id and is replaced whole, so a micro-batch that is worked on again after a
-crash leaves the same output. The driver itself writes the parquet files: there is one per table, nothing is
-listed, renamed or left behind.
+Everything carries the micro-batch's id and is replaced whole, so a micro-batch that is worked on again after
+a crash leaves the same output. The driver itself writes the parquet files: there is one per table, nothing
+is listed, renamed or left behind.
 """
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streamweir.contracts.messages import partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.tables import Column, Pipeline, Table, Type
+from streamweir.contracts.tables import Pipeline, Table
+from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.commit import BEGINNING, Commit
 from streamweir_spark.log import show_windows
-from streamweir_spark.parts import OUTPUT_COLUMNS, OutputKind
+from streamweir_spark.parts import OutputKind
 from streamweir_spark.publish import Outgoing, Publisher
 from streamweir_spark.results import Results, Rows
-
-STREAM_COLUMNS = (
-    Column("run", Type.STRING, "the run that a row belongs to; null for a window between two runs"),
-    Column("sequence", Type.INT, "send order within the stream; null for a window"),
-)
-"""What a table of the stream holds beside its contract, when the contract does not have it."""
+from streamweir_spark.tables import parquet, stored_schema, windows
+from streamweir_spark.transform import Lines, unpack
 
 _JSON = "json"
-_PLACE = ("row", *commits.MESSAGE)
+_JSON_OPTIONS = {"ignoreNullFields": "false", "timeZone": "UTC"}
+Messages = Iterator[tuple[int | None, str | None, bytes]]
 
 
 class Sink:
-    """Writes the micro-batches of one stream. `before_writing` may raise, to keep one from being written."""
+    """Writes the micro-batches of one stream.
+
+    schema: of the core's scored rows. before_writing: may raise, to keep a micro-batch from being written.
+    dropped_by_watermark: rows that Spark itself dropped and no commit record has told of.
+    """
 
     def __init__(
         self,
@@ -48,17 +47,19 @@ class Sink:
         pipeline: Pipeline,
         store: ObjectStore,
         publisher: Publisher,
+        schema: pa.Schema,
         results: Results,
         before_writing: Callable[[], None],
     ) -> None:
         self._stream = stream
         self._pipeline = pipeline
         self._store = store
+        self._scored_table = _scored_table(pipeline)
         self._publisher = publisher
+        self._schema = schema
         self._results = results
         self._before_writing = before_writing
         self._last: Commit | None = None
-        self._published = [topic for topic in pipeline.outputs if topic.name in _names(pipeline)]
         self.dropped_by_watermark = 0
 
     @property
@@ -68,50 +69,36 @@ class Sink:
 
     def write(self, outputs: DataFrame, batch_id: int) -> None:
         """Write a micro-batch, for `foreachBatch`."""
-        done = self._recovered(batch_id)
-        lines, scored = self._collect(outputs)
-        if done is None:
-            self._last = self._put(batch_id, self._before(batch_id), lines, scored)
+        shares = outputs.toArrow()
+        if self._is_done(batch_id):
+            return
+        scored, lines = unpack(shares, self._schema)
+        results = self._scored_rows(outputs.sparkSession, scored)
+        before = self._last or self._read(batch_id - 1) or BEGINNING
+        self._last = self._put(batch_id, before, results, lines)
 
-    def _recovered(self, batch_id: int) -> Commit | None:
+    def _is_done(self, batch_id: int) -> bool:
         # Spark repeats its last micro-batch after a crash, also one whose commit record was written.
-        if self._last is None and (found := self._read(batch_id)):
-            self._last = found
-            return found
-        return None
-
-    def _before(self, batch_id: int) -> Commit:
-        if self._last is not None:
-            return self._last
-        return self._read(batch_id - 1) or BEGINNING
+        if self._last is None:
+            self._last = self._read(batch_id)
+            return self._last is not None
+        return False
 
     def _read(self, batch_id: int) -> Commit | None:
         found = self._store.get_json(self._stream.commit(batch_id)) if batch_id >= 0 else None
         return Commit(**found) if found else None
 
-    def _collect(self, outputs: DataFrame) -> tuple[list[dict[str, Any]], pa.Table]:
-        is_scored = F.col("kind") == OutputKind.SCORED.value
-        names = [column.name for column in OUTPUT_COLUMNS]
-        kept = outputs.persist()
-        try:
-            lines = kept.where(~is_scored).select(*names).toArrow().to_pylist()
-            scored = self._with_json(self._results.score(kept.where(is_scored))).toArrow()
-        finally:
-            kept.unpersist()
-        return lines, scored.sort_by([("sequence", "ascending"), ("row", "ascending")])
-
-    def _with_json(self, scored: DataFrame) -> DataFrame:
+    def _scored_rows(self, spark: SparkSession, scored: pa.Table) -> pa.Table:
         table = self._scored_table
-        options = {"ignoreNullFields": "false", "timeZone": "UTC"}
-        columns = [*table.names, *(name for name in _PLACE if name not in table.names)]
-        return scored.select(*columns, F.to_json(F.struct(*table.names), options).alias(_JSON))
+        place = [name for name in ("row", *commits.MESSAGE) if name not in table.names]
+        if not scored.num_rows:
+            fields = [scored.schema.field(name) for name in place if name not in stored_schema(table).names]
+            return pa.schema([*stored_schema(table), *fields, (_JSON, pa.string())]).empty_table()
+        rows = self._results.score(spark.createDataFrame(scored))
+        message = F.to_json(F.struct(*table.names), _JSON_OPTIONS).alias(_JSON)
+        return rows.select(*table.names, *place, message).toArrow()
 
-    @property
-    def _scored_table(self) -> Table:
-        assert self._pipeline.scored_table is not None
-        return self._pipeline.table(self._pipeline.scored_table)
-
-    def _put(self, batch_id: int, before: Commit, lines: list[dict[str, Any]], scored: pa.Table) -> Commit:
+    def _put(self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines) -> Commit:
         next_sequence, max_ts = commits.frontier(lines, before)
         totals, figures = self._results.figures(before.totals, scored, max_ts)
         spans = commits.spans(before.spans, scored)
@@ -119,7 +106,9 @@ class Sink:
         self._before_writing()
         # First what the broker refuses to a writer that was replaced: it has not touched a table then.
         published = self._publisher.publish(batch_id, self._outgoing(scored, rejected), before.published)
-        self._put_tables(batch_id, scored, rejected, figures, spans)
+        self._put_table(batch_id, self._scored_table, scored)
+        self._put_table(batch_id, REJECTED, pa.Table.from_pylist(rejected, stored_schema(REJECTED)))
+        self._put_figures(batch_id, figures, spans)
         record = Commit(
             batch_id=batch_id,
             next_sequence=next_sequence,
@@ -138,67 +127,39 @@ class Sink:
         self.dropped_by_watermark -= record.dropped_by_watermark
         return replace(record, messages=[], tallies=[])
 
-    def _put_tables(
-        self,
-        batch_id: int,
-        scored: pa.Table,
-        rejected: list[dict[str, Any]],
-        figures: Mapping[str, Rows],
-        spans: list[list[Any]],
-    ) -> None:
-        self._put_table(batch_id, self._scored_table, scored)
-        self._put_table(batch_id, REJECTED, pa.Table.from_pylist(rejected, _schema(REJECTED)))
+    def _put_figures(self, batch_id: int, figures: Mapping[str, Rows], spans: list[list[Any]]) -> None:
         for name, rows in figures.items():
             table = self._pipeline.table(name)
-            self._put_table(batch_id, table, _windows(table, rows, spans))
+            self._put_table(batch_id, table, windows(table, rows, spans))
             show_windows(table, rows)
 
     def _put_table(self, batch_id: int, table: Table, rows: pa.Table) -> None:
-        if not rows.num_rows:
-            return
-        schema = _schema(table)
-        buffer = io.BytesIO()
-        pq.write_table(rows.select(schema.names).cast(schema), buffer, compression="zstd")
-        self._store.put(self._stream.table_file(table.name, batch_id), buffer.getvalue())
+        if rows.num_rows:
+            self._store.put(self._stream.table_file(table.name, batch_id), parquet(table, rows))
 
-    def _outgoing(self, scored: pa.Table, rejected: list[dict[str, Any]]) -> list[Outgoing]:
-        messages = []
-        for topic in self._published:
-            name = self._stream.topic(topic.name)
-            rows = _rejected_rows(rejected) if topic.name == REJECTED.name else _scored_rows(scored)
-            for sequence, run, value in rows:
+    def _outgoing(self, scored: pa.Table, rejected: Lines) -> list[Outgoing]:
+        outgoing = []
+        for topic in self._pipeline.outputs:
+            messages = {REJECTED.name: _rejected(rejected), self._scored_table.name: _scored(scored)}
+            for sequence, run, value in messages.get(topic.name, ()):
                 place = partition_of(sequence or 0, topic.partitions)
-                messages.append(Outgoing(name, place, value, [("run", (run or "").encode())]))
-        return messages
+                headers = [("run", (run or "").encode())]
+                outgoing.append(Outgoing(self._stream.topic(topic.name), place, value, headers))
+        return outgoing
 
 
-def _names(pipeline: Pipeline) -> set[str]:
-    return {table.name for table in pipeline.tables}
+def _scored_table(pipeline: Pipeline) -> Table:
+    if pipeline.scored_table is None:
+        raise BadConfiguration(f"pipeline {pipeline.name} declares no table for its scored rows")
+    return pipeline.table(pipeline.scored_table)
 
 
-def stored_columns(table: Table) -> tuple[Column, ...]:
-    """The columns of a table as the stream keeps it."""
-    return (*table.columns, *(column for column in STREAM_COLUMNS if column.name not in table.names))
+def _scored(scored: pa.Table) -> Messages:
+    values = scored[_JSON].cast(pa.binary()).to_pylist()
+    return zip(scored["sequence"].to_pylist(), scored["run"].to_pylist(), values, strict=True)
 
 
-def _schema(table: Table) -> pa.Schema:
-    return arrow_schema(stored_columns(table))
-
-
-def _windows(table: Table, rows: Rows, spans: list[list[Any]]) -> pa.Table:
-    owned = [(*row, commits.owner(spans, *row[:2]), None) for row in rows]  # type: ignore[arg-type]
-    schema = _schema(table)
-    columns = zip(*owned, strict=True) if owned else [()] * len(schema)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _scored_rows(scored: pa.Table):  # type: ignore[no-untyped-def]
-    columns = (scored["sequence"].to_pylist(), scored["run"].to_pylist(), scored[_JSON].cast(pa.binary()).to_pylist())
-    return zip(*columns, strict=True)
-
-
-def _rejected_rows(rejected: list[dict[str, Any]]):  # type: ignore[no-untyped-def]
+def _rejected(rejected: Lines) -> Messages:
     for line in rejected:
         row = {name: line[name] for name in REJECTED.names}
         row["raw"] = None if row["raw"] is None else row["raw"].decode(errors="replace")

@@ -1,50 +1,74 @@
 """From parts to outputs: a state per shard, worked on by the pure core."""
 
-from collections.abc import Callable, Iterable, Iterator
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 from streamweir.contracts.tables import Column, Type
-from streamweir_spark.columns import core_schema
-from streamweir_spark.parts import OUTPUT_COLUMNS, PART_COLUMNS, Domain, Output, Part
+from streamweir_spark.columns import core_arrow_schema
+from streamweir_spark.parts import OUTPUT_COLUMNS, PART_COLUMNS, Domain, Output, OutputKind, Part
 from streamweir_spark.shard import work
 from streamweir_spark.source import KEY
 
+PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset", "row", "appended_at")
+"""The columns of an output that say where a scored row came from."""
+
+_SHARE = "scored binary, lines binary"
 _STATE = "memory binary"
 _INTS = frozenset(column.name for column in PART_COLUMNS if column.type is Type.INT)
+_at_place = [Output._fields.index(name) for name in PLACE]
 
-Outputs = Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]
+Run = Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]
+Lines = list[dict[str, Any]]
 
 
-def output_columns(domain: Domain) -> tuple[Column, ...]:
-    """The columns of the frame of outputs."""
-    return (*OUTPUT_COLUMNS, *domain.scored_columns)
+def scored_columns(domain: Domain) -> tuple[Column, ...]:
+    """The columns of a scored row: its place, then what the domain made of it."""
+    known = {column.name: column for column in OUTPUT_COLUMNS}
+    return (*(known[name] for name in PLACE), *domain.scored_columns)
 
 
 def work_on(parts: DataFrame, domain: Domain) -> DataFrame:
-    """What the shards put out: columns as `output_columns` says, in the core's types."""
-    columns = output_columns(domain)
+    """What the shards put out: a row per shard, with all its outputs packed.
+
+    Scored rows have dozens of columns. Packed, they cross Spark as they are; unpacked, every operator on the
+    way would convert each value. `unpack` reads them.
+    """
+    schema = core_arrow_schema(scored_columns(domain))
     # Broadcast, or every task of every micro-batch would carry all customers along.
     shared = parts.sparkSession.sparkContext.broadcast(domain)
     return parts.groupBy(KEY.name).applyInPandasWithState(
-        _function(shared, columns),
-        outputStructType=core_schema(columns),
+        _function(shared, schema),
+        outputStructType=_SHARE,
         stateStructType=_STATE,
         outputMode="append",
         timeoutConf=GroupStateTimeout.NoTimeout,
     )
 
 
-def _function(shared: "Broadcast[Domain]", columns: tuple[Column, ...]) -> Outputs:
+def unpack(shares: pa.Table, schema: pa.Schema) -> tuple[pa.Table, Lines]:
+    """The scored rows of all shards, in the order in which they were sent, and all other outputs."""
+    tables = [pa.ipc.open_stream(share).read_all() for share in shares["scored"].to_pylist()]
+    scored = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
+    lines = [line for share in shares["lines"].to_pylist() for line in pickle.loads(share)]
+    named = [dict(zip(Output._fields, line, strict=True)) for line in lines]
+    return scored.sort_by([("sequence", "ascending"), ("row", "ascending")]), named
+
+
+def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
     def run(_: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         memory = state.get[0] if state.exists else None
         memory, outputs = work(memory, list(_parts(frames)), shared.value)
         state.update((memory,))
-        yield _frame(outputs, columns)
+        scored = [output for output in outputs if output.kind == OutputKind.SCORED]
+        lines = [tuple(output) for output in outputs if output.kind != OutputKind.SCORED]
+        yield pd.DataFrame({"scored": [_packed(scored, schema)], "lines": [pickle.dumps(lines, protocol=5)]})
 
     return run
 
@@ -62,12 +86,11 @@ def _values(series: "pd.Series[Any]", name: str) -> Iterable[Any]:
     return series.tolist()
 
 
-def _frame(outputs: list[Output], columns: tuple[Column, ...]) -> pd.DataFrame:
-    empty = (None,) * (len(columns) - len(OUTPUT_COLUMNS))
-    rows = [(*output[:-1], *(output.scored or empty)) for output in outputs]
-    return pd.DataFrame(
-        {
-            column.name: pd.Series(values, dtype=object)
-            for column, values in zip(columns, zip(*rows, strict=True), strict=True)
-        }
-    )
+def _packed(scored: Sequence[Output], schema: pa.Schema) -> bytes:
+    rows = [(*(output[at] for at in _at_place), *(output.scored or ())) for output in scored]
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    return sink.getvalue().to_pybytes()

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from pyspark.sql.streaming import StreamingQueryListener
+from pyspark.sql.streaming.listener import StreamingQueryListener
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
@@ -33,7 +33,10 @@ class Reporter:
         self._status = _first(statuses.read(store, spec.stream), spec, holder)
 
     def show(self, **changes: Any) -> None:
-        """Write the status with changes. A store that is away is no reason to stop here: the next write may succeed."""
+        """Write the status with changes.
+
+        A store that is away is no reason to stop here: the next write may succeed.
+        """
         with self._lock:
             self._status = statuses.touched(self._status, **changes)
             self._written = time.monotonic()

@@ -20,7 +20,7 @@ _JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 
 @dataclass(frozen=True)
 class Installation:
-    """Where things lie on this machine: `spark-submit`, the folder of Spark apps, the connector jars, the code's zip."""
+    """Where things lie here: `spark-submit`, the folder of Spark apps, the connector jars, the code's zip."""
 
     spark_submit: Path
     apps: Path
@@ -29,7 +29,7 @@ class Installation:
 
 
 def locate(package: Path, env: Mapping[str, str]) -> Installation:
-    """This installation, found without importing Spark; raises BadConfiguration when a part of it is missing."""
+    """This installation, found without importing Spark; raises BadConfiguration when a part is missing."""
     jars = Path(env.get(JARS, ""))
     if not env.get(JARS) or not any(jars.glob("*.jar")):
         raise BadConfiguration(f"{JARS} does not name a folder with Spark's connector jars: run `make setup`")

@@ -21,8 +21,8 @@ class Driver:
         self._log = log
         self._begins_at = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
-            # SIGTERM is ignored from here on: a JVM leaves it ignored, and only the Python driver, which wants to
-            # end its micro-batch first, handles it.
+            # SIGTERM is ignored from here on: a JVM leaves it ignored, and only the Python driver, which
+            # wants to end its micro-batch first, handles it.
             previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
             try:
                 self._process = subprocess.Popen(
@@ -48,7 +48,7 @@ class Driver:
             os.killpg(self.pid, signal.SIGTERM)
 
     def wait(self) -> int:
-        """Wait for the end, then end what the driver left behind; returns the exit code, negative for a signal."""
+        """Wait for the end, and end what was left behind; returns the exit code, negative for a signal."""
         try:
             return self._process.wait()
         finally:

@@ -1,9 +1,11 @@
-"""The keeper: the detached parent of a scorer's driver. Starts it again after a crash, gives up when that does not help.
+"""The keeper: the detached parent of a scorer's driver. Starts it again after a crash, gives up when that
+does not help.
 
-`python -m streamweir.scorer.keeper --spec FILE --holder ID` with the connections in the environment ends with the
-driver's exit code; with `--detach` it goes on in the background.
+`python -m streamweir.scorer.keeper --spec FILE --holder ID` with the connections in the environment ends with
+the driver's exit code; with `--detach` it goes on in the background.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -30,7 +32,9 @@ from streamweir.scorer import package
 from streamweir.scorer.command import locate, scorer_command
 from streamweir.scorer.driver import Driver
 from streamweir.scorer.spec import ScorerSpec
-from streamweir.scorer.status import State, Status, read, timestamp, touched, write
+from streamweir.scorer.status import State, Status, read, touched, write
+
+_LOG = logging.getLogger(__name__)
 
 _FINAL = (0, BadConfiguration.exit_code, ModelUnusable.exit_code, StreamHeld.exit_code)
 """Exit codes after which a new start would end the same way, or is not wanted."""
@@ -74,7 +78,7 @@ class Keeper:
             retry=retry_if_exception_type(DriverCrashed),
             wait=_WAIT,
             stop=self._enough,
-            sleep=self._ending.wait,
+            sleep=self._rest,
             before_sleep=self._announce_restart,
             reraise=True,
         )
@@ -110,9 +114,12 @@ class Keeper:
     def _enough(self, _: RetryCallState) -> bool:
         return self._failures >= _FAILURES_IN_A_ROW or self._ending.is_set()
 
+    def _rest(self, seconds: float) -> None:
+        self._ending.wait(seconds)
+
     def _announce_restart(self, state: RetryCallState) -> None:
         crash = state.outcome.exception() if state.outcome else None
-        print(f"{timestamp()} driver ended, starting it again: {crash}", flush=True)
+        _LOG.warning("the driver ended and is started again: %s", crash)
         self._report(state=State.RESTARTING, error=str(crash), restarts=1)
 
     def _progress(self) -> int:
@@ -139,7 +146,7 @@ class Keeper:
                     touched(status, restarts=status.restarts + restarts, **changes),
                 )
             except DependencyUnreachable as error:
-                print(f"the status could not be written: {error}", flush=True)
+                _LOG.warning("the status could not be written: %s", error)
 
 
 def _sentence(code: int, words: str) -> str:
@@ -158,6 +165,7 @@ def main(
     """Run the scorer that the file `spec` describes, until it is stopped or cannot go on."""
     if detach and os.fork():
         os._exit(0)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     wanted = ScorerSpec.from_json(orjson.loads(spec.read_bytes()))
     store = ObjectStore(StoreConnection.from_env())
     keeper = Keeper(wanted, holder, _starter(wanted, holder, spec.parent, os.environ), store)

@@ -45,8 +45,8 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     """Start the scorer, detached from this process, unless the stream has one; does not wait for it.
 
     Of two callers at the same time one starts it, whatever their scorer ids. `work` is the folder for logs.
-    Raises BadConfiguration when the running one scores with another model or dataset, and Retryable when it is
-    stopping and takes too long.
+    Raises BadConfiguration when the running one scores with another model or dataset, and Retryable when it
+    is stopping and takes too long.
     """
     found = _settled(store, spec.stream)
     if found is not None and health(found[0], datetime.now(UTC)) in ALIVE:
@@ -59,7 +59,7 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
 
 
 def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """All that a Spark process is given: nothing of Airflow's, and of the connections only the scorer's own."""
+    """All that a Spark process is given: nothing of Airflow's, and no connection but the scorer's own."""
     kept = {
         name: value
         for name, value in inherited.items()

@@ -1,8 +1,9 @@
 """One writer per stream: a lease taken and renewed by compare-and-set on one object.
 
-Nobody compares clocks. The holder rewrites the object every few seconds, so its ETag changes; a contender watches the
-ETag on its own monotonic clock and takes the lease when it has not changed for long enough. A conditional
-put decides between two contenders. The lease is released by rewriting it, because MinIO heeds no condition on a delete.
+Nobody compares clocks. The holder rewrites the object every few seconds, so its ETag changes; a contender
+watches the ETag on its own monotonic clock and takes the lease when it has not changed for long enough. A
+conditional put decides between two contenders. The lease is released by rewriting it, because MinIO heeds no
+condition on a delete.
 """
 
 import json
@@ -23,7 +24,10 @@ _LOOK_S = 1.0
 
 
 class Lease:
-    """The right to write a stream. `holder` may take it over from itself at once: a restarted driver of one keeper."""
+    """The right to write a stream.
+
+    `holder` may take it over from itself at once: a restarted driver of one keeper.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class Lease:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """Take the lease; raises StreamHeld when another scorer holds it, at the latest after 10 s of watching."""
+        """Take the lease; raises StreamHeld when another scorer holds it, after 10 s at the latest."""
         found = self._store.get_with_etag(self._stream.lease)
         if found is None:
             etag = self._store.put_if_absent(self._stream.lease, self._content())
@@ -74,7 +78,10 @@ class Lease:
             self.renew()
 
     def release(self) -> None:
-        """Give the lease back, so that the next scorer need not watch it. Nothing happens when it was lost."""
+        """Give the lease back, so that the next scorer need not watch it.
+
+        Nothing happens when it was lost.
+        """
         with self._lock:
             self._store.put_if_match(self._stream.lease, self._content(released=True), self._etag)
 
@@ -85,7 +92,7 @@ class Lease:
             found = self._store.get_with_etag(self._stream.lease)
             if found is None or found[1] != etag:
                 raise StreamHeld(
-                    f"stream {self._stream} is held by scorer {holder}: stop that one first, or take another stream id"
+                    f"stream {self._stream} is held by scorer {holder}: stop it, or take another stream id"
                 )
 
     def _own_etag(self) -> str:

@@ -28,7 +28,10 @@ _BY_EXIT_CODE = {
 
 
 class State(StrEnum):
-    """What a scorer is doing. starting, restarting: its driver is on the way up. failed: it will not come back."""
+    """What a scorer is doing. starting, restarting: its driver is on the way up.
+
+    failed: it will not come back.
+    """
 
     STARTING = "starting"
     RUNNING = "running"
@@ -39,7 +42,10 @@ class State(StrEnum):
 
 
 class Health(StrEnum):
-    """What to make of a status. stale: nobody has rewritten it for too long. stuck: it is rewritten, but nothing moves."""
+    """What to make of a status. stale: nobody has rewritten it for too long.
+
+    stuck: it is rewritten, but nothing moves.
+    """
 
     STARTING = "starting"
     HEALTHY = "healthy"
@@ -57,13 +63,14 @@ ALIVE = (Health.STARTING, Health.HEALTHY, Health.STUCK)
 class Status:
     """A scorer's status.
 
-    scorer: the id that its caller chose. holder: of the lease. Times are ISO 8601, UTC; progressed_at is when a
-    micro-batch last ended or nothing was left to read. rows: records that the last micro-batch worked on;
-    input_rows_per_second: that, by the time since the micro-batch before; processed_rows_per_second: by the time it took.
-    end_offsets: topic -> partition -> the offset up to which was read. next_sequence: the next sequence that is not
-    worked on yet. max_ts: the largest ts so far, and watermark that less the allowed lateness, both Unix
-    seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark: rows that Spark itself
-    dropped. error: one sentence. restarts: how often the keeper has started the driver again.
+    scorer: the id that its caller chose. holder: of the lease. Times are ISO 8601, UTC; progressed_at is when
+    a micro-batch last ended or nothing was left to read. rows: records that the last micro-batch worked on;
+    input_rows_per_second: that, by the time since the micro-batch before; processed_rows_per_second: by the
+    time it took. end_offsets: topic -> partition -> the offset up to which was read. next_sequence: the next
+    sequence that is not worked on yet. max_ts: the largest ts so far, and watermark that less the allowed
+    lateness, both Unix seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark:
+    rows that Spark itself dropped. error: one sentence. restarts: how often the keeper has started the driver
+    again.
     """
 
     stream: str
@@ -132,7 +139,7 @@ def touched(status: Status, **changes: Any) -> Status:
 
 
 def health(status: Status, now: datetime) -> Health:
-    """What to make of a status at `now`, by its age and its progress; whether a process exists says nothing."""
+    """What to make of a status at `now`, by age and progress; whether a process exists says nothing."""
     if status.state == State.FAILED:
         return Health.FAILED
     if status.state == State.STOPPED:
@@ -152,7 +159,7 @@ def drained(status: Status, manifest: HasFlush) -> bool:
 
 
 def failure(status: Status) -> StreamweirError | None:
-    """The error that ended the scorer for good, of the type that its exit code stands for; None when none did."""
+    """The error that ended the scorer for good, of the type that its exit code stands for, or None."""
     if status.state != State.FAILED:
         return None
     kind = _BY_EXIT_CODE.get(status.exit_code or 1, StreamweirError)

@@ -6,7 +6,7 @@ from streamweir.scorer.status import timestamp
 
 
 def request(store: ObjectStore, stream: Stream, why: str) -> None:
-    """Ask the stream's scorer to end after the micro-batch that it is at; it sees this within a second or two."""
+    """Ask the stream's scorer to end after its present micro-batch; it sees this within a second or two."""
     store.put_json(stream.stop_marker, {"requested_at": timestamp(), "why": why})
 
 

@@ -48,5 +48,5 @@ def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:
     )
     products = products_of(scorer.static_rows(PRODUCTS.name), scorer.static_rows(CATEGORIES.name))
     say("the frame that goes to the model:")
-    model_frame(scorer.no_outputs(domain)).printSchema()
+    model_frame(scorer.no_scored_rows(domain)).printSchema()
     return domain, ShopResults(model.transform, Figures(products, spec.lateness_s))

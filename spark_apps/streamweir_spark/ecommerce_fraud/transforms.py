@@ -8,14 +8,14 @@ from pyspark.sql import functions as F
 
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir_spark.columns import from_core
-from streamweir_spark.parts import OUTPUT_COLUMNS
+from streamweir_spark.transform import PLACE
 
 _MODEL_NAMES = frozenset(column.name for column in MODEL_COLUMNS)
-_PLACE = tuple(column.name for column in OUTPUT_COLUMNS if column.name not in _MODEL_NAMES)
+_PLACE = tuple(name for name in PLACE if name not in _MODEL_NAMES)
 
 
 def model_frame(scored: DataFrame) -> DataFrame:
-    """The columns that a model may use, typed, in the contract's order; then the place that each row came from."""
+    """The columns that a model may use, typed, in the contract's order; then the place of each row."""
     return scored.select(*map(from_core, MODEL_COLUMNS), *_PLACE)
 
 

@@ -1,4 +1,4 @@
-"""The command line for Spark: found without Spark, free of secrets, with the code in a zip named by its content."""
+"""The command line for Spark: found without Spark, free of secrets, its code in a zip named by content."""
 
 import zipfile
 from pathlib import Path
