@@ -13,7 +13,8 @@ _MIB = 1024**2
 def print_status(stack: Stack, console: Console) -> bool:
     """Print a table of the services; returns whether all of them are up."""
     services = stack.status()
-    table = Table("service", "state", "port", "memory", "since (UTC)", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    columns = ("service", "state", "port", "memory", "since (UTC)")
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for service in services:
         table.add_row(*_cells(service))
     total = sum(service.memory for service in services)

@@ -6,7 +6,7 @@ started it need not read its log.
 
 
 class StreamweirError(Exception):
-    """Base of all errors that Streamweir raises itself; the message names the thing, the value and the remedy."""
+    """Base of all errors of Streamweir; the message names the thing, the value and the remedy."""
 
     exit_code = 1
 

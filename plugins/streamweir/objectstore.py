@@ -1,4 +1,4 @@
-"""The object store: a thin layer over the `minio` client that speaks in `ObjectKey`s and Streamweir's errors."""
+"""The object store: the `minio` client, spoken to in `ObjectKey`s and heard in Streamweir's errors."""
 
 import io
 import json
@@ -98,7 +98,7 @@ class ObjectStore:
         return self._put_conditionally(key, data, {"If-None-Match": "*"})
 
     def put_if_match(self, key: ObjectKey, data: bytes, etag: str) -> str | None:
-        """Replace an object that still has this ETag; returns the new one, or None when somebody else was faster."""
+        """Replace an object that still has this ETag; returns the new one, or None when it has another."""
         return self._put_conditionally(key, data, {"If-Match": f'"{etag}"'})
 
     def upload(self, key: ObjectKey, path: Path) -> None:
@@ -158,7 +158,7 @@ class ObjectStore:
             self._client.remove_object(self.bucket(key), key.key)
 
     def delete_folder(self, prefix: ObjectKey, last: ObjectKey | None = None) -> None:
-        """Remove all objects below a prefix; `last`, which says what they are, only when the others are gone."""
+        """Remove all objects below a prefix; `last`, which describes them, only when the others are gone."""
         for key in sorted(self.list(prefix), key=lambda key: key == last):
             self.delete(key)
 
@@ -171,7 +171,7 @@ class ObjectStore:
         if response.status == 412 or (response.status == 404 and "If-Match" in condition):
             return None
         if response.status != 200:
-            raise DependencyUnreachable(f"object store answered {response.status} to a conditional put of {key}")
+            raise DependencyUnreachable(f"object store answered {response.status} to a put of {key}")
         return response.headers["ETag"].strip('"')
 
     @contextmanager
@@ -185,7 +185,7 @@ class ObjectStore:
             ) from error
         except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
             raise DependencyUnreachable(
-                f"object store {self._connection.endpoint} cannot be reached for {key} ({type(error).__name__})"
+                f"object store {self._connection.endpoint} is out of reach for {key}: {type(error).__name__}"
             ) from error
 
 

@@ -7,12 +7,11 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeGuard
 
 import orjson
 
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
-)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LARGEST_INT = 2**63 - 1
@@ -30,7 +29,7 @@ class ProductLine:
 
 
 def parse_time(text: str) -> int:
-    """Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS[.fraction][Z|offset]`; UTC when it carries no zone."""
+    """Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS[.fraction][Z|offset]`; UTC without a zone."""
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:80]!r} is not a time like 2024-01-01 00:20:54.302")
@@ -59,9 +58,9 @@ def parse_number(text: str) -> float:
 
 
 def parse_products(text: str) -> tuple[ProductLine, ...]:
-    """The products of a Python-style list like `[{'product_id': 3231, 'quantity': 1, 'item_price': 367619}]`."""
+    """The products of a Python-style list: `[{'product_id': 3231, 'quantity': 1, 'item_price': 367619}]`."""
     try:
-        # Such a list of numbers is JSON but for its quotes; a JSON parser never runs or compiles what it reads.
+        # Such a list is JSON but for its quotes; a JSON parser never runs or compiles what it reads.
         items = orjson.loads(text.replace("'", '"'))
     except orjson.JSONDecodeError as error:
         raise ValueError(f"{text[:80]!r} is not a list of products") from error
@@ -73,7 +72,7 @@ def parse_products(text: str) -> tuple[ProductLine, ...]:
 def _product_line(item: object) -> ProductLine:
     if not isinstance(item, dict):
         raise ValueError(f"{_shown(item)} is not a product with product_id, quantity and item_price")
-    product_id, quantity, price = (item.get(name) for name in ("product_id", "quantity", "item_price"))
+    product_id, quantity, price = item.get("product_id"), item.get("quantity"), item.get("item_price")
     if not _is_int(product_id):
         raise ValueError(f"product_id {_shown(product_id)} is not an integer")
     if not _is_int(quantity) or quantity < 1:
@@ -88,5 +87,5 @@ def _shown(value: object) -> str:
     return f"(a {type(value).__name__})" if isinstance(value, list | dict) else repr(str(value)[:80])
 
 
-def _is_int(value: object) -> bool:
+def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_INT

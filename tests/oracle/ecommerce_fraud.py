@@ -1,4 +1,4 @@
-"""`ecommerce_fraud` as one batch in DuckDB: what a replay of a dataset must have scored, and the figures that follow.
+"""`ecommerce_fraud` as one batch in DuckDB: what a replay must have scored, and the figures that follow.
 
 Written from the specification alone: it shares no code with the replay, the scorer or the figures. Late records and
 messages from elsewhere are outside of it.
@@ -105,7 +105,9 @@ class Batch:
     def counts(self) -> dict[str, int]:
         """Rows sent and scored, by name."""
         names = {"browsing": "browsing", "transactions": "transactions", "used": "used", "scored": "scored"}
-        return {name: int(self._frame(f"select count(*) as n from {table}").n[0]) for name, table in names.items()}
+        return {
+            name: int(self._frame(f"select count(*) as n from {table}").n[0]) for name, table in names.items()
+        }
 
     def success_payments(self) -> dict[int, int]:
         """Successful payments per batch, zeros included."""

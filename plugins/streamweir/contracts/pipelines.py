@@ -9,7 +9,7 @@ from streamweir.errors import BadConfiguration
 
 
 def pipeline_names() -> list[str]:
-    """The words of all pipelines, sorted. A pipeline is a package in `contracts`; the plain modules are shared."""
+    """The words of all pipelines, sorted. A pipeline is a package here; the plain modules are shared."""
     return sorted(module.name for module in pkgutil.iter_modules(contracts.__path__) if module.ispkg)
 
 

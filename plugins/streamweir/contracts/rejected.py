@@ -6,7 +6,7 @@ from streamweir.contracts.tables import Column, Table, Type
 
 
 class Reason(StrEnum):
-    """Why a record was not scored or used. The first that applies wins, in this order; `foreign` stands apart."""
+    """Why a record was not scored or used. The first that applies wins; `foreign` stands apart."""
 
     MALFORMED = "malformed"
     LATE = "late"

@@ -13,7 +13,7 @@ _NOT_ALLOWED = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class ObjectKey:
-    """An object, or a prefix of objects: the bucket's plain name (before the prefix setting) and the key in it."""
+    """An object, or a prefix of objects: the bucket's name without the prefix setting, and the key in it."""
 
     bucket: str
     key: str
@@ -105,7 +105,7 @@ class Stream:
         return self.root / "commits"
 
     def commit(self, batch_id: int) -> ObjectKey:
-        """The commit record of a micro-batch: what it read, when its output was readable, the figures' totals."""
+        """The commit record of a micro-batch: what it read, when it was readable, the figures' totals."""
         return self.commits / f"{batch_id:010d}.json"
 
 
@@ -142,7 +142,7 @@ class Run:
 
     @property
     def plan(self) -> ObjectKey:
-        """What the replay was asked to send; written once, before the first message, and kept by a resumed replay."""
+        """What the replay was asked to send; written before the first message, kept by a resumed replay."""
         return self.bundle / "replay" / "plan.json"
 
     @property
@@ -171,7 +171,7 @@ class Run:
 
     @property
     def latency(self) -> ObjectKey:
-        """Seconds from the append in Kafka to the commit of the output, a row per message with scored rows."""
+        """Seconds from the append in Kafka to the output's commit, a row per message with scored rows."""
         return self.bundle / "timing" / "latency.parquet"
 
     @property

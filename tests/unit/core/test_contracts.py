@@ -49,7 +49,7 @@ def test_a_stream_id_outside_the_alphabet_is_refused(stream_id: str) -> None:
 
 
 def test_an_unknown_pipeline_is_named_with_those_that_exist() -> None:
-    with pytest.raises(BadConfiguration, match="'nope'.*ecommerce_fraud"):
+    with pytest.raises(BadConfiguration, match=r"'nope'.*ecommerce_fraud"):
         pipeline("nope")
 
 

@@ -3,10 +3,14 @@
 import pickle
 
 import pytest
+
 from streamweir_spark.needs import ModelNeeds
 
 NEEDS = ModelNeeds(
-    categories={"payment_method": frozenset({"OVO", "Gopay"}), "total_amount": frozenset({"1.0E7", "5.5", "x"})},
+    categories={
+        "payment_method": frozenset({"OVO", "Gopay"}),
+        "total_amount": frozenset({"1.0E7", "5.5", "x"}),
+    },
     present=frozenset({"age"}),
     ranges={"num_purchase": (0.0, 10.0)},
 )
@@ -48,4 +52,4 @@ def test_a_hostile_value_does_not_make_the_sentence_long() -> None:
 
 
 def test_needs_travel_to_the_workers() -> None:
-    assert pickle.loads(pickle.dumps(NEEDS)) == NEEDS  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(NEEDS)) == NEEDS

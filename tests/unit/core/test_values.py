@@ -32,9 +32,20 @@ def test_a_time_is_read_in_microseconds_and_utc(text: str, expected: int) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2024-01-01", "20240101T000000", "2024-13-01 00:00:00", "2024-01-01 24:00:01", "2024-01-01 00:00:00 ",
-     "2024-W01-1 00:00:00", "2024-01-01 00:00:00,5", "٢٠٢٤-01-01 00:00:00", "2024-01-01\n00:00:00", "NaN"],
-)  # fmt: skip
+    [
+        "",
+        "2024-01-01",
+        "20240101T000000",
+        "2024-13-01 00:00:00",
+        "2024-01-01 24:00:01",
+        "2024-01-01 00:00:00 ",
+        "2024-W01-1 00:00:00",
+        "2024-01-01 00:00:00,5",
+        "٢٠٢٤-01-01 00:00:00",
+        "2024-01-01\n00:00:00",
+        "NaN",
+    ],
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a time|month must|hour must"):
         parse_time(text)
@@ -46,7 +57,7 @@ def test_every_time_survives_the_round_trip(moment: datetime) -> None:
     assert parse_time(text) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
 
 
-@pytest.mark.parametrize("text", ["NaN", "inf", "1_0", " 1", "1e999", "0x10", "", "1,5", "١"])
+@pytest.mark.parametrize("text", ["NaN", "inf", "1_0", " 1", "1e999", "0x10", "", "1,5", "\u0661"])
 def test_what_is_no_finite_decimal_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"decimal|double"):
         parse_number(text)
@@ -75,13 +86,23 @@ def test_products_are_read_from_a_python_style_list() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "null", "[1]", "[" * 5000, "__import__('os')", "[{'product_id': 1, 'quantity': 0, 'item_price': 1}]",
-        "[{'product_id': 1, 'quantity': 1.0, 'item_price': 1}]", "[{'product_id': True, 'quantity': 1, 'item_price': 1}]",
-        "[{'product_id': '1', 'quantity': 1, 'item_price': 1}]", "[{'product_id': 1, 'quantity': 1}]", "[\0]",
-        "[{'product_id': 1, 'quantity': 1, 'item_price': 1e999}]", f"[{{'product_id': 1, 'quantity': {10**30}, 'item_price': 1}}]",
+        "",
+        "{}",
+        "null",
+        "[1]",
+        "[\0]",
+        "[" * 5000,
+        "__import__('os')",
+        "[{'product_id': 1, 'quantity': 0, 'item_price': 1}]",
+        "[{'product_id': 1, 'quantity': 1.0, 'item_price': 1}]",
+        "[{'product_id': True, 'quantity': 1, 'item_price': 1}]",
+        "[{'product_id': '1', 'quantity': 1, 'item_price': 1}]",
+        "[{'product_id': 1, 'quantity': 1}]",
+        "[{'product_id': 1, 'quantity': 1, 'item_price': 1e999}]",
+        f"[{{'product_id': 1, 'quantity': {10**30}, 'item_price': 1}}]",
         f"[{{'product_id': 1, 'quantity': 1, 'item_price': {10**400}}}]",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_product_list_is_refused_without_being_run(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_products(text)
