@@ -35,7 +35,7 @@ class Headers:
 
     @classmethod
     def decode(cls, headers: Iterable[tuple[str, bytes | None]] | None) -> "Headers | None":
-        """The headers of a message, or None for a foreign one: a header is missing, repeated or unreadable."""
+        """The headers of a message; None for a foreign one, where one is missing, repeated or unreadable."""
         pairs = list(headers or [])
         found = {name: value for name, value in pairs if value is not None}
         if len(pairs) != len(found):
