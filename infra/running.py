@@ -6,6 +6,9 @@ from infra.layout import Layout, write_private
 from streamweir.errors import StackError
 from streamweir.settings import Settings
 
+# It says how long `up` waits, nothing about the processes.
+_PATIENCE = "ready_timeout_s"
+
 
 class RunningSettings:
     """A record beside the supervisor, so that a change of settings under a running stack is noticed."""
@@ -29,7 +32,7 @@ class RunningSettings:
         changed = [
             f"{settings.variable(name)} {recorded.get(name)} -> {value}"
             for name, value in settings.model_dump(mode="json").items()
-            if recorded.get(name) != value
+            if recorded.get(name) != value and name != _PATIENCE
         ]
         if changed:
             raise StackError(

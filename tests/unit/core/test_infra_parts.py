@@ -171,6 +171,7 @@ def test_changed_settings_of_a_running_stack_are_named(settings: Settings, layou
     running.record(settings)
     running.check(settings)
     assert running.load() == settings
+    running.check(settings.model_copy(update={"ready_timeout_s": 1.0}))
     with pytest.raises(StackError, match=r"STREAMWEIR_MINIO_PORT 19000 -> 5.*make down"):
         running.check(settings.model_copy(update={"minio_port": 5}))
 
