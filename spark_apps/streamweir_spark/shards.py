@@ -13,11 +13,12 @@ A checkpoint holds one state per shard, so this never changes.
 """
 
 _SEED = 42
+_BYTES = 8
 _MASK = 0xFFFFFFFF
 
 
 def shard_keys(shards: int) -> list[int]:
-    """For each shard the smallest integer key that lands in the partition of the shard's own number."""
+    """For each shard the smallest key (a long) that lands in the partition of the shard's own number."""
     keys: dict[int, int] = {}
     for key in count():
         keys.setdefault(_signed(_murmur3(key)) % shards, key)
@@ -27,9 +28,11 @@ def shard_keys(shards: int) -> list[int]:
 
 
 def _murmur3(value: int) -> int:
-    mixed = _rotate(value * 0xCC9E2D51 & _MASK, 15) * 0x1B873593 & _MASK
-    found = _rotate(_SEED ^ mixed, 13) * 5 + 0xE6546B64 & _MASK
-    found ^= 4  # the number of bytes of an int
+    found = _SEED
+    for word in (value & _MASK, value >> 32):
+        mixed = _rotate(word * 0xCC9E2D51 & _MASK, 15) * 0x1B873593 & _MASK
+        found = _rotate(found ^ mixed, 13) * 5 + 0xE6546B64 & _MASK
+    found ^= _BYTES
     found = (found ^ found >> 16) * 0x85EBCA6B & _MASK
     found = (found ^ found >> 13) * 0xC2B2AE35 & _MASK
     return found ^ found >> 16

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ ERROR_PREFIX = "error: "
 """A driver that gives up says why on a line that begins with this; the last one counts."""
 
 _TAIL_BYTES = 64 * 1024
+_SECONDS_TO_DIE = 10
 
 
 class Driver:
@@ -64,9 +66,15 @@ class Driver:
 
     def _sweep(self) -> None:
         # Python workers are in process groups of their own, but stay in the session.
-        for process in psutil.process_iter():
-            try:
-                if os.getsid(process.pid) == self.pid:
-                    process.kill()
-            except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-                continue
+        left = [process for process in psutil.process_iter() if _session_of(process) == self.pid]
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=_SECONDS_TO_DIE)
+
+
+def _session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except (ProcessLookupError, PermissionError):
+        return None

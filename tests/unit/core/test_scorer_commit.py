@@ -1,0 +1,85 @@
+"""The commit record: what it counts, and whose a window is."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from streamweir_spark import commit as commits
+from streamweir_spark.commit import BEGINNING, SPANS_KEPT, Commit, owner
+
+SECOND = 1_000_000
+
+
+def line(kind: str, **fields: Any) -> dict[str, Any]:
+    names = ("run", "batch_index", "sequence", "ts", "topic", "rows", "reason")
+    return {"kind": kind, **dict.fromkeys(names), **fields}
+
+
+def scored(*rows: tuple[str, int]) -> pa.Table:
+    return pa.table(
+        {
+            "topic": pa.array(["transactions"] * len(rows), pa.string()),
+            "run": pa.array([run for run, _ in rows], pa.string()),
+            "batch_index": pa.array([ts for _, ts in rows], pa.int64()),
+            "sequence": pa.array([ts + 100 for _, ts in rows], pa.int64()),
+            "ts": pa.array([ts for _, ts in rows], pa.int64()),
+            "appended_at": pa.array([ts * SECOND for _, ts in rows], pa.int64()),
+        }
+    )
+
+
+def test_the_frontier_is_the_smallest_of_the_shards() -> None:
+    lines = [line("frontier", sequence=7, ts=3), line("frontier", sequence=5, ts=2)]
+    assert commits.frontier(lines, BEGINNING) == (5, 2)
+
+
+def test_without_a_frontier_the_stream_stands_where_it_stood() -> None:
+    assert commits.frontier([line("tally", rows=1)], Commit(3, next_sequence=9, max_ts=4)) == (9, 4)
+
+
+def test_tallies_of_shards_and_messages_of_a_batch_add_up() -> None:
+    lines = [
+        line("tally", run="r", batch_index=1, topic="browsing", rows=3),
+        line("tally", run="r", batch_index=1, topic="browsing", rows=4),
+        line("tally", run="r", batch_index=2, topic="browsing", rows=5),
+        line("rejected", run="r", batch_index=1, topic="browsing", rows=9, reason="late"),
+    ]
+    assert commits.tallies(lines) == [["r", 1, "browsing", 7], ["r", 2, "browsing", 5]]
+    assert commits.records(lines) == 21
+
+
+def test_foreign_messages_are_counted_apart() -> None:
+    lines = [line("rejected", rows=1, reason=reason) for reason in ("foreign", "late", "foreign")]
+    assert commits.foreign(lines) == 2
+
+
+def test_a_message_with_many_scored_rows_is_listed_once_in_the_order_of_sequences() -> None:
+    assert commits.messages(scored(("r", 2), ("r", 1), ("r", 2))) == [
+        ["transactions", "r", 1, 101, SECOND],
+        ["transactions", "r", 2, 102, 2 * SECOND],
+    ]
+
+
+def test_a_runs_span_grows_in_both_directions() -> None:
+    first = commits.spans([], scored(("a", 10), ("a", 12)))
+    assert commits.spans(first, scored(("a", 9), ("a", 15), ("b", 99))) == [["a", 9, 15], ["b", 99, 99]]
+
+
+def test_only_the_latest_spans_are_kept() -> None:
+    known = [[f"run {number}", number, number] for number in range(SPANS_KEPT)]
+    kept = commits.spans(known, scored(("new", 1000)))
+    assert len(kept) == SPANS_KEPT
+    assert (kept[0][0], kept[-1][0]) == ("run 1", "new")
+
+
+def test_a_window_belongs_to_the_latest_run_that_it_meets_and_to_none_between_runs() -> None:
+    spans = [["a", 100, 200], ["b", 500, 600]]
+    starts_and_ends = {(80, 100): None, (80, 101): "a", (150, 160): "a", (200, 230): "a", (201, 230): None}
+    starts_and_ends |= {(400, 501): "b", (190, 501): "b", (600, 630): "b", (601, 630): None}
+    found = {window: owner(spans, window[0] * SECOND, window[1] * SECOND) for window in starts_and_ends}
+    assert found == starts_and_ends
+
+
+def test_a_record_comes_back_from_its_json() -> None:
+    record = Commit(3, totals={"a": [1]}, spans=[["r", 1, 2]], published={"t": {"0": 5}}, foreign=1)
+    assert Commit(**record.to_json()) == record

@@ -1,0 +1,142 @@
+"""What Spark carries between the functions of the core: messages, parts, shares of shards."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from streamweir_spark.columns import core_arrow_schema
+from streamweir_spark.decode import decode
+from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.parts import Message, Output
+from streamweir_spark.shards import SHARDS, shard_keys
+from streamweir_spark.source import KEYED_COLUMNS, cut_into_parts
+from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
+from tests.unit.core.ecommerce_stream import (
+    batch,
+    browsing,
+    domain,
+    message,
+    run_apart,
+    transaction,
+    without_frontiers,
+)
+
+MESSAGES = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int64()),
+        ("offset", pa.int64()),
+        ("appended_at", pa.int64()),
+        ("headers", pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))),
+        ("value", pa.binary()),
+    ]
+)
+
+
+def stream() -> list[list[Message]]:
+    """Two micro-batches: the second holds the browsing rows that a transaction of the first waits for."""
+    foreign = Message("transactions", 0, 5000, 7, None, b"not the replay's")
+    first = [
+        *batch(0, [browsing("s1"), browsing("s2")], [transaction("t1", "s1"), transaction("t2", "s2")]),
+        message("transactions", 1, [transaction("t3", "s1"), {"transaction_id": "t4"}]),
+        foreign,
+    ]
+    second = [message("browsing", 1, [browsing("s1", "AP")]), *batch(2, [], [transaction("t1", "s1")])]
+    return [first, second]
+
+
+def as_file(messages: list[Message], path: Path) -> None:
+    rows = [
+        {**one._asdict(), "headers": one.headers and [{"key": k, "value": v} for k, v in one.headers]}
+        for one in messages
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, MESSAGES), path)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    for number, messages in enumerate(stream()):
+        as_file(messages, folder / f"{number}.parquet")
+    return folder
+
+
+def test_the_keys_put_every_shard_into_its_own_partition(spark: SparkSession) -> None:
+    for shards in (1, 2, SHARDS, 7):
+        frame = spark.createDataFrame([(key,) for key in shard_keys(shards)], "key bigint")
+        found = frame.select(F.expr(f"pmod(hash(key), {shards})").alias("place")).collect()
+        assert [row.place for row in found] == list(range(shards))
+
+
+def test_a_message_is_cut_into_the_parts_that_the_core_cuts(spark: SparkSession, files: Path) -> None:
+    parts = cut_into_parts(spark.read.parquet(str(files)), READER).toArrow().to_pylist()
+    expected = [part for messages in stream() for part in decode(messages, SHARDS, READER)]
+    keys = shard_keys(SHARDS)
+    assert len(expected) == 6 * SHARDS + 1
+    assert _sorted(parts) == _sorted([{"key": keys[part.shard], **part._asdict()} for part in expected])
+    assert list(parts[0]) == [column.name for column in KEYED_COLUMNS]
+
+
+def test_shards_in_spark_put_out_what_the_core_puts_out(
+    spark: SparkSession, files: Path, tmp_path: Path
+) -> None:
+    dom = domain()
+    shares = _run_stream(spark, files, tmp_path)
+    schema = core_arrow_schema(scored_columns(dom))
+    scored, lines = unpack(pa.concat_tables(shares), schema)
+    expected = run_apart(stream(), dom, SHARDS)
+    assert [row["transaction_id"] for row in scored.to_pylist()] == ["t1", "t2", "t3"]
+    assert scored.to_pylist() == _scored(expected, schema)
+    others = [Output(**line) for line in lines]
+    assert without_frontiers(others) == without_frontiers(o for o in expected if o.scored is None)
+    frontiers = [(line["sequence"], line["ts"]) for line in lines if line["kind"] == "frontier"]
+    assert max(frontiers) == max((o.sequence, o.ts) for o in expected if o.kind == "frontier")
+
+
+def test_outputs_without_scored_rows_keep_the_columns_of_scored_rows() -> None:
+    schema = core_arrow_schema(scored_columns(domain()))
+    nothing = pa.table({"scored": pa.array([], pa.binary()), "lines": pa.array([], pa.binary())})
+    scored, lines = unpack(nothing, schema)
+    assert (scored.num_rows, scored.schema, lines) == (0, schema, [])
+
+
+def _run_stream(spark: SparkSession, files: Path, tmp_path: Path) -> list[pa.Table]:
+    shares: list[pa.Table] = []
+    messages = (
+        spark.readStream.schema(spark.read.parquet(str(files)).schema)
+        .option("maxFilesPerTrigger", 1)
+        .parquet(str(files))
+    )
+
+    def collect(frame: DataFrame, batch_id: int) -> None:
+        shares.append(frame.toArrow())
+
+    query = (
+        work_on(cut_into_parts(messages, READER), domain())
+        .writeStream.foreachBatch(collect)
+        .option("checkpointLocation", str(tmp_path / "checkpoint"))
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()
+    assert len(shares) == 2
+    return shares
+
+
+def _scored(outputs: list[Output], schema: pa.Schema) -> list[dict[str, Any]]:
+    rows = [
+        dict(zip(schema.names, (*(getattr(o, name) for name in PLACE), *o.scored), strict=True))
+        for o in outputs
+        if o.scored is not None
+    ]
+    return sorted(rows, key=lambda row: (row["sequence"], row["row"]))
+
+
+def _sorted(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(parts, key=lambda part: (part["topic"], part["offset"], part["shard"]))
