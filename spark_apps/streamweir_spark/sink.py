@@ -67,6 +67,13 @@ class Sink:
         """The commit record of the micro-batch that was written last; None before the first."""
         return self._last
 
+    def newest(self) -> Commit | None:
+        """The stream's newest commit record, also when an earlier driver wrote it; None before the first."""
+        if self._last is not None:
+            return self._last
+        found = self._store.list(self._stream.commits)
+        return Commit(**self._store.get_json(found[-1])) if found else None
+
     def write(self, outputs: DataFrame, batch_id: int) -> None:
         """Write a micro-batch, for `foreachBatch`."""
         shares = outputs.toArrow()

@@ -50,6 +50,15 @@ class Reporter:
         if time.monotonic() - self._written >= WRITE_EVERY_S:
             self.show(**({"progressed_at": timestamp()} if idle else {}))
 
+    def nothing_to_read(self, newest: Commit | None) -> None:
+        """Show that the scorer is at work, although Spark reports no micro-batch while there is nothing new.
+
+        After a clean stop the next driver may have nothing to do; the newest commit says where the stream stands.
+        """
+        if self._status.state == State.STARTING:
+            place = {} if newest is None else self._place(newest)
+            self.show(state=State.RUNNING, progressed_at=timestamp(), error=None, **place)
+
     def micro_batch(self, progress: dict[str, Any], commit: Commit) -> None:
         """Show what a micro-batch did, with Spark's own account of it."""
         # Spark counts messages; a reader thinks in the records that they hold.
@@ -97,7 +106,11 @@ class Listener(StreamingQueryListener):
             self._reporter.micro_batch(progress, self._sink.last)
 
     def onQueryIdle(self, event: Any) -> None:
-        """The main loop looks after idle times."""
+        """There is nothing new to read; Spark says so at once and then every ten seconds."""
+        try:
+            self._reporter.nothing_to_read(self._sink.newest())
+        except DependencyUnreachable as error:
+            say(str(error))
 
     def onQueryTerminated(self, event: Any) -> None:
         """The main loop sees that."""

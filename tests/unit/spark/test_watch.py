@@ -1,0 +1,72 @@
+"""What a driver tells of itself when Spark has nothing to tell."""
+
+from dataclasses import replace
+
+import pytest
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import DependencyUnreachable
+from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.status import State, Status, read
+from streamweir_spark.commit import BEGINNING, Commit
+from streamweir_spark.watch import Listener, Reporter
+from tests.support.memory_store import MemoryStore
+
+STREAM = Stream("ecommerce_fraud", "s")
+SPEC = ScorerSpec(STREAM, "a", "d", "m", "UTC", lookback_s=600, lateness_s=60)
+
+
+class FakeSink:
+    """A sink whose stream stands at a commit."""
+
+    last = None
+
+    def __init__(self, newest: Commit | None, error: Exception | None = None) -> None:
+        self._newest, self._error = newest, error
+
+    def newest(self) -> Commit | None:
+        if self._error:
+            raise self._error
+        return self._newest
+
+
+def idle_status(sink: FakeSink) -> Status:
+    store = MemoryStore()
+    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter.show(state=State.STARTING)
+    Listener(reporter, sink).onQueryIdle(None)  # type: ignore[arg-type]
+    found = read(store, STREAM)  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def commit_at(sequence: int) -> Commit:
+    return replace(BEGINNING, batch_id=7, next_sequence=sequence, max_ts=1_700_000_100)
+
+
+def test_a_driver_that_finds_nothing_new_says_that_it_runs_and_where_the_stream_stands() -> None:
+    found = idle_status(FakeSink(commit_at(41)))
+    assert (found.state, found.batch_id, found.next_sequence) == (State.RUNNING, 7, 41)
+    assert found.watermark == 1_700_000_040
+
+
+def test_a_new_stream_without_messages_runs_from_its_beginning() -> None:
+    found = idle_status(FakeSink(None))
+    assert (found.state, found.batch_id, found.next_sequence) == (State.RUNNING, None, 0)
+
+
+def test_a_driver_that_is_stopping_does_not_say_that_it_runs() -> None:
+    store = MemoryStore()
+    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter.show(state=State.STOPPING)
+    reporter.nothing_to_read(commit_at(41))
+    found = read(store, STREAM)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.state == State.STOPPING
+
+
+def test_a_store_that_is_away_is_asked_again_at_the_next_idle_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert idle_status(FakeSink(None, DependencyUnreachable("away"))).state == State.STARTING
+    assert "away" in capsys.readouterr().out
