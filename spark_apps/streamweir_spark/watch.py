@@ -53,7 +53,7 @@ class Reporter:
     def nothing_to_read(self, newest: Commit | None) -> None:
         """Show that the scorer is at work, although Spark reports no micro-batch while there is nothing new.
 
-        After a clean stop the next driver may have nothing to do; the newest commit says where the stream stands.
+        After a clean stop there may be nothing to do; the newest commit says where the stream stands.
         """
         if self._status.state == State.STARTING:
             place = {} if newest is None else self._place(newest)
