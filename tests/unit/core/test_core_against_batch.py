@@ -24,7 +24,7 @@ from tests.oracle.ecommerce_fraud import Batch, compute
 from tests.unit.core.ecommerce_stream import rejected, scored
 
 START = 1_712_419_000
-LIMIT = 130
+LIMIT = 145
 ID = ["session_id", "transaction_id"]
 
 
