@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 
 from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.streams import Run, Stream
+from streamweir.datasets.dataset import Dataset
 from streamweir.errors import (
     BadConfiguration,
     DependencyUnreachable,
@@ -23,7 +24,7 @@ from streamweir.scorer.status import State, Status, timestamp, to_bytes
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
 from streamweir_airflow.operators import scorer
 from streamweir_airflow.operators.base import Result, StreamweirOperator
-from streamweir_airflow.operators.prepare import EnsureModel
+from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
 from streamweir_airflow.operators.results import PublishReport
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
 from tests.support.memory_store import MemoryStore
@@ -181,6 +182,28 @@ class TestStream:
         assert stream_of("ecommerce_fraud", {"stream": None}, "manual__1+00:00").id.startswith(
             "manual-1-00-00-"
         )
+
+
+class TestEnsureDataset:
+    @pytest.fixture
+    def task(self, monkeypatch: pytest.MonkeyPatch) -> EnsureDataset:
+        monkeypatch.setattr(
+            "streamweir.datasets.store.load", lambda store, name, fingerprint: dataset(fingerprint)
+        )
+        monkeypatch.setattr("streamweir.datasets.store.ensure", lambda *_, **__: dataset("chosen now"))
+        return EnsureDataset(task_id="ensure_dataset", pipeline="ecommerce_fraud")
+
+    def test_a_run_that_has_sent_messages_keeps_its_dataset(
+        self, task: EnsureDataset, store: MemoryStore
+    ) -> None:
+        asked = attempt(dataset=None, seed=42)
+        assert task.work(asked)["source"] == "chosen now"
+        store.put_json(RUN.plan, {"dataset": "sent before"})
+        assert task.work(asked)["source"] == "sent before"
+
+
+def dataset(source: str) -> Dataset:
+    return Dataset("ecommerce_fraud", (), source)
 
 
 class TestEnsureModel:

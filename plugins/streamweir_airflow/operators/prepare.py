@@ -2,11 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.train import Training
+
+if TYPE_CHECKING:
+    from streamweir.datasets.dataset import Dataset
 
 
 class ProvisionTopics(StreamweirOperator):
@@ -30,10 +33,22 @@ class EnsureDataset(StreamweirOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Raises DatasetUnusable with file, line and column before anything is uploaded."""
+        dataset = self._settled(attempt) or self._chosen(attempt)
+        self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)
+        return dataset.to_json()
+
+    def _settled(self, attempt: Attempt) -> "Dataset | None":
+        """What the run has sent messages of: files or the generator may have changed since."""
+        from streamweir.datasets.store import load
+
+        plan = attempt.store.get_json(attempt.run.plan)
+        return load(attempt.store, self.pipeline, plan["dataset"]) if plan else None
+
+    def _chosen(self, attempt: Attempt) -> "Dataset":
         from streamweir.datasets.store import ensure
         from streamweir.progress import console_progress
 
-        dataset = ensure(
+        return ensure(
             attempt.store,
             self.pipeline,
             attempt.params["dataset"] or "",
@@ -41,8 +56,6 @@ class EnsureDataset(StreamweirOperator):
             needs_history=not attempt.params.get("model"),
             progress=console_progress,
         )
-        self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)
-        return dataset.to_json()
 
 
 class EnsureModel(Training):
