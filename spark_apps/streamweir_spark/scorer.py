@@ -85,12 +85,20 @@ class Scorer:
     def model(self, columns: tuple[Column, ...]) -> ScoringModel:
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
         registry = Registry(self.store, self.pipeline.name)
-        location = registry.fetch(self.spec.model, self.folder / "models")
-        return load(self.spark, location.as_uri(), registry.card(self.spec.model), columns)
+        location = self._for_executors(registry.fetch(self.spec.model, self.folder / "models"))
+        return load(self.spark, location, registry.card(self.spec.model), columns)
 
     def no_scored_rows(self, domain: Domain) -> DataFrame:
         """An empty frame with the columns of the core's scored rows."""
         return self.spark.createDataFrame([], core_schema(scored_columns(domain)))
+
+    def _for_executors(self, model: Path) -> str:
+        """The model's address; executors on other machines cannot read the driver's disk."""
+        if (self.spark.sparkContext.master or "").startswith("local["):
+            return model.as_uri()
+        shared = self.spec.stream.root / "model" / self.spec.model
+        self.store.upload_folder(shared, model)
+        return self.store.uri(shared)
 
     @cached_property
     def _dataset(self) -> Dataset:
