@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from streamweir.replay.deliveries import Delivery, Message
+from streamweir.replay.deliveries import Message
 
 _AHEAD = 64
 
@@ -16,9 +16,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Parcel:
-    """A delivery with its messages."""
+    """A delivery ready to go out: its messages, its rows of the first input topic counted.
 
-    delivery: Delivery
+    It does not hold the rows themselves: hundreds of thousands of small objects waiting in memory would keep
+    the garbage collector busier than everything else.
+    """
+
+    sequence: int
+    due: int
+    rows: int
     messages: list[Message]
 
 
@@ -44,7 +50,7 @@ class Backlog:
 
     def confirm(self, next_sequence: int) -> list[Parcel]:
         """Close the open parcels before `next_sequence` and put the others back; returns the closed ones."""
-        closed = [parcel for parcel in self._open if parcel.delivery.sequence < next_sequence]
+        closed = [parcel for parcel in self._open if parcel.sequence < next_sequence]
         self._ready.extendleft(reversed(self._open[len(closed) :]))
         self._open = []
         return closed
@@ -53,12 +59,12 @@ class Backlog:
     def first_open(self) -> int | None:
         """The sequence of the first parcel that is open or next; None when nothing is left."""
         parcel = self._open[0] if self._open else self.peek()
-        return parcel.delivery.sequence if parcel else None
+        return parcel.sequence if parcel else None
 
     @property
     def after_open(self) -> int | None:
         """The sequence after the last open parcel, or that of the next one; None when nothing is left."""
-        return self._open[-1].delivery.sequence + 1 if self._open else self.first_open
+        return self._open[-1].sequence + 1 if self._open else self.first_open
 
 
 def prepared(items: Iterator[T]) -> Iterator[T]:

@@ -117,10 +117,11 @@ def _parcels(
     """Count all deliveries, and pack those that are still to be sent."""
     for delivery in everything:
         produced.add(delivery)
+        rows = len(delivery.rows[pipeline.inputs[0].name])
         if delivery.sequence >= resumed:
-            yield Parcel(delivery, messages(delivery, pipeline, run.id))
+            yield Parcel(delivery.sequence, delivery.due, rows, messages(delivery, pipeline, run.id))
         else:
-            advance(len(delivery.rows[pipeline.inputs[0].name]))
+            advance(rows)
 
 
 def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resumed: int) -> Manifest:

@@ -28,7 +28,7 @@ class Transmission:
     def __init__(
         self, run: Run, pipeline: Pipeline, backlog: Backlog, link: Link, begun: Position, advance: Advance
     ) -> None:
-        self._run, self._pipeline, self._backlog, self._link = run, pipeline, backlog, link
+        self._run, self._backlog, self._link = run, backlog, link
         self._advance = advance
         self._partitions = {topic.name: topic.partitions for topic in pipeline.inputs}
         self.offsets = {name: dict(ends) for name, ends in begun.offsets.items()}
@@ -39,9 +39,9 @@ class Transmission:
         first = self._backlog.peek()
         if first is None:
             return
-        schedule, begun = Schedule(speed, first.delivery.due), time.monotonic()
+        schedule, begun = Schedule(speed, first.due), time.monotonic()
         while (parcel := self._backlog.peek()) is not None:
-            schedule.wait(parcel.delivery.due)
+            schedule.wait(parcel.due)
             self._link.persist(lambda: self._transact(schedule))
         self.seconds = time.monotonic() - begun
 
@@ -54,7 +54,7 @@ class Transmission:
         end = time.monotonic() + TRANSACTION_S
         while self._is_due(schedule):
             parcel = self._backlog.take()
-            self.off_schedule_s = max(self.off_schedule_s, -schedule.wait_s(parcel.delivery.due))
+            self.off_schedule_s = max(self.off_schedule_s, -schedule.wait_s(parcel.due))
             self._write(writer, parcel)
             if time.monotonic() > end:
                 break
@@ -65,11 +65,11 @@ class Transmission:
 
     def _is_due(self, schedule: Schedule) -> bool:
         parcel = self._backlog.peek()
-        return parcel is not None and schedule.wait_s(parcel.delivery.due) <= 0
+        return parcel is not None and schedule.wait_s(parcel.due) <= 0
 
     def _write(self, writer: TransactionalWriter, parcel: Parcel) -> None:
         for message in parcel.messages:
-            partition = partition_of(parcel.delivery.sequence, self._partitions[message.topic])
+            partition = partition_of(parcel.sequence, self._partitions[message.topic])
             writer.send(self._run.stream.topic(message.topic), partition, message.value, message.headers)
 
     def _reopen(self) -> TransactionalWriter:
@@ -91,8 +91,6 @@ class Transmission:
         return found.next_sequence == first or (first < found.next_sequence <= after and last == self._run.id)
 
     def _confirm(self, next_sequence: int | None) -> None:
-        main = self._pipeline.inputs[0].name
         for parcel in self._backlog.confirm(next_sequence or 0):
-            rows = len(parcel.delivery.rows[main])
-            self.rows += rows
-            self._advance(rows)
+            self.rows += parcel.rows
+            self._advance(parcel.rows)

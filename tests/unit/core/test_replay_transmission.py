@@ -108,7 +108,10 @@ def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None)
         offsets={},
         planned_at="",
     )
-    parcels = (Parcel(sent, messages(sent, PIPELINE, "r1")) for sent in deliveries(some(), plan, PIPELINE))
+    parcels = (
+        Parcel(sent.sequence, sent.due, len(sent.rows["browsing"]), messages(sent, PIPELINE, "r1"))
+        for sent in deliveries(some(), plan, PIPELINE)
+    )
     return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), advance)
 
 
