@@ -16,6 +16,9 @@ _ENGINE = {
     # A message may hold hundreds of rows, or 900 kB of rubbish: batches are cut by bytes as well.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(16 * 1024 * 1024),
+    # Scored rows come back to Spark as Arrow batches, for compiled code. As a local relation the optimizer
+    # would interpret the whole model over them, row by row.
+    "spark.sql.execution.arrow.localRelationThreshold": "0",
     # One PUT per checkpoint file instead of a PUT and a copy.
     "spark.sql.streaming.checkpointFileManagerClass": (
         "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"

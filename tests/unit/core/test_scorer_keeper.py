@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -72,12 +72,10 @@ def store() -> ObjectStore:
 
 
 @pytest.fixture
-def trial(
-    tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Trial]]:
+def trial(tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trial]:
     monkeypatch.setattr(module, "_WAIT", wait_none())
     monkeypatch.setattr(module, "_SAY_AGAIN_S", 0.05)
-    yield lambda *programs: Trial(tmp_path, store, list(programs))
+    return lambda *programs: Trial(tmp_path, store, list(programs))
 
 
 def test_a_driver_that_was_stopped_is_not_started_again(trial: Callable[..., Trial]) -> None:

@@ -1,0 +1,121 @@
+"""How a scorer ends: whole micro-batches, no write after the lease was lost, and errors in one sentence."""
+
+import threading
+
+import pytest
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
+
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
+from streamweir_spark.arguments import parse
+from streamweir_spark.failures import as_error
+from streamweir_spark.stopping import Stopping, StopRequested
+
+ARGUMENTS = [
+    *("--stream", "prod", "--scorer", "run-1", "--holder", "h", "--dataset", "d", "--model", "m"),
+    *("--time-zone", "UTC", "--lookback-s", "600", "--lateness-s", "60"),
+]
+
+
+def test_no_micro_batch_begins_once_a_stop_was_asked_for() -> None:
+    stopping = Stopping()
+    with stopping.micro_batch():
+        stopping.ask()
+    with pytest.raises(StopRequested), stopping.micro_batch():
+        pytest.fail("it began")
+
+
+def test_a_stop_waits_until_the_present_micro_batch_is_written() -> None:
+    stopping, begun, may_end = Stopping(), threading.Event(), threading.Event()
+    written: list[str] = []
+
+    def write() -> None:
+        with stopping.micro_batch():
+            begun.set()
+            may_end.wait(10)
+            written.append("whole")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait(10)
+    stopping.ask()
+    threading.Timer(0.05, may_end.set).start()
+    stopping.wait_for_micro_batch()
+    assert written == ["whole"]
+    writer.join()
+
+
+def test_a_micro_batch_that_fails_does_not_hold_up_the_end() -> None:
+    stopping = Stopping()
+    with pytest.raises(ValueError, match="a fault"), stopping.micro_batch():
+        raise ValueError("a fault")
+    stopping.wait_for_micro_batch()
+
+
+def test_nothing_is_written_after_the_lease_was_lost() -> None:
+    stopping = Stopping()
+    stopping.check()
+    stopping.lose(StreamHeld("taken over"))
+    assert stopping.asked
+    with pytest.raises(StreamHeld, match="taken over"):
+        stopping.check()
+
+
+def test_the_arguments_become_what_to_score() -> None:
+    spec, holder = parse("ecommerce_fraud", ARGUMENTS)
+    assert (spec.stream, spec.scorer, spec.model, holder) == (
+        Stream("ecommerce_fraud", "prod"),
+        "run-1",
+        "m",
+        "h",
+    )
+    assert (spec.lookback_s, spec.lateness_s) == (600, 60)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--lookback-s", "soon"], "lookback-s"),
+        (["--stream", "Prod!"], "stream id"),
+        (["--speed", "3"], "unrecognized"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_a_bad_configuration(change: list[str], words: str) -> None:
+    with pytest.raises(BadConfiguration, match=words):
+        parse("ecommerce_fraud", [*ARGUMENTS, *change])
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "sentence"),
+    [
+        (
+            "Query terminated\nCaused by: java.net.ConnectException: Connection refused",
+            DependencyUnreachable,
+            "java.net.ConnectException: Connection refused",
+        ),
+        (
+            "x\norg.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.",
+            DependencyUnreachable,
+            "Timed out waiting",
+        ),
+        (
+            "boom\nTraceback (most recent call last):\n  File x\nKeyError: 'session_id'\n\tat org.apache.spark",
+            StreamweirError,
+            "KeyError: 'session_id'",
+        ),
+        ("nothing known", StreamweirError, "nothing known"),
+        ("", StreamweirError, "no reason given"),
+    ],
+)
+def test_what_spark_says_becomes_one_sentence(text: str, kind: type, sentence: str) -> None:
+    error = as_error(StreamingQueryException(text))
+    assert type(error) is kind
+    assert sentence in str(error)
+    assert "\n" not in str(error)
+
+
+def test_an_error_of_our_own_is_kept_and_one_of_the_gateway_is_named() -> None:
+    own = BadConfiguration("topic missing")
+    assert as_error(own) is own
+    assert "the Java side is silent" in str(as_error(Py4JError("the Java side is silent")))

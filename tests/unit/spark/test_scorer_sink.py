@@ -1,0 +1,244 @@
+"""What a micro-batch leaves behind: tables, messages and a commit record, once, whole, and the same again."""
+
+import io
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.streams import Stream
+from streamweir.errors import DependencyUnreachable
+from streamweir.objectstore import ObjectStore
+from streamweir_spark.columns import arrow_schema, core_arrow_schema
+from streamweir_spark.ecommerce_fraud.figures import Figures, Product
+from streamweir_spark.ecommerce_fraud.query import ShopResults
+from streamweir_spark.parts import Message, Output
+from streamweir_spark.publish import Offsets, Outgoing, Publisher
+from streamweir_spark.sink import Sink
+from streamweir_spark.transform import _packed, scored_columns
+from tests.support.memory_store import MemoryStore
+from tests.unit.core.ecommerce_stream import START, batch, browsing, domain, message, run_apart, transaction
+
+STREAM = Stream("ecommerce_fraud", "s")
+SCHEMA = core_arrow_schema(scored_columns(domain()))
+
+
+class Published:
+    """Takes the place of the publisher; remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, list[Outgoing], Offsets]] = []
+
+    def publish(self, batch_id: int, messages: list[Outgoing], since: Offsets) -> Offsets:
+        self.calls.append((batch_id, messages, since))
+        return {"topic": {"0": len(messages)}}
+
+
+class Case:
+    """A sink on a store in memory, with a model that calls every transaction of t-fraud a fraud."""
+
+    def __init__(self, spark: SparkSession, store: MemoryStore | None = None) -> None:
+        self.spark = spark
+        self.store = store or MemoryStore()
+        self.published = Published()
+        self.before_writing: Callable[[], None] = lambda: None
+        self.sink = Sink(
+            STREAM,
+            PIPELINE,
+            cast(ObjectStore, self.store),
+            cast(Publisher, self.published),
+            SCHEMA,
+            ShopResults(predict, Figures({"3231": Product("A shoe", "Footwear")})),
+            lambda: self.before_writing(),
+        )
+
+    def write(self, batch_id: int, outputs: Sequence[Output]) -> None:
+        self.sink.write(shares(self.spark, outputs), batch_id)
+
+    def table(self, name: str, batch_id: int) -> list[dict[str, Any]]:
+        data = self.store.objects[str(STREAM.table_file(name, batch_id))]
+        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
+        return rows
+
+    def commit(self, batch_id: int) -> dict[str, Any]:
+        return dict(self.store.get_json(STREAM.commit(batch_id)))
+
+    def tables(self) -> set[tuple[str, str]]:
+        names = (name.split("/") for name in self.store.objects if "/tables/" in name)
+        return {(parts[-3], parts[-2]) for parts in names}
+
+
+def predict(frame: DataFrame) -> DataFrame:
+    fraud = F.when(F.col("transaction_id") == "t-fraud", 1.0).otherwise(0.0)
+    return frame.withColumns(
+        {
+            "rawPrediction": F.array(-fraud, fraud),
+            "probability": F.array(1 - fraud, fraud),
+            "fraud_probability": fraud,
+            "prediction": fraud.cast("long"),
+            "model_version": F.lit("m1"),
+        }
+    )
+
+
+def shares(spark: SparkSession, outputs: Sequence[Output]) -> DataFrame:
+    """The outputs as two shards would give them."""
+    rows = []
+    for half in (outputs[::2], outputs[1::2]):
+        scored = [one for one in half if one.scored is not None]
+        lines = [tuple(one) for one in half if one.scored is None]
+        rows.append((bytearray(_packed(scored, SCHEMA)), bytearray(pickle.dumps(lines))))
+    return spark.createDataFrame(rows, "scored binary, lines binary")
+
+
+def outputs_of(*micro_batches: list[Message]) -> list[list[Output]]:
+    """What each of these micro-batches puts out."""
+    found = [run_apart(micro_batches[: count + 1], domain(), 1) for count in range(len(micro_batches))]
+    return [after[len(before) :] for before, after in zip([[], *found], found, strict=False)]
+
+
+def first() -> list[Message]:
+    return [
+        *batch(0, [browsing("s")], [transaction("t1", "s"), transaction("t-fraud", "s")]),
+        *batch(1, [browsing("s"), browsing("")], [transaction("t2", "s"), transaction("t1", "s")]),
+        Message("browsing", 2, 77, 5, None, b"\xffnot ours"),
+    ]
+
+
+def flush() -> list[Message]:
+    return [message(topic, 2, [], ts=START + 1000, value=b"[]") for topic in ("browsing", "transactions")]
+
+
+@pytest.fixture
+def case(spark: SparkSession) -> Case:
+    return Case(spark)
+
+
+def test_predictions_hold_the_contracts_columns_then_whose_a_row_is(case: Case) -> None:
+    case.write(0, outputs_of(first())[0])
+    data = case.store.objects[str(STREAM.table_file("predictions", 0))]
+    stored = pq.read_table(io.BytesIO(data))
+    assert stored.schema.names == [*PREDICTIONS.names, "run", "sequence"]
+    assert stored.select(list(PREDICTIONS.names)).schema.equals(arrow_schema(PREDICTIONS.columns))
+    rows = stored.to_pylist()
+    assert [(row["transaction_id"], row["prediction"], row["sequence"]) for row in rows] == [
+        ("t1", 0, 0),
+        ("t-fraud", 1, 0),
+        ("t2", 0, 1),
+    ]
+    assert {row["session_events"] for row in rows} == {1, 2}
+    assert {(row["run"], row["model_version"]) for row in rows} == {("run", "m1")}
+    assert all(row["event_ts"].timestamp() == row["ts"] == START + row["sequence"] for row in rows)
+
+
+def test_rejected_records_are_stored_and_published_with_reason_and_bytes(case: Case) -> None:
+    case.write(0, outputs_of(first())[0])
+    rows = {row["reason"]: row for row in case.table("rejected", 0)}
+    assert set(rows) == {"malformed", "duplicate", "foreign"}
+    assert list(rows["foreign"]) == list(REJECTED.names)
+    assert rows["foreign"]["raw"] == b"\xffnot ours"
+    messages = [m for m in case.published.calls[0][1] if m.topic.endswith(".rejected")]
+    values = {json.loads(m.value)["reason"]: (json.loads(m.value), m.headers) for m in messages}
+    assert values["foreign"][0]["raw"] == "�not ours"
+    assert (values["foreign"][1], values["duplicate"][1]) == ([("run", b"")], [("run", b"run")])
+
+
+def test_every_prediction_is_published_as_json_of_the_tables_columns(case: Case) -> None:
+    case.write(0, outputs_of(first())[0])
+    messages = [m for m in case.published.calls[0][1] if m.topic == STREAM.topic("predictions")]
+    assert [m.partition for m in messages] == [0, 0, 1]
+    values = [json.loads(m.value) for m in messages]
+    assert [value["transaction_id"] for value in values] == ["t1", "t-fraud", "t2"]
+    assert list(values[0]) == list(PREDICTIONS.names)
+    stored = case.table("predictions", 0)
+    for name in ("fraud_probability", "probability", "ts", "total_amount", "product_metadata", "batch_index"):
+        assert [value[name] for value in values] == [row[name] for row in stored]
+    assert values[0]["event_ts"] == "2023-11-14T22:13:20.000Z"
+
+
+def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
+    case.write(0, outputs_of(first())[0])
+    record = case.commit(0)
+    assert (record["batch_id"], record["next_sequence"], record["max_ts"]) == (0, 2, START + 1)
+    assert record["tallies"] == [["run", 0, "browsing", 1], ["run", 1, "browsing", 1]]
+    assert record["messages"] == [
+        ["transactions", "run", 0, 0, 0],
+        ["transactions", "run", 1, 1, 1_000_000],
+    ]
+    assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
+    assert record["published"] == {"topic": {"0": 6}}
+    assert record["committed_at"] > 1_600_000_000_000_000
+
+
+def test_figures_go_on_from_the_micro_batch_before_and_belong_to_the_run(case: Case) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    case.write(1, outputs[1])
+    windows = case.table("fraud_windows", 1)
+    assert max(row["scored"] for row in windows) == 3
+    assert max(row["frauds"] for row in windows) == 1
+    assert {row["run"] for row in windows} == {"run"}
+    sold = case.table("sold_quantity", 1)
+    assert sold[-1]["quantity_so_far"] == 4
+    assert [row["name"] for row in case.table("top_products", 1)] == ["A shoe"]
+    assert ("predictions", "batch_id=1") not in case.tables()
+
+
+def test_a_repeated_micro_batch_leaves_the_same(case: Case, spark: SparkSession) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    case.write(1, outputs[1])
+    undisturbed = {name: case.table(*name) for name in _files(case)}
+    # The driver died before the second commit record; a new one finds the first.
+    del case.store.objects[str(STREAM.commit(1))]
+    again = Case(spark, case.store)
+    again.write(1, outputs[1])
+    assert {name: again.table(*name) for name in _files(again)} == undisturbed
+    assert again.published.calls[0][2] == {"topic": {"0": 6}}
+    assert case.sink.last is not None
+    assert again.commit(1)["totals"] == case.sink.last.totals
+
+
+def test_a_micro_batch_with_a_commit_record_is_not_written_again(case: Case, spark: SparkSession) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    committed = case.commit(0)
+    again = Case(spark, case.store)
+    again.write(0, outputs[0])
+    assert (again.published.calls, again.commit(0)) == ([], committed)
+    again.write(1, outputs[1])
+    assert case.table("sold_quantity", 1)[-1]["quantity_so_far"] == 4
+
+
+def test_without_the_lease_nothing_is_published_or_written(case: Case) -> None:
+    def lost() -> None:
+        raise DependencyUnreachable("no lease")
+
+    case.before_writing = lost
+    with pytest.raises(DependencyUnreachable):
+        case.write(0, outputs_of(first())[0])
+    assert (case.published.calls, case.store.objects) == ([], {})
+
+
+def test_a_micro_batch_without_messages_commits_where_the_stream_stands(case: Case) -> None:
+    case.write(0, outputs_of(first())[0])
+    case.write(1, [])
+    record = case.commit(1)
+    assert (record["next_sequence"], record["max_ts"], record["rows"]) == (2, START + 1, 0)
+    assert case.tables() == {("predictions", "batch_id=0"), ("rejected", "batch_id=0")}
+
+
+def _files(case: Case) -> list[tuple[str, int]]:
+    return sorted(
+        (table, int(batch.removeprefix("batch_id=")))
+        for table, batch in case.tables()
+        if table != "predictions"
+    )
