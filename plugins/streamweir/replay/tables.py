@@ -32,7 +32,7 @@ class Input:
 
 
 class TwoTables:
-    """The recording of a leading and a following file; making it reads the leading file's times.
+    """The recording of a leading and a following file; making it reads the times of both.
 
     limit: how many batches to send, None for all. sort: put the leading rows in time order, which takes
     memory for all of them; else they stay in file order. Raises DatasetUnusable when a file cannot be read or
@@ -51,14 +51,22 @@ class TwoTables:
     ) -> None:
         self._leading, self._following, self._facts = leading, following, facts
         self._batch_rows, self._sort = batch_rows, sort
-        most = None if limit is None else limit * batch_rows
-        times = leading.file.times(leading.time)
-        self._times = array("q", times if most is None else islice(times, most + 1))
-        self._complete = most is None or len(self._times) <= most
-        if not self._complete:
-            self._times.pop()
-        if not self._times:
-            raise DatasetUnusable(f"{leading.file.path} holds no rows")
+        self._times, complete = self._sent_times(limit)
+        in_order = array("q", sorted(with_predecessor(self._times))) if sort else self._times
+        self._ends = span_ends(in_order, batch_rows)
+        self._placed = place(following.file.times(following.time), self._ends, complete=complete)
+
+    def _sent_times(self, limit: int | None) -> tuple["array[int]", bool]:
+        """The times of the leading rows that are sent, and whether those are all rows."""
+        most = None if limit is None else limit * self._batch_rows
+        found = self._leading.file.times(self._leading.time)
+        times = array("q", found if most is None else islice(found, most + 1))
+        complete = most is None or len(times) <= most
+        if not complete:
+            times.pop()
+        if not times:
+            raise DatasetUnusable(f"{self._leading.file.path} holds no rows")
+        return times, complete
 
     @property
     def rows(self) -> int:
@@ -68,7 +76,7 @@ class TwoTables:
     @property
     def count(self) -> int:
         """How many batches there are."""
-        return -(-self.rows // self._batch_rows)
+        return len(self._ends)
 
     @property
     def finding(self) -> str | None:
@@ -84,30 +92,28 @@ class TwoTables:
 
     def batches(self) -> Iterator[Batch]:
         """The batches, 0 first."""
-        rows = islice(self._leading.file.rows(), self.rows)
-        if not self._sort:
-            return self._batches(rows, self._times)
-        times = with_predecessor(self._times)
-        return self._batches((row for _, row in ordered_by(times, rows)), array("q", sorted(times)))
-
-    def _batches(self, rows: Iterator[list[str]], times: Sequence[int]) -> Iterator[Batch]:
-        ends = span_ends(times, self._batch_rows)
-        following = self._placed(ends)
+        leading, following = self._leading_rows(), self._following_rows()
         waiting = next(following, None)
-        for index in range(len(ends)):
+        for index in range(self.count):
             here = []
             while waiting is not None and waiting[0] == index:
                 here += _named(self._following.file, [waiting[1]])
                 waiting = next(following, None)
-            leading = _named(self._leading.file, islice(rows, self._batch_rows))
-            held = {self._leading.topic: leading, self._following.topic: here}
+            first = _named(self._leading.file, islice(leading, self._batch_rows))
+            held = {self._leading.topic: first, self._following.topic: here}
             yield Batch(index, held, self._facts(held))
 
-    def _placed(self, ends: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
-        file = self._following.file
-        placed = place(file.times(self._following.time), ends, complete=self._complete)
-        sent = [index for index in placed if index != NOT_SENT]
-        rows = ((index, row) for index, row in zip(placed, file.rows(), strict=True) if index != NOT_SENT)
+    def _leading_rows(self) -> Iterator[list[str]]:
+        rows = islice(self._leading.file.rows(), self.rows)
+        if not self._sort:
+            return rows
+        return (row for _, row in ordered_by(with_predecessor(self._times), rows))
+
+    def _following_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The following file's rows that are sent, with their batch, in the batches' order."""
+        sent = [index for index in self._placed if index != NOT_SENT]
+        placed = zip(self._placed, self._following.file.rows(), strict=True)
+        rows = ((index, row) for index, row in placed if index != NOT_SENT)
         # The following file need not be sorted; only when it is not, its rows wait in memory.
         return rows if first_unsorted(sent) is None else ordered_by(sent, (row for _, row in rows))
 

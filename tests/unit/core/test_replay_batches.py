@@ -199,3 +199,12 @@ def test_the_virtual_clock_steps_by_the_interval() -> None:
         1_700_000_005,
         1_700_000_010,
     ]
+
+
+def test_a_transactions_file_that_cannot_be_read_is_refused_before_the_first_batch(tmp_path: Path) -> None:
+    write_browsing(tmp_path, [at(10)])
+    write_transactions(tmp_path, [at(1), f"{at(2)},too,many"])
+    with (tmp_path / "new_transactions.csv").open("a") as file:
+        file.write("," * 20 + "\n")
+    with pytest.raises(DatasetUnusable, match=r"new_transactions.csv line 4: 21 values for 14 columns"):
+        recording(tmp_path)
