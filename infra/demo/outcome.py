@@ -42,7 +42,8 @@ def print_outcome(console: Console, stack: Stack, folder: Path, *, page: str) ->
     console.print(f"\noutcome: [{style}]{summary['outcome']}[/] after {summary['seconds']:.0f} s")
     for failure in summary["failures"]:
         console.print(f"  {failure['task'] or 'result'}: {failure['sentence']}", markup=False)
-    console.print(_totals(summary["rows"]))
+    if summary["unexplained"] is not None:
+        console.print(_totals(summary["rows"]))
     lines = {
         "report": folder / "report.html",
         "bundle": folder,
