@@ -100,7 +100,7 @@ def test_arguments_that_do_not_fit_are_a_bad_configuration(change: list[str], wo
             "Timed out waiting",
         ),
         (
-            "boom\nTraceback (most recent call last):\n  File x\nKeyError: 'session_id'\n\tat org.apache.spark",
+            "boom\nTraceback (most recent call):\n  File x\nKeyError: 'session_id'\n\tat org.apache.spark",
             StreamweirError,
             "KeyError: 'session_id'",
         ),
