@@ -201,6 +201,32 @@ class TestEnsureDataset:
         store.put_json(RUN.plan, {"dataset": "sent before"})
         assert task.work(asked)["source"] == "sent before"
 
+    @pytest.mark.parametrize(
+        ("model", "state", "needed"),
+        [(None, None, True), ("m", None, False), (None, State.RUNNING, False), (None, State.STOPPED, True)],
+    )
+    def test_history_is_needed_only_when_a_model_may_have_to_be_trained(
+        self,
+        store: MemoryStore,
+        monkeypatch: pytest.MonkeyPatch,
+        model: str | None,
+        state: State | None,
+        *,
+        needed: bool,
+    ) -> None:
+        asked: list[bool] = []
+
+        def ensure(*_: object, needs_history: bool, **__: object) -> Dataset:
+            asked.append(needs_history)
+            return dataset("")
+
+        monkeypatch.setattr("streamweir.datasets.store.ensure", ensure)
+        if state:
+            put_status(store, state, model_version="m")
+        task = EnsureDataset(task_id="ensure_dataset", pipeline="ecommerce_fraud")
+        task.work(attempt(dataset=None, seed=42, model=model))
+        assert asked == [needed]
+
 
 def dataset(source: str) -> Dataset:
     return Dataset("ecommerce_fraud", (), source)

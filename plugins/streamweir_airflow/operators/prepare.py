@@ -53,7 +53,8 @@ class EnsureDataset(StreamweirOperator):
             self.pipeline,
             attempt.params["dataset"] or "",
             seed=attempt.params["seed"],
-            needs_history=not attempt.params.get("model"),
+            # Only a training reads it, and none is needed when the model is given or a scorer runs with one.
+            needs_history=not (attempt.params.get("model") or _running(attempt)),
             progress=console_progress,
         )
 
