@@ -157,7 +157,7 @@ class Batch:
                 from starts join lines on ts < w + 60 group by all),
             ranked as (select *, row_number() over (partition by w order by quantity desc, product_id) as rank from so_far)
             select w as window_start, w + 60 as window_end, rank, ranked.product_id::varchar as product_id,
-              n."productDisplayName" as name, quantity
+              case when n.id is not null then coalesce(n."productDisplayName", '') end as name, quantity
             from ranked left join read_csv('{products}', all_varchar = true, header = true) n on n.id = ranked.product_id::varchar
             where rank <= 20 order by w, rank""")
 
