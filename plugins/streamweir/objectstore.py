@@ -170,6 +170,10 @@ class ObjectStore:
             response = self._http.request("PUT", url, body=data, headers=condition, retries=False)
         if response.status == 412 or (response.status == 404 and "If-Match" in condition):
             return None
+        if response.status == 403:
+            raise BadConfiguration(
+                f"object store {self._connection.endpoint} refused to write {key}; check the policy"
+            )
         if response.status != 200:
             raise DependencyUnreachable(f"object store answered {response.status} to a put of {key}")
         return response.headers["ETag"].strip('"')

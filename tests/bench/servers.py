@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +19,7 @@ from infra.ports import free_ports
 from infra.progress import Board
 from infra.stack import Stack
 from streamweir.broker.topics import provision
-from streamweir.connections import KafkaConnection, SparkConnection
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
 from streamweir.contracts.streams import ObjectKey, Run, Stream
@@ -41,9 +41,10 @@ _PORTS = ("kafka_port", "kafka_controller_port", "minio_port", "minio_console_po
 
 @dataclass(frozen=True)
 class Bench:
-    """A running stack and a scratch folder."""
+    """A running stack and a scratch folder. `servers`: with the scorer's account. `tasks`: with the other."""
 
     kafka: KafkaConnection
+    tasks: StoreConnection
     store: ObjectStore
     servers: Servers
     folder: Path
@@ -63,7 +64,9 @@ class Bench:
         """Run a Spark app as the platform does; returns what it printed."""
         at = locate(package.build(self.folder / "packages"), os.environ)
         command = spark_submit(app, arguments, name=app, spark=self.servers.spark, at=at)
-        env = {**launch.environment(self.servers), "PYTHONPATH": str(Path(__file__).parents[2])}
+        # Training writes models, which the scorer's account may not.
+        servers = replace(self.servers, store=self.tasks)
+        env = {**launch.environment(servers), "PYTHONPATH": str(Path(__file__).parents[2])}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StreamweirError(f"{app} ended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -120,9 +123,9 @@ def bench_stack() -> Iterator[Bench]:
         try:
             stack.up(board)
             kafka = environment.kafka_connection(stack.settings)
-            store = ObjectStore(environment.tasks_store(stack.settings, stack.secrets))
+            tasks = environment.tasks_store(stack.settings, stack.secrets)
             scorers = environment.scorer_store(stack.settings, stack.secrets)
             servers = Servers(kafka, scorers, SparkConnection(stack.settings.spark_master))
-            yield Bench(kafka, store, servers, folder)
+            yield Bench(kafka, tasks, ObjectStore(tasks), servers, folder)
         finally:
             stack.down(board)
