@@ -68,7 +68,7 @@ def real_time(bench: Bench, dataset: Dataset, model: str, batches: int) -> RealT
 
 
 def _decode_only(bench: Bench, run: Run, name: str) -> float:
-    checkpoint = (bench.folder / f"decode-{name}").as_uri()
+    checkpoint = bench.store.uri(run.stream.root / f"decode-only-{name}")
     app = str(Path(__file__).with_name("decode_only"))
     printed = bench.submit(app, [run.stream.id, str(MAX_MESSAGES), checkpoint])
     told = [json.loads(line) for line in printed.splitlines() if line.startswith('{"messages"')][1:-1]
