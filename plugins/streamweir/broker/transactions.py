@@ -1,7 +1,7 @@
 """Writing in Kafka transactions: all messages of one, or none."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from kafka import errors
@@ -23,11 +23,16 @@ class TransactionalWriter:
     protection against a late commit): close it, open a new one, and read back what the topics hold.
     """
 
-    def __init__(self, connection: KafkaConnection, transactional_id: str) -> None:
+    def __init__(
+        self, connection: KafkaConnection, transactional_id: str, topics: Iterable[str] = ()
+    ) -> None:
+        """topics: asked for now, so that their first message need not wait until Kafka has described them."""
         self._producer = producer(connection, transactional_id)
         self._sent: list[FutureRecordMetadata] = []
         try:
             self._producer.init_transactions()
+            for topic in topics:
+                self._producer.partitions_for(topic)
         except errors.KafkaError:
             self.close()
             raise

@@ -79,7 +79,7 @@ class Writer:
 @pytest.fixture
 def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
     def make(broker: Broker) -> Link:
-        monkeypatch.setattr(link_module, "TransactionalWriter", lambda kafka, name: Writer(broker))
+        monkeypatch.setattr(link_module, "TransactionalWriter", lambda kafka, name, topics: Writer(broker))
         monkeypatch.setattr(link_module, "position", lambda kafka, stream, pipeline: broker.position())
         monkeypatch.setattr(link_module, "wait_random_exponential", lambda **_: wait_none())
         return Link(KafkaConnection("nowhere:1"), RUN.stream, PIPELINE)
