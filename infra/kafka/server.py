@@ -57,7 +57,8 @@ def _prepare(settings: Settings, layout: Layout, java: list[str]) -> None:
     if (data / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    argv = [*java, "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(config)]
+    # In one word: an id that begins with a dash would be taken for another option.
+    argv = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(config)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StackError(f"Kafka's storage in {data} could not be formatted: {done.stderr.strip()[-500:]}")
