@@ -52,7 +52,7 @@ def test_every_param_is_typed_described_and_in_a_section(dags, dag_id: str) -> N
 
 @pytest.mark.parametrize("dag_id", sorted(EXPECTED - {"stop_scorer"}))
 def test_the_defaults_of_the_params_are_valid(dags, dag_id: str) -> None:
-    dags[dag_id].params.validate()
+    assert dags[dag_id].params.validate()
 
 
 def test_stopping_needs_to_be_told_which_stream(dags) -> None:

@@ -22,7 +22,7 @@ AT = Installation(
 )
 
 
-def hold(words: Sequence[str], name: str) -> None:
+def assert_recorded(words: Sequence[str], name: str) -> None:
     """Compare a command with its golden file."""
     golden = HERE / f"{name}_command.txt"
     rendered = "".join(f"{word}\n" for word in words).replace(sys.executable, "/venv/bin/python")
@@ -33,8 +33,9 @@ def hold(words: Sequence[str], name: str) -> None:
 
 def test_the_trainings_command_is_as_agreed() -> None:
     spark = SparkConnection("local[4]")
-    hold(training_command("ecommerce_fraud", DATASET, RUN.training, spark=spark, at=AT), "training")
+    command = training_command("ecommerce_fraud", DATASET, RUN.training, spark=spark, at=AT)
+    assert_recorded(command, "training")
 
 
 def test_the_quality_checks_command_is_as_agreed() -> None:
-    hold(quality_command(RUN), "quality")
+    assert_recorded(quality_command(RUN), "quality")
