@@ -50,27 +50,51 @@ class Topic:
 
 
 @dataclass(frozen=True)
+class OutputTopic(Topic):
+    """A topic that repeats rows of an output table, a message each, as JSON objects.
+
+    table: the table. where: a boolean column of it; only rows where it is true are repeated, all when None.
+    columns: what a message holds, by default every column of the table.
+    """
+
+    table: Table = field(kw_only=True)
+    where: str | None = field(default=None, kw_only=True)
+    columns: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns of a message, in order."""
+        return self.columns or self.table.names
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """What every room must know of a pipeline before it loads the pipeline's own module.
 
     used: input topics whose rows are context (produced = used + late + malformed).
-    scored: the input topic whose rows are scored.
+    scored: the leading input topic: its rows are scored, or only counted where no table keeps them.
     outputs: topics that the scorer writes. tables: the scorer's output tables.
     interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
     flush_after_s: how far after the last batch's ts the flush lies, so that every window closes.
     scored_table: the table with one row per scored record; None when the scorer keeps aggregates only.
+    shards: into how many states the stream's memory is cut; a checkpoint holds them, so it never changes.
+    max_messages: how many messages the scorer takes at once, some seconds of work when there is a backlog.
+    options: the params of a run that only this pipeline's scorer knows; they travel to it by name.
     """
 
     name: str
     title: str
-    used: tuple[Topic, ...]
     scored: Topic
-    outputs: tuple[Topic, ...]
+    outputs: tuple[OutputTopic, ...]
     tables: tuple[Table, ...]
     interval_s: int
     lateness_s: int
     flush_after_s: int
+    used: tuple[Topic, ...] = ()
     scored_table: str | None = None
+    shards: int = 4
+    max_messages: int = 2_000
+    options: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[Topic, ...]:

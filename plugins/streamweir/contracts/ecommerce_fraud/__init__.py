@@ -9,12 +9,12 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_PRODUCTS,
 )
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.contracts.tables import OutputTopic, Pipeline, Topic
 
 BROWSING_TOPIC = Topic("browsing", partitions=4)
 TRANSACTIONS_TOPIC = Topic("transactions", partitions=4)
-PREDICTIONS_TOPIC = Topic("predictions", partitions=4)
-REJECTED_TOPIC = Topic("rejected", partitions=1)
+PREDICTIONS_TOPIC = OutputTopic("predictions", partitions=4, table=PREDICTIONS)
+REJECTED_TOPIC = OutputTopic("rejected", partitions=1, table=REJECTED)
 
 LATENESS_S = 60
 
@@ -30,4 +30,5 @@ PIPELINE = Pipeline(
     # A window of every length is closed once the clock has passed its end by the allowed lateness.
     flush_after_s=2 * FRAUD_WINDOW_S + LATENESS_S,
     scored_table=PREDICTIONS.name,
+    options=("lookback_s",),
 )
