@@ -29,6 +29,7 @@ def main(
     run: Annotated[str, typer.Option(help="Run id; the same one resumes. Default: the time.")] = "",
     dataset: Annotated[str, typer.Option(help="A folder of CSVs or a fingerprint; default: generated.")] = "",
     speed: Annotated[float, typer.Option(help="Virtual seconds per second; 0 is as fast as possible.")] = 10,
+    rate: Annotated[float, typer.Option(help="Batches a second instead of a speed; 0 is by speed.")] = 0,
     batches: Annotated[int, typer.Option(help="How many batches to send; 0 is all.")] = 0,
     batch_rows: Annotated[int, typer.Option(help="Rows per batch; 0 is the pipeline's own number.")] = 0,
     start_ts: Annotated[int, typer.Option(help="Unix seconds of the first batch; 0 is now.")] = 0,
@@ -53,6 +54,7 @@ def main(
         batch_rows=batch_rows or None,
         late=parse_late(late),
         unsorted_ok=unsorted_ok,
+        rate=rate or None,
     )
     with tempfile.TemporaryDirectory(prefix="streamweir-") as scratch:
         live = [file.name for file in known.files if not file.history]

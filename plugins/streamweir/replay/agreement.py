@@ -60,6 +60,7 @@ def agree(
         late=dict(request.late),
         offsets=at.offsets,
         planned_at=now.isoformat(),
+        rate=request.rate,
     )
     if store.put_if_absent(run.plan, to_json(plan.to_json())) is None:
         # The same run was started twice; both go by what the faster one planned, and one of them gets fenced.
@@ -92,6 +93,7 @@ def _differences(plan: Plan, request: Request, batch_rows: int) -> Iterator[str]
     asked = {
         "dataset": request.dataset,
         "speed": request.speed,
+        "rate": request.rate,
         "batches": request.batches,
         "batch_rows": request.batch_rows or batch_rows,
         "late": dict(request.late),

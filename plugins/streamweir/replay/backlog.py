@@ -23,7 +23,7 @@ class Parcel:
     """
 
     sequence: int
-    due: int
+    due: float
     rows: int
     messages: list[Message]
 

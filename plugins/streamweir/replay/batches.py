@@ -1,5 +1,6 @@
 """Batches and the virtual clock: pure functions from rows' times to the batch that each row travels in."""
 
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,11 +19,13 @@ NOT_SENT = -1
 class Batch:
     """What one batch of a run holds.
 
-    index: 0 first. rows: per topic (short name) the rows with their original strings, without `ts`.
+    index: 0 first. second: its place on the virtual clock, in seconds after START_TS; parts of one only
+    matter to the pace. rows: per topic (short name) the rows with their original strings, without `ts`.
     facts: figures that the pipeline counts per batch, e.g. success_payments.
     """
 
     index: int
+    second: float
     rows: Mapping[str, Sequence[Row]]
     facts: Mapping[str, int]
 
@@ -35,8 +38,8 @@ class Recording(Protocol):
         """Rows of the first input topic."""
 
     @property
-    def count(self) -> int:
-        """How many batches there are."""
+    def seconds(self) -> Sequence[float]:
+        """The second of each batch, never less than that of the one before."""
 
     @property
     def finding(self) -> str | None:
@@ -46,9 +49,9 @@ class Recording(Protocol):
         """The batches, 0 first."""
 
 
-def virtual_ts(start_ts: int, index: int, interval_s: int) -> int:
+def virtual_ts(start_ts: int, second: float) -> int:
     """The virtual clock of a batch, in Unix seconds."""
-    return start_ts + index * interval_s
+    return start_ts + math.floor(second)
 
 
 def first_unsorted(times: Iterable[int]) -> int | None:

@@ -1,7 +1,7 @@
 """The order in which a run is sent: batches on time, delayed batches later, the flush last."""
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -12,20 +12,24 @@ from streamweir.errors import BadConfiguration
 from streamweir.replay.batches import Batch, Row, virtual_ts
 from streamweir.replay.plan import Plan
 
+Value = Callable[[Sequence[Row], int], bytes]
+"""How a pipeline makes a message's value of a batch's rows for a topic and the batch's ts."""
+
 
 @dataclass(frozen=True)
 class Delivery:
     """What is sent together: one message per input topic, all with the same sequence.
 
-    due: seconds of the virtual clock after START_TS at which it is sent; `ts` lies before that for a
-    delayed batch and after it for the flush. rows, facts: as in `Batch`.
+    due: when it is sent, in the seconds of the plan's pace: those of the virtual clock after START_TS (`ts`
+    lies before that for a delayed batch and after it for the flush), or how many go before it when the plan
+    has a rate. rows, facts: as in `Batch`.
     """
 
     sequence: int
     batch: int
     ts: int
     kind: Kind
-    due: int
+    due: float
     rows: Mapping[str, Sequence[Row]]
     facts: Mapping[str, int]
 
@@ -41,52 +45,58 @@ class Message:
 
 def deliveries(batches: Iterator[Batch], plan: Plan, pipeline: Pipeline) -> Iterator[Delivery]:
     """Everything the run sends, in order."""
-    sequence, last = plan.first_sequence, 0
-    for batch, due in delayed(batches, plan.late, plan.interval_s):
-        ts = virtual_ts(plan.start_ts, batch.index, plan.interval_s)
+    sequence, last, end = plan.first_sequence, 0, 0.0
+    for batch, second in delayed(batches, plan.late):
+        due = sequence - plan.first_sequence if plan.rate else second
+        ts = virtual_ts(plan.start_ts, batch.second)
         yield Delivery(sequence, batch.index, ts, Kind.BATCH, due, batch.rows, batch.facts)
-        sequence, last = sequence + 1, max(last, batch.index)
-    ts = virtual_ts(plan.start_ts, last, plan.interval_s) + pipeline.flush_after_s
+        sequence, last, end = sequence + 1, max(last, batch.index), max(end, batch.second)
+    due = sequence - plan.first_sequence if plan.rate else end
+    ts = virtual_ts(plan.start_ts, end) + pipeline.flush_after_s
     nothing: dict[str, Sequence[Row]] = {topic.name: () for topic in pipeline.inputs}
-    yield Delivery(sequence, last + 1, ts, Kind.FLUSH, last * plan.interval_s, nothing, {})
+    yield Delivery(sequence, last + 1, ts, Kind.FLUSH, due, nothing, {})
 
 
-def delayed(
-    batches: Iterator[Batch], late: Mapping[int, int], interval_s: int
-) -> Iterator[tuple[Batch, int]]:
+def delayed(batches: Iterator[Batch], late: Mapping[int, int]) -> Iterator[tuple[Batch, float]]:
     """The batches with the second of the virtual clock, after START_TS, at which each is sent.
 
     A delayed batch follows the first batch on time that is at least its delay younger.
     """
-    waiting: list[tuple[int, int, Batch]] = []
+    waiting: list[tuple[float, int, Batch]] = []
     for batch in batches:
-        second = batch.index * interval_s
         if batch.index in late:
-            heapq.heappush(waiting, (second + late[batch.index], batch.index, batch))
+            heapq.heappush(waiting, (batch.second + late[batch.index], batch.index, batch))
             continue
-        yield batch, second
-        while waiting and waiting[0][0] <= second:
-            yield heapq.heappop(waiting)[2], second
+        yield batch, batch.second
+        while waiting and waiting[0][0] <= batch.second:
+            yield heapq.heappop(waiting)[2], batch.second
 
 
-def check_late(late: Mapping[int, int], count: int, interval_s: int) -> None:
-    """Raise BadConfiguration when a batch cannot be delayed as asked, because the run has too few batches."""
-    on_time = [index for index in range(count) if index not in late]
+def check_late(late: Mapping[int, int], seconds: Sequence[float]) -> None:
+    """Raise BadConfiguration when a batch cannot be delayed as asked, because the run ends too early.
+
+    seconds: the second of each batch of the run.
+    """
+    on_time = next((index for index in reversed(range(len(seconds))) if index not in late), None)
     for index, delay in sorted(late.items()):
-        if not on_time or index * interval_s + delay > on_time[-1] * interval_s:
+        if on_time is None or index >= len(seconds) or seconds[index] + delay > seconds[on_time]:
             raise BadConfiguration(
-                f"late: batch {index} cannot be {delay} s late in a run of {count} batches: "
+                f"late: batch {index} cannot be {delay} s late in a run of {len(seconds)} batches: "
                 "delay an earlier one, or by less"
             )
 
 
-def messages(delivery: Delivery, pipeline: Pipeline, run: str) -> list[Message]:
-    """The delivery on the wire: JSON lists of objects, the CSV's strings and the integer `ts`."""
-    return [_message(delivery, topic.name, run) for topic in pipeline.inputs]
+def messages(delivery: Delivery, pipeline: Pipeline, run: str, value: Value) -> list[Message]:
+    """The delivery on the wire, its values as the pipeline makes them."""
+    return [_message(delivery, topic.name, run, value) for topic in pipeline.inputs]
 
 
-def _message(delivery: Delivery, topic: str, run: str) -> Message:
+def list_of_objects(rows: Sequence[Row], ts: int) -> bytes:
+    """A value for many rows: a JSON list of objects, the CSV's strings and the integer `ts`."""
+    return orjson.dumps([{**row, "ts": ts} for row in rows])
+
+
+def _message(delivery: Delivery, topic: str, run: str, value: Value) -> Message:
     rows = delivery.rows[topic]
     headers = Headers(run, delivery.batch, delivery.sequence, delivery.ts, delivery.kind, len(rows))
-    value = orjson.dumps([{**row, "ts": delivery.ts} for row in rows])
-    return Message(topic, value, headers.encode())
+    return Message(topic, value(rows, delivery.ts), headers.encode())

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, TRANSACTIONS_TOPIC, dataset
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PIPELINE, TRANSACTIONS_TOPIC, dataset
 from streamweir.contracts.ecommerce_fraud.dataset import File
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import Batch, Row
 from streamweir.replay.csvfile import CsvFile, find
+from streamweir.replay.deliveries import list_of_objects
 from streamweir.replay.tables import Input, TwoTables
 
 BATCH_ROWS = dataset.ROWS_PER_BATCH
 SUCCESS_PAYMENTS = "success_payments"
 FACTS = (SUCCESS_PAYMENTS,)
+value = list_of_objects
 
 
 def recording(
@@ -28,6 +30,7 @@ def recording(
         _input(folder, dataset.TRANSACTIONS, TRANSACTIONS_TOPIC.name, "created_at"),
         facts,
         batch_rows=batch_rows,
+        interval_s=PIPELINE.interval_s,
         limit=limit,
     )
     if not unsorted_ok and tables.finding:
@@ -49,6 +52,7 @@ def history_batches(folder: Path, *, batch_rows: int = BATCH_ROWS) -> Iterator[B
         _input(folder, dataset.TRANSACTION_HISTORY, TRANSACTIONS_TOPIC.name, "created_at"),
         facts,
         batch_rows=batch_rows,
+        interval_s=PIPELINE.interval_s,
         sort=True,
     ).batches()
 

@@ -14,10 +14,11 @@ Offsets = Mapping[str, Mapping[int, int]]
 class Request:
     """What a replay is asked to do.
 
-    dataset: the dataset's fingerprint. start_ts: Unix seconds of batch 0, None for now. speed: seconds of the
-    virtual clock per real second, 0 for as fast as possible. batches: how many to send, None for all.
-    batch_rows: rows per batch, None for the pipeline's own number. late: seconds by which a batch is
-    delayed, by batch index. unsorted_ok: go on in file order when the live file is not sorted by time.
+    dataset: the dataset's fingerprint. start_ts: Unix seconds at which the virtual clock starts, None for
+    now. speed: seconds of the virtual clock per real second, 0 for as fast as possible. rate: batches per
+    second, whatever the virtual clock says; None to go by speed. batches: how many to send, None for all.
+    batch_rows: rows per batch, None for the pipeline's own number. late: seconds by which a batch is delayed,
+    by batch index. unsorted_ok: go on in file order when the live file is not sorted by time.
     """
 
     dataset: str
@@ -27,6 +28,7 @@ class Request:
     batch_rows: int | None = None
     late: Mapping[int, int] = field(default_factory=dict)
     unsorted_ok: bool = False
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ class Plan:
     late: Mapping[int, int]
     offsets: Offsets
     planned_at: str
+    rate: float | None = None
+
+    @property
+    def pace(self) -> float:
+        """How many seconds of a delivery's `due` pass in a real one; 0 means that all is due at once."""
+        return self.rate or self.speed
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON types."""

@@ -2,8 +2,9 @@
 
 import importlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,7 @@ from streamweir.progress import Advance, Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Recording
-from streamweir.replay.deliveries import Delivery, check_late, deliveries, messages
+from streamweir.replay.deliveries import Delivery, Message, check_late, deliveries, messages
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
@@ -49,7 +50,7 @@ def replay(
     planned = stored_plan(store, run, request, source.BATCH_ROWS)
     if planned is not None and (done := store.get_json(run.manifest)) is not None:
         return Manifest.from_json(done)
-    recording = _recording(source, request, folder, pipeline)
+    recording = _recording(source, request, folder)
     link = Link(kafka, run.stream, pipeline)
     refuse_other_run(run, link.look())
     try:
@@ -59,9 +60,10 @@ def replay(
         produced = Produced(pipeline, source.FACTS)
         everything = deliveries(recording.batches(), plan, pipeline)
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
-            parcels = prepared(_parcels(everything, produced, resumed, pipeline, run, advance))
+            on_the_wire = partial(messages, pipeline=pipeline, run=run.id, value=source.value)
+            parcels = prepared(_parcels(everything, produced, resumed, pipeline, on_the_wire, advance))
             transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)
-            transmission.send_all(plan.speed)
+            transmission.send_all(plan.pace)
     finally:
         link.drop()
     for name, offsets in transmission.offsets.items():
@@ -75,22 +77,25 @@ def replay(
 def source_of(pipeline: str) -> ModuleType:
     """The pipeline's replay module.
 
-    It has BATCH_ROWS, FACTS and `recording(folder, *, batch_rows, limit, unsorted_ok) -> Recording`.
+    It has BATCH_ROWS, FACTS, `recording(folder, *, batch_rows, limit, unsorted_ok) -> Recording` and
+    `value(rows, ts) -> bytes`, which makes a message's value.
     """
     return importlib.import_module(f"streamweir.replay.{pipeline}")
 
 
-def _recording(source: ModuleType, request: Request, folder: Path, pipeline: Pipeline) -> Recording:
+def _recording(source: ModuleType, request: Request, folder: Path) -> Recording:
     rows, limit = request.batch_rows or source.BATCH_ROWS, request.batches
     for name, value, least in (("batch_rows", rows, 1), ("batches", limit, 1), ("speed", request.speed, 0)):
         if value is not None and value < least:
             raise BadConfiguration(f"{name} is {value}; take {least} or more")
+    if request.rate is not None and request.rate <= 0:
+        raise BadConfiguration(f"rate is {request.rate}; take more than 0 batches a second, or leave it out")
     recording: Recording = source.recording(
         folder, batch_rows=rows, limit=limit, unsorted_ok=request.unsorted_ok
     )
     if recording.finding:
         _LOG.warning("%s; it is replayed in file order", recording.finding)
-    check_late(request.late, recording.count, pipeline.interval_s)
+    check_late(request.late, recording.seconds)
     return recording
 
 
@@ -111,7 +116,7 @@ def _parcels(
     produced: Produced,
     resumed: int,
     pipeline: Pipeline,
-    run: Run,
+    on_the_wire: Callable[[Delivery], list[Message]],
     advance: Advance,
 ) -> Iterator[Parcel]:
     """Count all deliveries, and pack those that are still to be sent."""
@@ -119,7 +124,7 @@ def _parcels(
         produced.add(delivery)
         rows = len(delivery.rows[pipeline.inputs[0].name])
         if delivery.sequence >= resumed:
-            yield Parcel(delivery.sequence, delivery.due, rows, messages(delivery, pipeline, run.id))
+            yield Parcel(delivery.sequence, delivery.due, rows, on_the_wire(delivery))
         else:
             advance(rows)
 
@@ -146,5 +151,5 @@ def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resume
         rows_per_second=round(transmission.rows / max(transmission.seconds, 1e-3), 1),
         resumed_at_sequence=resumed if resumed > plan.first_sequence else None,
         offsets=transmission.offsets,
-        off_schedule_ms=round(transmission.off_schedule_s * 1000, 1) if plan.speed else None,
+        off_schedule_ms=round(transmission.off_schedule_s * 1000, 1) if plan.pace else None,
     )

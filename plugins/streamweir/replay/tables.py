@@ -34,9 +34,9 @@ class Input:
 class TwoTables:
     """The recording of a leading and a following file; making it reads the times of both.
 
-    limit: how many batches to send, None for all. sort: put the leading rows in time order, which takes
-    memory for all of them; else they stay in file order. Raises DatasetUnusable when a file cannot be read or
-    the leading one has no rows.
+    interval_s: seconds of the virtual clock between two batches. limit: how many batches to send, None for
+    all. sort: put the leading rows in time order, which takes memory for all of them; else they stay in file
+    order. Raises DatasetUnusable when a file cannot be read or the leading one has no rows.
     """
 
     def __init__(
@@ -46,11 +46,12 @@ class TwoTables:
         facts: Facts,
         *,
         batch_rows: int,
+        interval_s: int,
         limit: int | None = None,
         sort: bool = False,
     ) -> None:
         self._leading, self._following, self._facts = leading, following, facts
-        self._batch_rows, self._sort = batch_rows, sort
+        self._batch_rows, self._interval_s, self._sort = batch_rows, interval_s, sort
         self._times, complete = self._sent_times(limit)
         in_order = array("q", sorted(with_predecessor(self._times))) if sort else self._times
         self._ends = span_ends(in_order, batch_rows)
@@ -74,9 +75,9 @@ class TwoTables:
         return len(self._times)
 
     @property
-    def count(self) -> int:
-        """How many batches there are."""
-        return len(self._ends)
+    def seconds(self) -> Sequence[int]:
+        """The second of each batch: they follow each other at the interval."""
+        return range(0, len(self._ends) * self._interval_s, self._interval_s)
 
     @property
     def finding(self) -> str | None:
@@ -94,14 +95,14 @@ class TwoTables:
         """The batches, 0 first."""
         leading, following = self._leading_rows(), self._following_rows()
         waiting = next(following, None)
-        for index in range(self.count):
+        for index, second in enumerate(self.seconds):
             here = []
             while waiting is not None and waiting[0] == index:
                 here += _named(self._following.file, [waiting[1]])
                 waiting = next(following, None)
             first = _named(self._leading.file, islice(leading, self._batch_rows))
             held = {self._leading.topic: first, self._following.topic: here}
-            yield Batch(index, held, self._facts(held))
+            yield Batch(index, second, held, self._facts(held))
 
     def _leading_rows(self) -> Iterator[list[str]]:
         rows = islice(self._leading.file.rows(), self.rows)

@@ -34,12 +34,12 @@ class Transmission:
         self.offsets = {name: dict(ends) for name, ends in begun.offsets.items()}
         self.rows, self.seconds, self.off_schedule_s = 0, 0.0, 0.0
 
-    def send_all(self, speed: float) -> None:
-        """Send everything; errors as in `Link.persist`."""
+    def send_all(self, pace: float) -> None:
+        """Send everything at this pace (see `Plan.pace`); errors as in `Link.persist`."""
         first = self._backlog.peek()
         if first is None:
             return
-        schedule, begun = Schedule(speed, first.due), time.monotonic()
+        schedule, begun = Schedule(pace, first.due), time.monotonic()
         while (parcel := self._backlog.peek()) is not None:
             schedule.wait(parcel.due)
             self._link.persist(lambda: self._transact(schedule))

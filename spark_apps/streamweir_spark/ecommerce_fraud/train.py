@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.datasets.ecommerce_fraud import is_fraud
@@ -74,7 +73,7 @@ def _scored(folder: Path) -> Iterator[tuple[object, ...]]:
 def _batches(folder: Path) -> Iterator[LocalBatch]:
     for batch in history_batches(folder):
         rows = {topic: [dict(row) for row in found] for topic, found in batch.rows.items()}
-        yield LocalBatch(virtual_ts(_START_TS, batch.index, PIPELINE.interval_s), rows)
+        yield LocalBatch(virtual_ts(_START_TS, batch.second), rows)
 
 
 def _labels(folder: Path) -> dict[str, float]:

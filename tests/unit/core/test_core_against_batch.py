@@ -82,7 +82,7 @@ def _prediction(row: dict[str, Any]) -> int:
 def _replayed(folder: Path) -> Iterator[LocalBatch]:
     for batch in batches(folder, batch_rows=40, limit=LIMIT):
         rows = {topic: [dict(row) for row in found] for topic, found in batch.rows.items()}
-        yield LocalBatch(virtual_ts(START, batch.index, PIPELINE.interval_s), rows)
+        yield LocalBatch(virtual_ts(START, batch.second), rows)
 
 
 def _spoil(path: Path) -> None:

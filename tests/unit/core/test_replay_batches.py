@@ -193,12 +193,20 @@ def test_an_unknown_time_takes_its_predecessors() -> None:
     assert list(with_predecessor([UNKNOWN, 3, UNKNOWN, UNKNOWN, 1])) == [UNKNOWN, 3, 3, 3, 1]
 
 
-def test_the_virtual_clock_steps_by_the_interval() -> None:
-    assert [virtual_ts(1_700_000_000, index, 5) for index in range(3)] == [
+def test_the_virtual_clock_counts_whole_seconds_from_its_start() -> None:
+    assert [virtual_ts(1_700_000_000, second) for second in (0, 5.0, 9.99)] == [
         1_700_000_000,
         1_700_000_005,
-        1_700_000_010,
+        1_700_000_009,
     ]
+
+
+def test_batches_follow_each_other_at_the_interval(tmp_path: Path) -> None:
+    write_browsing(tmp_path, [at(second) for second in range(6)])
+    write_transactions(tmp_path, [])
+    found = recording(tmp_path, batch_rows=2)
+    assert list(found.seconds) == [0, 1, 2]
+    assert [batch.second for batch in found.batches()] == [0, 1, 2]
 
 
 def test_a_transactions_file_that_cannot_be_read_is_refused_before_the_first_batch(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The order of a run: sequences, the virtual clock, delayed batches, the flush, the messages on the wire."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -11,7 +12,14 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.errors import BadConfiguration
 from streamweir.replay.batches import Batch
-from streamweir.replay.deliveries import Delivery, check_late, delayed, deliveries, messages
+from streamweir.replay.deliveries import (
+    Delivery,
+    check_late,
+    delayed,
+    deliveries,
+    list_of_objects,
+    messages,
+)
 from streamweir.replay.plan import Plan, parse_late
 
 START = 1_700_000_000
@@ -35,10 +43,10 @@ def plan(late: Mapping[int, int] | None = None, first_sequence: int = 0) -> Plan
     )
 
 
-def some(count: int) -> Iterator[Batch]:
+def some(count: int, interval: float = 1) -> Iterator[Batch]:
     for index in range(count):
         rows = {"browsing": [{"session_id": f"s{index}"}], "transactions": []}
-        yield Batch(index, rows, {"success_payments": 0})
+        yield Batch(index, index * interval, rows, {"success_payments": 0})
 
 
 def sent(count: int, of: Plan) -> list[Delivery]:
@@ -54,6 +62,22 @@ def test_batches_get_dense_sequences_and_a_flush_that_closes_every_window() -> N
         (10, 3, 2 + PIPELINE.flush_after_s, Kind.FLUSH, 2),
     ]
     assert all(not rows for rows in found[-1].rows.values())
+
+
+def test_a_batch_has_its_own_place_on_the_clock_and_the_flush_lies_behind_the_last() -> None:
+    places = [0.0, 0.4, 0.4, 7.9]
+    batches = [Batch(index, second, {}, {}) for index, second in enumerate(places)]
+    found = list(deliveries(iter(batches), plan(), PIPELINE))
+    assert [d.ts - START for d in found] == [0, 0, 0, 7, 7 + PIPELINE.flush_after_s]
+    assert [d.due for d in found] == [0, 0.4, 0.4, 7.9, 7.9]
+
+
+def test_a_rate_paces_by_the_order_of_sending_and_leaves_the_clock_alone() -> None:
+    at_rate = replace(plan({0: 2}, first_sequence=7), rate=50)
+    found = sent(4, at_rate)
+    assert [d.due for d in found] == [0, 1, 2, 3, 4]
+    assert [d.ts for d in found] == [d.ts for d in sent(4, plan({0: 2}))]
+    assert (at_rate.pace, replace(at_rate, rate=None, speed=3).pace) == (50, 3)
 
 
 def test_a_delayed_batch_keeps_its_index_and_ts_and_follows_the_first_that_is_younger_by_its_delay() -> None:
@@ -77,10 +101,10 @@ def test_every_batch_is_sent_once_and_each_delayed_one_as_late_as_asked(
     late: dict[int, int], count: int, interval: int
 ) -> None:
     try:
-        check_late(late, count, interval)
+        check_late(late, range(0, count * interval, interval))
     except BadConfiguration:
         return
-    order = [batch.index for batch, _ in delayed(some(count), late, interval)]
+    order = [batch.index for batch, _ in delayed(some(count, interval), late)]
     assert sorted(order) == list(range(count))
     on_time = [index for index in order if index not in late]
     assert on_time == sorted(on_time)
@@ -91,11 +115,11 @@ def test_every_batch_is_sent_once_and_each_delayed_one_as_late_as_asked(
 
 
 def test_a_delay_beyond_the_end_of_the_run_is_refused() -> None:
-    check_late({5: 4}, 10, 1)
+    check_late({5: 4}, range(10))
     with pytest.raises(BadConfiguration, match="batch 5 cannot be 5 s late in a run of 10 batches"):
-        check_late({5: 5}, 10, 1)
+        check_late({5: 5}, range(10))
     with pytest.raises(BadConfiguration, match="batch 12"):
-        check_late({12: 1}, 10, 1)
+        check_late({12: 1}, range(10))
 
 
 def test_late_is_written_as_batch_and_seconds() -> None:
@@ -107,7 +131,7 @@ def test_late_is_written_as_batch_and_seconds() -> None:
 
 
 def test_a_message_is_a_json_list_with_the_strings_of_the_file_and_an_integer_ts() -> None:
-    browsing, transactions = messages(sent(2, plan())[1], PIPELINE, "r1")
+    browsing, transactions = messages(sent(2, plan())[1], PIPELINE, "r1", list_of_objects)
     assert (browsing.topic, orjson.loads(browsing.value)) == (
         "browsing",
         [{"session_id": "s1", "ts": START + 1}],

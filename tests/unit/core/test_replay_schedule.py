@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_oversleeping_and_slow_batches_do_not_add_up(clock: Clock) -> None:
-    paced = Schedule(speed=1, first_due=0)
+    paced = Schedule(pace=1, first_due=0)
     off = []
     for second in range(600):
         paced.wait(second)
@@ -41,7 +41,7 @@ def test_oversleeping_and_slow_batches_do_not_add_up(clock: Clock) -> None:
 
 
 def test_a_batch_that_was_held_up_is_caught_up_without_waiting(clock: Clock) -> None:
-    paced = Schedule(speed=2, first_due=0)
+    paced = Schedule(pace=2, first_due=0)
     clock.now += 2.2
     for second in range(5):
         paced.wait(second)
@@ -51,13 +51,13 @@ def test_a_batch_that_was_held_up_is_caught_up_without_waiting(clock: Clock) -> 
 
 
 def test_a_resumed_run_starts_with_its_next_batch_at_once(clock: Clock) -> None:
-    paced = Schedule(speed=10, first_due=500)
+    paced = Schedule(pace=10, first_due=500)
     paced.wait(500)
     assert clock.slept == []
     assert paced.wait_s(510) == pytest.approx(1)
 
 
 def test_speed_zero_waits_for_nothing(clock: Clock) -> None:
-    paced = Schedule(speed=0, first_due=0)
+    paced = Schedule(pace=0, first_due=0)
     paced.wait(10_000)
     assert clock.slept == []

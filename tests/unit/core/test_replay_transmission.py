@@ -15,7 +15,7 @@ from streamweir.replay import link as link_module
 from streamweir.replay import transmission as transmission_module
 from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Batch
-from streamweir.replay.deliveries import deliveries, messages
+from streamweir.replay.deliveries import deliveries, list_of_objects, messages
 from streamweir.replay.link import Link
 from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
@@ -89,7 +89,7 @@ def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
 
 def some() -> Iterator[Batch]:
     for index in range(COUNT):
-        yield Batch(index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []}, {})
+        yield Batch(index, index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []}, {})
 
 
 def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None) -> Transmission:
@@ -109,7 +109,12 @@ def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None)
         planned_at="",
     )
     parcels = (
-        Parcel(sent.sequence, sent.due, len(sent.rows["browsing"]), messages(sent, PIPELINE, "r1"))
+        Parcel(
+            sent.sequence,
+            sent.due,
+            len(sent.rows["browsing"]),
+            messages(sent, PIPELINE, "r1", list_of_objects),
+        )
         for sent in deliveries(some(), plan, PIPELINE)
     )
     return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), advance)
@@ -126,7 +131,7 @@ def assert_exactly_once(broker: Broker) -> None:
 def test_everything_is_sent_in_few_transactions_when_nothing_waits(linked: Callable[[Broker], Link]) -> None:
     broker, advanced = Broker(), []
     sending = transmission(linked(broker), advanced.append)
-    sending.send_all(speed=0)
+    sending.send_all(pace=0)
     assert_exactly_once(broker)
     assert broker.commits < 5
     assert (sum(advanced), sending.rows) == (2 * COUNT, 2 * COUNT)
@@ -151,7 +156,7 @@ def test_after_an_ambiguous_commit_the_topics_decide(
     if one_by_one:
         monkeypatch.setattr(transmission_module, "TRANSACTION_S", -1)
     broker, advanced = Broker(faults), []
-    transmission(linked(broker), advanced.append).send_all(speed=0)
+    transmission(linked(broker), advanced.append).send_all(pace=0)
     assert_exactly_once(broker)
     assert not broker.faults or broker.commits < min(broker.faults)
     assert sum(advanced) == 2 * COUNT
@@ -160,7 +165,7 @@ def test_after_an_ambiguous_commit_the_topics_decide(
 def test_a_refusal_ends_the_replay_at_once(linked: Callable[[Broker], Link]) -> None:
     broker = Broker({1: "refused"})
     with pytest.raises(BadConfiguration, match="refused"):
-        transmission(linked(broker)).send_all(speed=0)
+        transmission(linked(broker)).send_all(pace=0)
     assert broker.commits == 1
 
 
@@ -171,7 +176,7 @@ def test_a_broker_that_stays_away_ends_the_replay_with_a_retryable_error(
     broker = Broker()
     broker.faults = Faulty()
     with pytest.raises(DependencyUnreachable, match="nowhere:1"):
-        transmission(linked(broker)).send_all(speed=0)
+        transmission(linked(broker)).send_all(pace=0)
     assert broker.log == []
 
 
@@ -181,9 +186,9 @@ def test_a_replay_that_was_overtaken_stops_instead_of_sending_twice(
     monkeypatch.setattr(transmission_module, "TRANSACTION_S", -1)
     broker = Broker()
     slow, quick = transmission(linked(broker)), transmission(linked(broker))
-    quick.send_all(speed=0)
+    quick.send_all(pace=0)
     with pytest.raises(BadConfiguration, match="another replay has taken over"):
-        slow.send_all(speed=0)
+        slow.send_all(pace=0)
     assert_exactly_once(broker)
 
 
