@@ -30,6 +30,7 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) ->
         batches=batches,
         totals={topic.name: _total(topic.name, batches) for topic in pipeline.inputs},
         checks=tuple(_checks(pipeline, sent, held, kept)),
+        next_sequence=held.next_sequence,
         foreign=kept.foreign,
         flush=sum(held.flushes.values()),
         waiting=sum(held.waiting.values()),

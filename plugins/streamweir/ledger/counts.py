@@ -38,8 +38,9 @@ class Held:
     """What the broker holds of a run.
 
     rows, redriven: rows by topic and batch, by the messages' `rows` header. waiting: re-driven rows that no
-    scorer has taken yet; they are in no other count. messages, flushes: messages by topic. foreign: messages
-    among the run's that no replay sent. published: records on each output topic.
+    scorer has taken yet, because it had only come to `next_sequence`; they are in no other count. messages,
+    flushes: messages by topic. foreign: messages among the run's that no replay sent. published: records on
+    each output topic.
     """
 
     rows: Counter[Cell] = field(default_factory=Counter)
@@ -47,6 +48,7 @@ class Held:
     waiting: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     flushes: Counter[str] = field(default_factory=Counter)
+    next_sequence: int = 0
     foreign: int = 0
     published: Mapping[str, int] = field(default_factory=dict)
 

@@ -67,6 +67,7 @@ def _count_held(
         waiting=inputs.waiting,
         messages=inputs.messages,
         flushes=inputs.flushes,
+        next_sequence=inputs.next_sequence,
         foreign=inputs.foreign,
         published=published,
     )

@@ -85,8 +85,9 @@ class Check:
 class Ledger:
     """What happened to every row of a run.
 
-    foreign: messages that no replay sent. flush: flush messages, which carry no rows. waiting: rows put back
-    by hand that no scorer has taken yet. dropped_by_watermark: rows that Spark dropped by itself.
+    next_sequence: the first of the stream that was not worked on yet when the tables were read. foreign:
+    messages that no replay sent. flush: flush messages, which carry no rows. waiting: rows put back by hand
+    that no scorer has taken yet. dropped_by_watermark: rows that Spark dropped by itself.
     """
 
     run: str
@@ -94,6 +95,7 @@ class Ledger:
     batches: tuple[BatchLine, ...]
     totals: Mapping[str, Line]
     checks: tuple[Check, ...]
+    next_sequence: int
     foreign: int
     flush: int
     waiting: int
@@ -124,6 +126,7 @@ class Ledger:
             "unexplained": self.unexplained,
             "totals": {name: line.to_dict() for name, line in self.totals.items()},
             **self.facts,
+            "next_sequence": self.next_sequence,
             "foreign": self.foreign,
             "flush": self.flush,
             "redriven_waiting": self.waiting,

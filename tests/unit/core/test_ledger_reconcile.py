@@ -40,6 +40,7 @@ def test_the_bundle_holds_the_ledger_and_the_facts_of_each_batch(made_up: MadeUp
     count(made_up)
     written = made_up.store.get_json(made_up.run.ledger)
     assert written["outcome"] == "success"
+    assert written["next_sequence"] == made_up.batches + 1
     assert len(written["batches"]) == 24
     assert written["success_payments"] == sum(batch["success_payments"] for batch in written["batches"]) > 300
     late = written["batches"][LATE_BATCH]["topics"]
