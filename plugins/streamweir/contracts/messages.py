@@ -5,6 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+ORIGINS = "origins"
+"""A further header of a message of kind redrive: where its records were rejected before, as JSON.
+
+A list of [partition, offset, row] of the same topic, row -1 for a whole message. It is sent with the records,
+so the topic itself remembers which of them were put back.
+"""
+
+
 class Kind(StrEnum):
     """What a message is: a batch of rows, the end of a run, or records put back by hand."""
 

@@ -156,6 +156,11 @@ class Run:
         return self.bundle / "replay" / "produced.parquet"
 
     @property
+    def redriven(self) -> ObjectKey:
+        """How far the stream reaches with the run's records that were put back; absent when none were."""
+        return self.bundle / "replay" / "redriven.json"
+
+    @property
     def ledger(self) -> ObjectKey:
         """What happened to every row; `ledger_table` holds its batches as parquet."""
         return self.bundle / "ledger.json"
