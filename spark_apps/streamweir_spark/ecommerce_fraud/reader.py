@@ -2,18 +2,17 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from operator import itemgetter
 
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
 from streamweir.contracts.messages import Headers
-from streamweir.errors import RejectRecord
-from streamweir_spark.decode import Row, ShardOf, canonical, row_list, row_problem
-from streamweir_spark.moments import moment, moments
+from streamweir_spark.decode import Row, ShardOf, row_list
+from streamweir_spark.moments import moments
 from streamweir_spark.parts import Reject
+from streamweir_spark.rows import all_well_formed, sort_out, time_problem
 
 Places = tuple[int, ...]
 Browsing = tuple[Places, tuple[str, ...], tuple[str, ...], tuple[str, ...], "array[int]"]
@@ -23,7 +22,7 @@ Transactions = list[tuple[int, Row]]
 
 _browsing_key = itemgetter(*BROWSING_KEY)
 _session_of = itemgetter("session_id")
-_ts_of = itemgetter("ts")
+_ID = "transaction_id"
 
 
 class Reader:
@@ -53,12 +52,12 @@ def _shard_of(shards: int) -> ShardOf:
 def _browsing(
     rows: list[Row], headers: Headers, shard_of: ShardOf
 ) -> tuple[Mapping[int, Browsing], list[Reject]]:
-    if _all_well_formed(rows, BROWSING_KEY, headers):
+    if all_well_formed(rows, BROWSING_KEY, headers):
         try:
             return _by_shard(range(len(rows)), rows, shard_of), []
         except ValueError:
             pass  # One of the times is none; which one is found out below.
-    good, rejects = _sort_out(rows, BROWSING_KEY, headers, _time_problem)
+    good, rejects = sort_out(rows, BROWSING_KEY, headers, _ID, time_problem("event_time"))
     return _by_shard([place for place, _ in good], [row for _, row in good], shard_of), rejects
 
 
@@ -85,60 +84,9 @@ def _transactions(
 ) -> tuple[Mapping[int, Transactions], list[Reject]]:
     rejects: list[Reject] = []
     good = list(enumerate(rows))
-    if not _all_well_formed(rows, TRANSACTION_KEY, headers):
-        good, rejects = _sort_out(rows, TRANSACTION_KEY, headers, None)
+    if not all_well_formed(rows, TRANSACTION_KEY, headers):
+        good, rejects = sort_out(rows, TRANSACTION_KEY, headers, _ID)
     shares: defaultdict[int, Transactions] = defaultdict(list)
     for place, row in good:
         shares[shard_of[row["session_id"]]].append((place, row))
     return dict(shares), rejects
-
-
-def _all_well_formed(rows: list[Row], key: tuple[str, ...], headers: Headers) -> bool:
-    """Whether `row_problem` finds nothing, seen over all rows at once; False may also mean: look closer."""
-    kinds = list(map(type, chain.from_iterable(map(dict.values, rows))))
-    # One int a row, and every row's ts equals the header's: so the ints are the ts, and the rest are strings.
-    if kinds.count(int) != len(rows) or kinds.count(str) != len(kinds) - len(rows):
-        return False
-    try:
-        keys = map(itemgetter(*key), rows)
-        return [*map(_ts_of, rows)].count(headers.ts) == len(rows) and all(map(all, keys))
-    except KeyError:
-        return False
-
-
-def _sort_out(
-    rows: list[Row],
-    key: tuple[str, ...],
-    headers: Headers,
-    closer: Callable[[Row], str | None] | None,
-) -> tuple[list[tuple[int, Row]], list[Reject]]:
-    good: list[tuple[int, Row]] = []
-    rejects: list[Reject] = []
-    for place, row in enumerate(rows):
-        problem = row_problem(row, key, headers) or (closer(row) if closer else None)
-        if problem is None:
-            good.append((place, row))
-        else:
-            rejects.append(Reject(place, 1, _id_of(row), problem, _raw(row)))
-    return good, rejects
-
-
-def _time_problem(row: Row) -> str | None:
-    try:
-        moment(row["event_time"])
-    except ValueError as error:
-        return f"event_time {error}"
-    return None
-
-
-def _id_of(row: Row) -> str | None:
-    found = row.get("transaction_id")
-    return found if isinstance(found, str) else None
-
-
-def _raw(row: Row) -> bytes:
-    try:
-        return canonical(row)
-    except TypeError as error:
-        # JSON that is nested deeper than it can be written again; the message's bytes show it.
-        raise RejectRecord(f"a row cannot be written as JSON: {error}") from error
