@@ -57,6 +57,13 @@ def provision(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Pro
     return ProvisionReport(created, tuple(name for name in declared if name not in created))
 
 
+def existing(kafka: KafkaConnection, stream: Stream) -> list[str]:
+    """The full names of those of the stream's topics that are there. Errors as in `provision`."""
+    names = [stream.topic(topic.name) for topic in pipeline_of(stream.pipeline).topics]
+    with kafka_errors(kafka, f"look for the topics of {stream}"), closing(admin(kafka)) as client:
+        return _existing(client, names)
+
+
 def delete(kafka: KafkaConnection, stream: Stream) -> tuple[str, ...]:
     """Delete the stream's topics; returns the names of those that were there. Errors as in `provision`."""
     names = [stream.topic(topic.name) for topic in pipeline_of(stream.pipeline).topics]

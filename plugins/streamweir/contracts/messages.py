@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 ORIGINS = "origins"
 """A further header of a message of kind redrive: where its records were rejected before, as JSON.
 

@@ -1,0 +1,162 @@
+"""`streamweir rejected`: look at what was neither scored nor used, and put it back."""
+
+import logging
+import shlex
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.rejected import Reason
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
+from streamweir.objectstore import ObjectStore
+from streamweir.redrive import contents
+from streamweir.redrive.contents import Content
+from streamweir.redrive.originals import messages_at
+from streamweir.redrive.places import Place
+from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
+from streamweir.redrive.records import Rejected, choose, rejected_records
+from streamweir.redrive.text import count_lines, description, escaped, shown
+from streamweir.scorer.status import ALIVE, health, read
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Work with the rejected records.")
+
+Pipeline = Annotated[str, typer.Option(help="The pipeline's word.")]
+StreamId = Annotated[str, typer.Option("--stream", help="The stream id.")]
+RunId = Annotated[str, typer.Option("--run", help="One run only; needed once its stream is retired.")]
+_DEFAULT = "ecommerce_fraud"
+_LISTED = 20
+
+
+@app.command("list")
+def list_records(stream: StreamId, run: RunId = "", pipeline: Pipeline = _DEFAULT) -> None:
+    """Counts by reason and topic, and how many records were put back already."""
+    target, store, kafka = _target(pipeline, stream)
+    records = rejected_records(store, target, run)
+    if not records:
+        print("no record was rejected")
+        return
+    for line in count_lines(records, places_put_back(kafka, target)):
+        print(line)
+
+
+@app.command()
+def show(
+    place: Annotated[str, typer.Argument(help="topic/partition/offset/row, as `list` shows it.")],
+    stream: StreamId,
+    run: RunId = "",
+    pipeline: Pipeline = _DEFAULT,
+    save: Annotated[Path | None, typer.Option(help="Write the record's bytes to a file, to edit.")] = None,
+) -> None:
+    """One record: place, reason, what is wrong, and its bytes with everything odd escaped."""
+    target, store, kafka = _target(pipeline, stream)
+    record = _at(rejected_records(store, target, run), place)
+    content = contents.as_it_is(record, messages_at(kafka, target, [record.place]))
+    value = record.raw if content is None else content.value
+    back = record.place in places_put_back(kafka, target)
+    ts = None if content is None else content.ts
+    for line in description(record, ts, put_back=back):
+        print(line)
+    print()
+    print(shown(value))
+    if save is not None:
+        save.write_bytes(value)
+
+
+@app.command()
+def redrive(
+    stream: StreamId,
+    places: Annotated[list[str] | None, typer.Argument(help="Records by place.")] = None,
+    reason: Annotated[str, typer.Option(help="All records with this reason.")] = "",
+    edited: Annotated[Path | None, typer.Option(help="What to put back for the one record named.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be put back.")] = False,
+    run: RunId = "",
+    pipeline: Pipeline = _DEFAULT,
+) -> None:
+    """Put records back on their topic, each once: as they are, or one of them from a file."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    target, store, kafka = _target(pipeline, stream)
+    chosen = _chosen(rejected_records(store, target, run), reason, places or [], edited)
+    found = list(_contents(kafka, target, chosen, edited))
+    if dry_run:
+        _print_plan(found, places_put_back(kafka, target))
+        return
+    outcome = put_back(kafka, store, target, found)
+    _print_outcome(store, target, outcome)
+
+
+def _target(pipeline: str, stream: str) -> tuple[Stream, ObjectStore, KafkaConnection]:
+    store = ObjectStore(StoreConnection.from_env())
+    return Stream(pipeline, stream), store, KafkaConnection.from_env()
+
+
+def _at(records: Iterable[Rejected], place: str) -> Rejected:
+    where = Place.parse(place)
+    found = next((record for record in records if record.place == where), None)
+    if found is None:
+        raise BadConfiguration(f"no record was rejected at {place}: see `streamweir rejected list`")
+    return found
+
+
+def _chosen(records: list[Rejected], reason: str, places: list[str], edited: Path | None) -> list[Rejected]:
+    if bool(reason) == bool(places):
+        raise BadConfiguration("say which records to put back: by --reason, or by their places")
+    if reason and reason not in list(Reason):
+        raise BadConfiguration(f"{reason!r} is no reason; there are: {', '.join(Reason)}")
+    if edited and len(places) != 1:
+        raise BadConfiguration("--edited takes the place of one record: name it by its place")
+    return choose(records, reason, [Place.parse(place) for place in places])
+
+
+def _contents(
+    kafka: KafkaConnection, stream: Stream, chosen: list[Rejected], edited: Path | None
+) -> Iterable[Content]:
+    messages = messages_at(kafka, stream, [record.place for record in chosen])
+    for record in chosen:
+        content = contents.as_it_is(record, messages)
+        if content is None:
+            raise BadConfiguration(f"topic {record.place.topic} has lost the message of {record.place}")
+        yield contents.edited(content, _bytes(edited), str(edited)) if edited else content
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _print_plan(found: list[Content], there: set[Place]) -> None:
+    left = [content for content in found if content.record.place not in there]
+    for content in left[:_LISTED]:
+        record = content.record
+        print(f"{record.place}  {record.reason.value}: {escaped(record.detail)[:120]}")
+    if len(left) > _LISTED:
+        print(f"and {len(left) - _LISTED:,} more")
+    print(
+        f"{sum(content.rows for content in left):,} records would be put back; "
+        f"{len(found) - len(left):,} were already"
+    )
+
+
+def _print_outcome(store: ObjectStore, stream: Stream, outcome: PutBack) -> None:
+    if outcome.already:
+        print(f"{len(outcome.already):,} records had been put back before and were left alone")
+    if not outcome.sent:
+        print("nothing was put back")
+        return
+    rows, numbers = sum(content.rows for content in outcome.sent), outcome.sequences
+    print(f"{rows:,} records were put back on stream {stream}, sequences {numbers[0]} to {numbers[-1]}")
+    status = read(store, stream)
+    if status and health(status, datetime.now(UTC)) in ALIVE:
+        print("the running scorer takes them")
+    else:
+        print("the next scorer takes them: in Airflow, clear `start_scorer` of the run with all that follows")
+    for run in sorted({content.record.run or "" for content in outcome.sent}):
+        names = f"--pipeline {stream.pipeline} --stream {stream.id} --run {shlex.quote(run)}"
+        print(f"then account for them, by clearing `reconcile` or with: python -m streamweir.ledger {names}")
