@@ -20,7 +20,7 @@ from streamweir.redrive.originals import messages_at
 from streamweir.redrive.places import Place
 from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
 from streamweir.redrive.records import Rejected, choose, rejected_records
-from streamweir.redrive.text import count_lines, description, escaped, shown
+from streamweir.redrive.text import count_lines, description, in_a_line, shown
 from streamweir.scorer.status import ALIVE, health, read
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Work with the rejected records.")
@@ -135,7 +135,7 @@ def _print_plan(found: list[Content], there: set[Place]) -> None:
     left = [content for content in found if content.record.place not in there]
     for content in left[:_LISTED]:
         record = content.record
-        print(f"{record.place}  {record.reason.value}: {escaped(record.detail)[:120]}")
+        print(f"{record.place}  {record.reason.value}: {in_a_line(record.detail)[:120]}")
     if len(left) > _LISTED:
         print(f"and {len(left) - _LISTED:,} more")
     print(

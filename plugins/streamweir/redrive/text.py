@@ -16,6 +16,11 @@ def escaped(data: bytes | str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
+def in_a_line(text: str) -> str:
+    """Escaped text without line breaks: a record's id must not look like a line of ours."""
+    return escaped(text).replace("\n", "\\n")
+
+
 def shown(data: bytes) -> str:
     """A record's bytes, escaped; what is too long is cut, and says so."""
     text = escaped(data[: 4 * MOST_CHARACTERS])
@@ -55,4 +60,4 @@ def description(record: Rejected, ts: int | None, *, put_back: bool) -> list[str
         "detail": record.detail,
         "put back": "yes" if put_back else "no",
     }
-    return [f"{name:<10}{'-' if value is None else escaped(str(value))}" for name, value in facts.items()]
+    return [f"{name:<10}{'-' if value is None else in_a_line(str(value))}" for name, value in facts.items()]

@@ -73,13 +73,16 @@ def test_the_rows_of_a_list_are_found_as_they_are_written(rows: list[dict], inde
     assert [json.loads(row) for row in found] == rows
 
 
-@given(st.binary() | st.text().map(str.encode) | st.sampled_from([b"[" * 5_000, b"[1,", b'["a" "b"', b"[1}"]))
-def test_whatever_is_no_list_has_no_rows_and_never_raises(value: bytes) -> None:
-    try:
-        is_list = isinstance(json.loads(value), list)
-    except (ValueError, RecursionError):
-        is_list = False
-    assert is_list or rows_as_written(value) is None or value.lstrip()[:1] == b"["
+@pytest.mark.parametrize(
+    "value", [b"", b"{}", b"7", b'"[1]"', b"null", b"\xff[]", b"[1}", b"[1,", b"[" * 5_000]
+)
+def test_what_is_no_list_has_no_rows(value: bytes) -> None:
+    assert rows_as_written(value) is None
+
+
+@given(st.binary() | st.text(alphabet='[]{}",: 1').map(str.encode))
+def test_looking_for_rows_never_fails(value: bytes) -> None:
+    rows_as_written(value)
 
 
 def test_a_row_goes_back_with_the_very_characters_it_came_with() -> None:
@@ -183,7 +186,7 @@ def test_a_message_says_which_places_its_records_come_from() -> None:
     found = sent(
         content("transactions/1/5/1"), content("transactions/0/9/0"), content("transactions/1/7", rows=4)
     )
-    origins = [dict(message.headers).get(ORIGINS.encode().decode()) for message in found[40] + found[41]]
+    origins = [dict(message.headers).get(ORIGINS) for message in found[40] + found[41]]
     assert [orjson.loads(each) for each in origins if each] == [[[0, 9, 0], [1, 5, 1]], [[1, 7, -1]]]
 
 
