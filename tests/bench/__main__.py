@@ -11,7 +11,7 @@ import typer
 from jinja2 import Template
 
 from streamweir.cli import run
-from streamweir.datagen import DEFAULT_HISTORY_BATCHES, DEFAULT_SEED, generator
+from streamweir.datagen import DEFAULT_SEED, generator
 from streamweir.progress import console_progress
 from tests.bench.ecommerce_fraud import CatchingUp, RealTime, catching_up, real_time
 from tests.bench.servers import bench_stack
@@ -31,7 +31,6 @@ def main(
             Path(name),
             seed=DEFAULT_SEED,
             batches=batches,
-            history_batches=DEFAULT_HISTORY_BATCHES,
             progress=console_progress,
         )
         dataset = bench.dataset(Path(name))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from streamweir.cli import run
-from streamweir.datagen import DEFAULT_BATCHES, DEFAULT_HISTORY_BATCHES, DEFAULT_SEED, generator
+from streamweir.datagen import BATCHES, DEFAULT_SEED, generator, parse_settings, settings_of
 from streamweir.progress import console_progress
 
 app = typer.Typer(add_completion=False)
@@ -19,16 +19,15 @@ def main(
         Path | None, typer.Option(help="Where to write; var/data/<pipeline> when not given.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = DEFAULT_SEED,
-    batches: Annotated[int, typer.Option(min=1, help="Live batches of 200 browsing rows.")] = DEFAULT_BATCHES,
-    history_batches: Annotated[
-        int, typer.Option(min=1, help="The same for the history that models are trained on.")
-    ] = DEFAULT_HISTORY_BATCHES,
+    batches: Annotated[int | None, typer.Option(min=1, help="How many batches a replay of it sends.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Another setting of the generator: name=number.")
+    ] = None,
 ) -> None:
     """Write a dataset made from a seed, as CSV files."""
     target = folder or Path("var") / "data" / pipeline
-    generator(pipeline)(
-        target, seed=seed, batches=batches, history_batches=history_batches, progress=console_progress
-    )
+    asked = parse_settings(setting or ()) | ({} if batches is None else {BATCHES: batches})
+    generator(pipeline)(target, seed=seed, progress=console_progress, **settings_of(pipeline, asked))
     print(f"dataset of {pipeline} from seed {seed}: {target}")
 
 

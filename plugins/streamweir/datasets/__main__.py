@@ -7,7 +7,7 @@ import typer
 
 from streamweir.cli import run
 from streamweir.connections import StoreConnection
-from streamweir.datagen import DEFAULT_BATCHES, DEFAULT_SEED
+from streamweir.datagen import BATCHES, DEFAULT_SEED
 from streamweir.datasets import checks, store
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress
@@ -34,7 +34,7 @@ def ensure(
     pipeline: Pipeline = "ecommerce_fraud",
     history: NeedsHistory = True,
     seed: Annotated[int, typer.Option(min=0, help="Seed of a generated dataset.")] = DEFAULT_SEED,
-    batches: Annotated[int, typer.Option(min=1, help="Batches of a generated dataset.")] = DEFAULT_BATCHES,
+    batches: Annotated[int | None, typer.Option(min=1, help="Batches of a generated dataset.")] = None,
 ) -> None:
     """Put a dataset into the object store (when it is not there yet) and print its fingerprint."""
     dataset = store.ensure(
@@ -42,9 +42,9 @@ def ensure(
         pipeline,
         source,
         seed=seed,
-        batches=batches,
         needs_history=history,
         progress=console_progress,
+        **({} if batches is None else {BATCHES: batches}),
     )
     print(dataset.fingerprint)
 

@@ -18,12 +18,13 @@ Test = Callable[[str], object]
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file that can be used: the name to store it under, where it is, its rows, whether it is history."""
+    """A file that can be used: the name to store it under, where it is, its rows, and as in `DatasetFile`."""
 
     name: str
     path: Path
     rows: int
     history: bool
+    live_too: bool = False
 
 
 def check(name: str, folder: Path, *, needs_history: bool) -> list[CheckedFile]:

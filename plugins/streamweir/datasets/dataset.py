@@ -18,13 +18,17 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class DatasetFile:
-    """A file: its name in the store, sha256, bytes, rows without the header, whether it is history."""
+    """A file: its name in the store, sha256, bytes, rows without the header.
+
+    history: models are trained on it. live_too: a run reads it all the same; it reads all that is no history.
+    """
 
     name: str
     sha256: str
     size: int
     rows: int
     history: bool
+    live_too: bool = False
 
     def __post_init__(self) -> None:
         if not _FILE_NAME.fullmatch(self.name):
@@ -51,6 +55,11 @@ class Dataset:
         """The same for the files that models are trained on; None without them."""
         history = [file for file in self.files if file.history]
         return _fingerprint(history) if history else None
+
+    @property
+    def live(self) -> list[str]:
+        """The names of the files that a run reads."""
+        return [file.name for file in self.files if file.live_too or not file.history]
 
     @property
     def root(self) -> ObjectKey:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,19 +25,18 @@ def ensure(
     source: str,
     *,
     seed: int = datagen.DEFAULT_SEED,
-    batches: int = datagen.DEFAULT_BATCHES,
-    history_batches: int = datagen.DEFAULT_HISTORY_BATCHES,
     needs_history: bool = True,
     progress: Progress = no_progress,
+    **settings: float,
 ) -> Dataset:
     """The dataset in the store that `source` names, put there when it is not there yet.
 
-    source: "" for the generated one (seed and sizes choose it), a folder of CSV files, or a fingerprint or
-    its first 8 or more digits. needs_history: whether a model will be trained on it.
+    source: "" for the generated one (seed and the generator's settings choose it), a folder of CSV files, or
+    a fingerprint or its first 8 or more digits. needs_history: whether a model will be trained on it.
     Raises DatasetUnusable with file, line and column before anything is uploaded.
     """
     if not source:
-        return _generated(store, pipeline, (seed, batches, history_batches), progress)
+        return _generated(store, pipeline, seed, datagen.settings_of(pipeline, settings), progress)
     if Path(source).is_dir():
         return upload(
             store, pipeline, Path(source), str(source), needs_history=needs_history, progress=progress
@@ -128,29 +127,29 @@ def _described(file: CheckedFile) -> DatasetFile:
         size=file.path.stat().st_size,
         rows=file.rows,
         history=file.history,
+        live_too=file.live_too,
     )
 
 
-def _generated(store: ObjectStore, pipeline: str, sizes: tuple[int, int, int], progress: Progress) -> Dataset:
-    seed, batches, history_batches = sizes
-    remembered = all_of(pipeline) / _GENERATED / f"{_recipe(pipeline, sizes)}.json"
+def _generated(
+    store: ObjectStore, pipeline: str, seed: int, settings: Mapping[str, float], progress: Progress
+) -> Dataset:
+    remembered = all_of(pipeline) / _GENERATED / f"{_recipe(pipeline, seed, settings)}.json"
     known = store.get_json(remembered)
     if known is not None and store.exists(root_of(pipeline, known["fingerprint"]) / DESCRIPTION):
         return load(store, pipeline, known["fingerprint"])
     with tempfile.TemporaryDirectory(prefix="streamweir-data-") as own:
         folder = Path(own)
-        datagen.generator(pipeline)(
-            folder, seed=seed, batches=batches, history_batches=history_batches, progress=progress
-        )
-        source = f"generated from seed {seed}, {batches} batches"
+        datagen.generator(pipeline)(folder, seed=seed, progress=progress, **settings)
+        source = f"generated from seed {seed}, {settings[datagen.BATCHES]} batches"
         dataset = upload(store, pipeline, folder, source, progress=progress)
     store.put_json(remembered, {"fingerprint": dataset.fingerprint, "source": source})
     return dataset
 
 
-def _recipe(pipeline: str, sizes: tuple[int, int, int]) -> str:
+def _recipe(pipeline: str, seed: int, settings: Mapping[str, float]) -> str:
     """Names what a generated dataset depends on: the arguments, the generator's code and numpy's streams."""
-    digest = hashlib.sha256(repr((pipeline, sizes, version("numpy"))).encode())
+    digest = hashlib.sha256(repr((pipeline, seed, sorted(settings.items()), version("numpy"))).encode())
     for module in sorted(Path(datagen.__file__).parent.rglob("*.py")):
         digest.update(module.read_bytes())
     return digest.hexdigest()

@@ -57,8 +57,7 @@ def main(
         rate=rate or None,
     )
     with tempfile.TemporaryDirectory(prefix="streamweir-") as scratch:
-        live = [file.name for file in known.files if not file.history]
-        folder = download(store, known, Path(scratch), live)
+        folder = download(store, known, Path(scratch), known.live)
         manifest = replay(target, request, kafka=kafka, store=store, folder=folder, progress=console_progress)
     rows = ", ".join(f"{count:,} {topic}" for topic, count in manifest.rows.items())
     print(f"run {run_id} on stream {target.stream}: {rows} rows in {manifest.batches} batches")

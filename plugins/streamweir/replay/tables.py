@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 import orjson
 
@@ -19,6 +20,7 @@ from streamweir.replay.batches import (
 )
 from streamweir.replay.csvfile import CsvFile
 
+Key = TypeVar("Key", int, float)
 Facts = Callable[[Mapping[str, Sequence[Row]]], Mapping[str, int]]
 
 
@@ -119,7 +121,7 @@ class TwoTables:
         return rows if first_unsorted(sent) is None else ordered_by(sent, (row for _, row in rows))
 
 
-def ordered_by(keys: Sequence[int], rows: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+def ordered_by(keys: Sequence[Key], rows: Iterable[list[str]]) -> Iterator[tuple[Key, list[str]]]:
     """Rows with their keys, sorted by key; equal keys stay in order. Rows wait as JSON, which is small."""
     held = [orjson.dumps(row) for row in rows]
     for number in sorted(range(len(held)), key=keys.__getitem__):

@@ -29,8 +29,8 @@ class Replay(StreamweirOperator):
 
         params = attempt.params
         dataset = load(attempt.store, self.pipeline, self.dataset)
-        live = [file.name for file in dataset.files if not file.history]
-        folder = download(attempt.store, dataset, work_folder() / "datasets" / dataset.fingerprint, live)
+        folder = work_folder() / "datasets" / dataset.fingerprint
+        download(attempt.store, dataset, folder, dataset.live)
         request = Request(
             dataset=dataset.fingerprint,
             start_ts=params["start_ts"],

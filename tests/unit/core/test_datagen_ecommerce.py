@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 
 from streamweir.contracts.ecommerce_fraud import dataset
 from streamweir.contracts.ecommerce_fraud.results import EVENT_LEVELS
-from streamweir.datagen import DEFAULT_BATCHES, DEFAULT_HISTORY_BATCHES, DEFAULT_SEED, draws, generator
+from streamweir.datagen import DEFAULT_SEED, draws, generator, settings_of
 from streamweir.errors import BadConfiguration
 from streamweir.progress import no_progress
 from streamweir.values import parse_date, parse_products, parse_time
@@ -49,9 +49,7 @@ def digest(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(
-        tmp_path_factory.mktemp("data"), batches=DEFAULT_BATCHES, history_batches=DEFAULT_HISTORY_BATCHES
-    )
+    return make(tmp_path_factory.mktemp("data"), **settings_of("ecommerce_fraud"))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def files(folder: Path) -> dict[str, Rows]:
 
 
 def test_a_seed_gives_known_bytes_whatever_the_hash_seed_and_the_locale(tmp_path: Path) -> None:
-    options = ("--seed", "42", "--batches", "12", "--history-batches", "40")
+    options = ("--seed", "42", "--batches", "12", "--set", "history_batches=40")
     environment = {**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Kathmandu"}
     command = [sys.executable, "-m", "streamweir.datagen", *options, "--folder", str(tmp_path / "there")]
     path = os.pathsep.join(entry for entry in sys.path if entry)

@@ -1,5 +1,6 @@
 """Datasets in the store: named by content, uploaded once, verified when they come back."""
 
+import functools
 import json
 import os
 import shutil
@@ -120,6 +121,7 @@ def test_a_generated_dataset_is_made_once_per_seed_and_size(
     made: list[int] = []
     real = generator(PIPELINE)
 
+    @functools.wraps(real)
     def counted(folder: Path, **options: Any) -> None:
         made.append(options["seed"])
         real(folder, **options)

@@ -11,6 +11,7 @@ from streamweir.datagen.ecommerce_fraud.visits import DAY_MS, Period
 from streamweir.datagen.text import write_csv
 from streamweir.progress import Progress, no_progress
 
+BATCHES, HISTORY_BATCHES = 300, 750
 LIVE_START = 1_704_067_200_000  # 2024-01-01 00:00:00 UTC, milliseconds
 _LINGERING_LIVE, _LINGERING_HISTORY = 0.01, 0.04
 _SHOP, _LIVE, _HISTORY = range(3)
@@ -20,8 +21,8 @@ def generate(
     folder: Path,
     *,
     seed: int,
-    batches: int,
-    history_batches: int,
+    batches: int = BATCHES,
+    history_batches: int = HISTORY_BATCHES,
     progress: Progress = no_progress,
 ) -> None:
     """Write a dataset with 200 browsing rows per batch, live and past; same arguments, same bytes.
