@@ -1,12 +1,13 @@
 """The arguments of every door that scores a stream."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from typing import NoReturn
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
-from streamweir.scorer.spec import MAX_MESSAGES, ScorerSpec
+from streamweir.scorer.spec import ScorerSpec
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,9 +23,9 @@ def parse(pipeline: str, argv: Sequence[str] | None = None) -> tuple[ScorerSpec,
     for name in ("--stream", "--scorer", "--holder", "--dataset", "--time-zone"):
         parser.add_argument(name, required=True)
     parser.add_argument("--model", default="")
-    for name in ("--lookback-s", "--lateness-s"):
+    for name in ("--lateness-s", "--max-messages"):
         parser.add_argument(name, required=True, type=int)
-    parser.add_argument("--max-messages", type=int, default=MAX_MESSAGES)
+    parser.add_argument("--options", type=json.loads, default={})
     values = vars(parser.parse_args(argv))
     holder = values.pop("holder")
     return ScorerSpec(**{**values, "stream": Stream(pipeline, values["stream"])}), holder

@@ -12,13 +12,15 @@ from typing import Any
 import pyarrow as pa
 
 from streamweir.contracts.rejected import Reason
+from streamweir.contracts.worked import WORKED
+from streamweir_spark.columns import arrow_schema
 from streamweir_spark.parts import OutputKind
 
 SPANS_KEPT = 16
 """Runs whose windows can still be open: a window is some minutes long, and runs follow one another."""
 
-MESSAGE = ("topic", "run", "batch_index", "sequence", "appended_at")
-_TALLY = ("run", "batch_index", "topic")
+MESSAGE = tuple(name for name in WORKED.names if name != "rows")
+"""What identifies a message, in the outputs and in the table `worked`."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,9 @@ class Commit:
 
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it. rows: records that it worked on. totals: of the figures. spans: run, first and last ts of its
-    scored rows, for the latest runs. published: topic -> partition -> offset after what the stream published
-    there so far. messages: topic, run, batch index, sequence, append time (us) of each message with scored
-    rows. tallies: run, batch index, topic, rows used. foreign: foreign messages. dropped_by_watermark: rows
-    that Spark itself dropped since the commit before.
+    scored or counted rows, for the latest runs. published: topic -> partition -> offset after what the stream
+    published there so far. foreign: foreign messages. dropped_by_watermark: rows that Spark itself dropped
+    since the commit before.
     """
 
     batch_id: int
@@ -41,8 +42,6 @@ class Commit:
     totals: Any = None
     spans: list[list[Any]] = field(default_factory=list)
     published: dict[str, dict[str, int]] = field(default_factory=dict)
-    messages: list[list[Any]] = field(default_factory=list)
-    tallies: list[list[Any]] = field(default_factory=list)
     foreign: int = 0
     dropped_by_watermark: int = 0
 
@@ -67,13 +66,17 @@ def frontier(lines: Iterable[Mapping[str, Any]], before: Commit) -> tuple[int, i
     return last["sequence"], last["ts"]
 
 
-def tallies(lines: Iterable[Mapping[str, Any]]) -> list[list[Any]]:
-    """Rows used, by run, batch index and topic."""
+def worked(lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> pa.Table:
+    """The rows of the table `worked`: a message's rows were used by several shards, or scored."""
     counts: Counter[tuple[Any, ...]] = Counter()
     for line in lines:
         if line["kind"] == OutputKind.TALLY:
-            counts[tuple(line[name] for name in _TALLY)] += line["rows"]
-    return [[*key, rows] for key, rows in counts.items()]
+            counts[tuple(line[name] for name in MESSAGE)] += line["rows"]
+    counts.update(zip(*(scored[name].to_pylist() for name in MESSAGE), strict=True))
+    rows = [
+        dict(zip(MESSAGE, message, strict=True), rows=count) for message, count in counts.items() if count
+    ]
+    return pa.Table.from_pylist(rows, arrow_schema(WORKED.columns))
 
 
 def foreign(lines: Iterable[Mapping[str, Any]]) -> int:
@@ -81,21 +84,17 @@ def foreign(lines: Iterable[Mapping[str, Any]]) -> int:
     return sum(line["reason"] == Reason.FOREIGN for line in lines)
 
 
-def records(lines: Iterable[Mapping[str, Any]]) -> int:
-    """How many records were used or rejected."""
-    return sum(line["rows"] for line in lines if line["kind"] in (OutputKind.TALLY, OutputKind.REJECTED))
+def closed(lines: Iterable[Mapping[str, Any]]) -> list[tuple[object, ...]]:
+    """What all shards' domains gave as final."""
+    return [line["values"] for line in lines if line["kind"] == OutputKind.CLOSED]
 
 
-def messages(scored: pa.Table) -> list[list[Any]]:
-    """The messages that scored rows came in."""
-    places = zip(*(scored[name].to_pylist() for name in MESSAGE), strict=True)
-    return [list(place) for place in sorted(set(places), key=lambda place: place[3])]
-
-
-def spans(before: list[list[Any]], scored: pa.Table) -> list[list[Any]]:
-    """The runs' spans of ts, with these rows; the runs in their order, rows sorted by sequence."""
+def spans(before: list[list[Any]], lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> list[list[Any]]:
+    """The runs' spans of ts, with these scored and counted rows; the runs in the order of their messages."""
+    seen = [(line["sequence"], line["run"], line["ts"]) for line in lines if line["kind"] == OutputKind.TALLY]
+    seen += zip(*(scored[name].to_pylist() for name in ("sequence", "run", "ts")), strict=True)
     known = {run: [run, first, last] for run, first, last in before}
-    for run, ts in zip(scored["run"].to_pylist(), scored["ts"].to_pylist(), strict=True):
+    for _, run, ts in sorted(set(seen)):
         span = known.setdefault(run, [run, ts, ts])
         span[1], span[2] = min(span[1], ts), max(span[2], ts)
     return list(known.values())[-SPANS_KEPT:]

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from streamweir.contracts.rejected import BY_MODEL
+
 
 @dataclass(frozen=True)
 class ModelNeeds:
@@ -23,14 +25,14 @@ class ModelNeeds:
         """Why the model would skip or refuse this row, with column and value; None when it would not."""
         for column in sorted(self.present):
             if _missing(row.get(column)):
-                return f"{column} is missing, which the model refuses"
+                return f"{column} is missing, which {BY_MODEL} refuses"
         for column, known in self.categories.items():
             if not _known(row.get(column), known):
-                return f"{column} is {row.get(column)!r:.80}, which the model was not trained on"
+                return f"{column} is {row.get(column)!r:.80}, which {BY_MODEL} was not trained on"
         for column, (low, high) in self.ranges.items():
             value = row.get(column)
             if not (isinstance(value, int | float) and low <= value <= high):
-                return f"{column} is {value!r:.80}, outside the model's range {low:g} to {high:g}"
+                return f"{column} is {value!r:.80}, outside {BY_MODEL}'s range {low:g} to {high:g}"
         return None
 
 

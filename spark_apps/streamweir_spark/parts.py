@@ -5,7 +5,7 @@ No module of the core imports Spark. Spark carries the values declared here from
 A column of type TIMESTAMP travels as an int of microseconds since the epoch (UTC) everywhere in the core.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +28,12 @@ class Message(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One shard's share of a message: its rows there (maybe none), and the proof that the message arrived."""
+    """One shard's share of a message: its rows there (maybe none), and the proof that the message arrived.
+
+    shard: as the reader chose, e.g. crc32(session) % shards; 0 for what is rejected. run, batch_index,
+    sequence, ts: None for a foreign message. kind: batch, flush, redrive or foreign. blob: pickled rejects
+    and rows of this shard; empty when it has none. The rest: as in `Message`.
+    """
 
     shard: int
     topic: str
@@ -43,36 +48,23 @@ class Part(NamedTuple):
     blob: bytes
 
 
-PART_COLUMNS = (
-    Column("shard", Type.INT, "crc32(session) % shards; rejected records go to shard 0"),
-    Column("topic", Type.STRING, "short name"),
-    Column("partition", Type.INT),
-    Column("offset", Type.INT),
-    Column("appended_at", Type.INT, "the broker's append time, microseconds since the epoch"),
-    Column("run", Type.STRING, "null for a foreign message, as the next three"),
-    Column("batch_index", Type.INT),
-    Column("sequence", Type.INT),
-    Column("ts", Type.INT, "virtual clock, Unix seconds"),
-    Column("kind", Type.STRING, "batch, flush, redrive or foreign"),
-    Column("blob", Type.BINARY, "pickled rejects and rows of this shard; empty when it has none"),
-)
-
-
 class OutputKind(StrEnum):
     """What a line of output is."""
 
     SCORED = "scored"
     REJECTED = "rejected"
     TALLY = "tally"
+    CLOSED = "closed"
     FRONTIER = "frontier"
 
 
 class Output(NamedTuple):
     """One line that a shard puts out.
 
-    scored: a record ready for the model; `scored` holds the values of the domain's `scored_columns`.
+    scored: a record ready for the model; `values` are those of the domain's `scored_columns`.
     rejected: a record that was not scored or used; see `streamweir.contracts.rejected`.
-    tally: `rows` records of a message of a used topic were used by this shard.
+    tally: `rows` records of a message were used by this shard.
+    closed: `values` are one of those that the domain's `closed` gave.
     frontier: `sequence` is the next sequence that is not worked on yet, `ts` the largest ts before it;
     every shard puts out one in each micro-batch, and all are equal.
     """
@@ -92,11 +84,11 @@ class Output(NamedTuple):
     detail: str | None = None
     raw: bytes | None = None
     appended_at: int | None = None
-    scored: tuple[object, ...] | None = None
+    values: tuple[object, ...] | None = None
 
 
 OUTPUT_COLUMNS = (
-    Column("kind", Type.STRING, "scored, rejected, tally or frontier"),
+    Column("kind", Type.STRING, "scored, rejected, tally, closed or frontier"),
     Column("run", Type.STRING),
     Column("batch_index", Type.INT),
     Column("sequence", Type.INT),
@@ -149,13 +141,20 @@ class Reader(Protocol):
 
 
 class Domain(Protocol):
-    """A pipeline's knowledge: what its rows mean, what is remembered of them and how they are scored."""
+    """A pipeline's knowledge: what its rows mean, what is remembered of them and how they are scored.
+
+    used, scored: the input topics whose rows go to `use` and to `score`; one that keeps aggregates only
+    has no scored one, and no `scored_columns`.
+    """
 
     used: tuple[str, ...]
-    scored: str
     partitions: Mapping[str, int]
     lateness_s: int
     scored_columns: tuple[Column, ...]
+
+    @property
+    def scored(self) -> str | None:
+        """The topic whose rows are scored one by one."""
 
     def load(self, state: Any) -> None:
         """Go on from what `dump` gave; from nothing at a stream's start."""
@@ -163,11 +162,17 @@ class Domain(Protocol):
     def dump(self, max_ts: int | None) -> object:
         """All that later records can ask for, in a form that can be pickled."""
 
-    def use(self, topic: str, ts: int, rows: Any) -> int:
-        """Remember the rows of a used topic's message; gives their number."""
+    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
+        """Remember the rows of a used topic's message; gives their number, and those that are refused."""
 
     def score(self, ts: int, rows: Any) -> Iterator[Verdict]:
         """Judge the records of a scored topic's message, in their order."""
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
         """List the rows of a message that is late."""
+
+    def closed(self, max_ts: int | None) -> Iterable[tuple[object, ...]]:
+        """What can change no more now that the largest ts is `max_ts`, e.g. the shard's part of a window.
+
+        Plain values, given once; `streamweir_spark.results.Results.figures` receives those of all shards.
+        """

@@ -54,11 +54,11 @@ class Scorer:
         """The stream's messages, cut into parts."""
         spec = self.spec
         messages = read_messages(self.spark, self.kafka, spec.stream, self.pipeline, spec.max_messages)
-        return cut_into_parts(messages, reader)
+        return cut_into_parts(messages, reader, self.pipeline.shards)
 
     def transform(self, parts: DataFrame, domain: Domain) -> DataFrame:
         """What the core makes of the parts."""
-        return work_on(parts, domain)
+        return work_on(parts, domain, self.pipeline.shards)
 
     def write(self, outputs: DataFrame, domain: Domain, results: Results) -> None:
         """Begin to write what the domain's outputs become, micro-batch by micro-batch."""

@@ -4,17 +4,16 @@ from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from streamweir.connections import SparkConnection, StoreConnection
-from streamweir_spark.shards import SHARDS
 
 _LOCAL = "local"
 
 _ENGINE = {
-    # One partition per shard; coalescing or splitting them at run time would only cost planning.
-    "spark.sql.shuffle.partitions": str(SHARDS),
+    # As many as a stream has shards by default; coalescing or splitting them would only cost planning.
+    "spark.sql.shuffle.partitions": "4",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # A message may hold hundreds of rows, or 900 kB of rubbish: batches are cut by bytes as well.
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+    # A message may hold one row, or 900 kB of rubbish: batches are cut by bytes as well.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(16 * 1024 * 1024),
     # Scored rows come back to Spark as Arrow batches, for compiled code. As a local relation the optimizer
     # would interpret the whole model over them, row by row.

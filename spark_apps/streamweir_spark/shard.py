@@ -25,6 +25,7 @@ def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes,
     for part in sorted(parts, key=lambda part: (part.topic, part.partition, part.offset)):
         shard.admit(part)
     shard.release()
+    shard.close()
     memory = domain.dump(shard.progress.max_ts)
     return pickle.dumps((shard.progress.plain(), memory), protocol=5), shard.outputs
 
@@ -60,7 +61,7 @@ class _Shard:
     def __init__(self, progress: _Progress, domain: Domain) -> None:
         self.progress = progress
         self.domain = domain
-        self.topics = (*domain.used, domain.scored)
+        self.topics = domain.used if domain.scored is None else (*domain.used, domain.scored)
         self.outputs: list[Output] = []
 
     def admit(self, part: Part) -> None:
@@ -83,7 +84,7 @@ class _Shard:
         self.progress.pending.setdefault(part.sequence, {})[part.topic] = part
 
     def release(self) -> None:
-        """Work on all complete sequences, in order, and say how far that went."""
+        """Work on all complete sequences, in order."""
         progress = self.progress
         while len(progress.pending.get(progress.next_sequence, ())) == len(self.topics):
             parts = progress.pending.pop(progress.next_sequence)
@@ -92,9 +93,13 @@ class _Shard:
             largest = max(part.ts for part in parts.values() if part.ts is not None)
             progress.max_ts = largest if progress.max_ts is None else max(progress.max_ts, largest)
             progress.next_sequence += 1
-        self.outputs.append(
-            Output(OutputKind.FRONTIER.value, None, None, progress.next_sequence, progress.max_ts)
-        )
+
+    def close(self) -> None:
+        """Put out what is final now, and how far the shard is."""
+        place = (None, None, self.progress.next_sequence, self.progress.max_ts)
+        for values in self.domain.closed(self.progress.max_ts):
+            self.outputs.append(Output(OutputKind.CLOSED.value, *place, values=values))
+        self.outputs.append(Output(OutputKind.FRONTIER.value, *place))
 
     def _work_on(self, part: Part) -> None:
         rejects, rows = unpack(part.blob)
@@ -104,16 +109,17 @@ class _Shard:
         if part.kind != Kind.REDRIVE and self._is_late(part.ts):
             self._reject_all(part, Reason.LATE, self.domain.late(part.topic, part.ts, rows))
         elif part.topic == self.domain.scored:
-            self._score(part, self.domain.score(part.ts, rows))
+            self._judge(part, self.domain.score(part.ts, rows))
         else:
-            used = self.domain.use(part.topic, part.ts, rows)
+            used, refused = self.domain.use(part.topic, part.ts, rows)
             self.outputs.append(_output(OutputKind.TALLY, part, rows=used))
+            self._judge(part, refused)
 
     def _is_late(self, ts: int) -> bool:
         largest = self.progress.max_ts
         return largest is not None and largest - ts > self.domain.lateness_s
 
-    def _score(self, part: Part, verdicts: Iterable[Verdict]) -> None:
+    def _judge(self, part: Part, verdicts: Iterable[Verdict]) -> None:
         for verdict in verdicts:
             self.outputs.append(
                 _output(
@@ -125,7 +131,7 @@ class _Shard:
                     reason=verdict.reason,
                     detail=verdict.detail,
                     raw=verdict.raw,
-                    scored=verdict.values,
+                    values=verdict.values,
                 )
             )
 

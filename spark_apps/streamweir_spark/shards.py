@@ -6,12 +6,6 @@ and leave others idle. The hash is Murmur3 (x86, 32 bit, seed 42), as in Spark's
 
 from itertools import count
 
-SHARDS = 4
-"""Shards of a stream: as many as shuffle partitions.
-
-A checkpoint holds one state per shard, so this never changes.
-"""
-
 _SEED = 42
 _BYTES = 8
 _MASK = 0xFFFFFFFF

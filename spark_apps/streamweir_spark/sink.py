@@ -6,19 +6,20 @@ is listed, renamed or left behind.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
 import pyarrow as pa
+from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streamweir.contracts.messages import partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.tables import Pipeline, Table
-from streamweir.errors import BadConfiguration
+from streamweir.contracts.tables import OutputTopic, Pipeline
+from streamweir.contracts.worked import WORKED
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
 from streamweir_spark.commit import BEGINNING, Commit
@@ -29,8 +30,12 @@ from streamweir_spark.results import Results, Rows
 from streamweir_spark.tables import parquet, stored_schema, windows
 from streamweir_spark.transform import Lines, unpack
 
-_JSON = "json"
+_JSON = "json of {}"
+"""The column that holds a scored row's message for an output topic."""
 _JSON_OPTIONS = {"ignoreNullFields": "false", "timeZone": "UTC"}
+_WRITERS = 8
+"""Small objects are written side by side: waiting for the store dominates."""
+
 Messages = Iterator[tuple[int | None, str | None, bytes]]
 
 
@@ -54,7 +59,8 @@ class Sink:
         self._stream = stream
         self._pipeline = pipeline
         self._store = store
-        self._scored_table = _scored_table(pipeline)
+        self._scored_table = pipeline.table(pipeline.scored_table) if pipeline.scored_table else None
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._publisher = publisher
         self._schema = schema
         self._results = results
@@ -96,78 +102,110 @@ class Sink:
         return Commit(**found) if found else None
 
     def _scored_rows(self, spark: SparkSession, scored: pa.Table) -> pa.Table:
+        """The rows of the scored table, their places, and their messages for the topics that repeat it."""
         table = self._scored_table
-        place = [name for name in ("row", *commits.MESSAGE) if name not in table.names]
+        if table is None:
+            return scored
+        names = list(dict.fromkeys((*table.names, *commits.MESSAGE)))
+        topics = [topic for topic in self._pipeline.outputs if topic.table == table]
         if not scored.num_rows:
-            fields = [scored.schema.field(name) for name in place if name not in stored_schema(table).names]
-            return pa.schema([*stored_schema(table), *fields, (_JSON, pa.string())]).empty_table()
+            types = {**_types(scored.schema), **_types(stored_schema(table))}
+            fields = [
+                *((name, types[name]) for name in names),
+                *((_JSON.format(topic.name), pa.string()) for topic in topics),
+            ]
+            return pa.schema(fields).empty_table()
         rows = self._results.score(spark.createDataFrame(scored))
-        message = F.to_json(F.struct(*table.names), _JSON_OPTIONS).alias(_JSON)
-        return rows.select(*table.names, *place, message).toArrow()
+        return rows.select(*names, *map(_message, topics)).toArrow()
 
     def _put(self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines) -> Commit:
         next_sequence, max_ts = commits.frontier(lines, before)
-        totals, figures = self._results.figures(before.totals, scored, max_ts)
-        spans = commits.spans(before.spans, scored)
-        rejected = [line for line in lines if line["kind"] == OutputKind.REJECTED]
+        totals, figures = self._results.figures(before.totals, scored, max_ts, commits.closed(lines))
+        spans = commits.spans(before.spans, lines, scored)
+        tables = self._tables(scored, lines, figures, spans)
         self._before_writing()
         # First what the broker refuses to a writer that was replaced: it has not touched a table then.
-        published = self._publisher.publish(batch_id, self._outgoing(scored, rejected), before.published)
-        self._put_table(batch_id, self._scored_table, scored)
-        self._put_table(batch_id, REJECTED, pa.Table.from_pylist(rejected, stored_schema(REJECTED)))
-        self._put_figures(batch_id, figures, spans)
+        published = self._publisher.publish(batch_id, self._outgoing(tables), before.published)
+        self._put_tables(batch_id, tables)
+        worked = sum(tables[WORKED.name]["rows"].to_pylist())
         record = Commit(
             batch_id=batch_id,
             next_sequence=next_sequence,
             max_ts=max_ts,
-            rows=commits.records(lines) + scored.num_rows,
+            rows=worked + sum(tables[REJECTED.name]["rows"].to_pylist()),
             totals=totals,
             spans=spans,
             published=published,
-            messages=commits.messages(scored),
-            tallies=commits.tallies(lines),
             foreign=commits.foreign(lines),
             dropped_by_watermark=self.dropped_by_watermark,
             committed_at=commits.now_us(),
         )
         self._store.put(self._stream.commit(batch_id), to_json(record.to_json()))
         self.dropped_by_watermark -= record.dropped_by_watermark
-        return replace(record, messages=[], tallies=[])
+        return record
 
-    def _put_figures(self, batch_id: int, figures: Mapping[str, Rows], spans: list[list[Any]]) -> None:
+    def _tables(
+        self, scored: pa.Table, lines: Lines, figures: Mapping[str, Rows], spans: list[list[Any]]
+    ) -> dict[str, pa.Table]:
+        rejected = [line for line in lines if line["kind"] == OutputKind.REJECTED]
+        tables = {
+            REJECTED.name: pa.Table.from_pylist(rejected, stored_schema(REJECTED)),
+            WORKED.name: commits.worked(lines, scored),
+        }
+        if self._scored_table is not None:
+            tables[self._scored_table.name] = scored
         for name, rows in figures.items():
             table = self._pipeline.table(name)
-            self._put_table(batch_id, table, windows(table, rows, spans))
             show_windows(table, rows)
+            tables[name] = windows(table, rows, spans)
+        return tables
 
-    def _put_table(self, batch_id: int, table: Table, rows: pa.Table) -> None:
-        if rows.num_rows:
-            self._store.put(self._stream.table_file(table.name, batch_id), parquet(table, rows))
+    def _put_tables(self, batch_id: int, tables: Mapping[str, pa.Table]) -> None:
+        contracts = {table.name: table for table in (*self._pipeline.tables, WORKED)}
 
-    def _outgoing(self, scored: pa.Table, rejected: Lines) -> list[Outgoing]:
-        outgoing = []
-        for topic in self._pipeline.outputs:
-            messages = {REJECTED.name: _rejected(rejected), self._scored_table.name: _scored(scored)}
-            for sequence, run, value in messages.get(topic.name, ()):
-                place = partition_of(sequence or 0, topic.partitions)
-                headers = [("run", (run or "").encode())]
-                outgoing.append(Outgoing(self._stream.topic(topic.name), place, value, headers))
-        return outgoing
+        def put(name: str) -> None:
+            data = parquet(contracts[name], tables[name])
+            self._store.put(self._stream.table_file(name, batch_id), data)
+
+        list(self._writers.map(put, [name for name, rows in tables.items() if rows.num_rows]))
+
+    def _outgoing(self, tables: Mapping[str, pa.Table]) -> list[Outgoing]:
+        return [
+            Outgoing(
+                self._stream.topic(topic.name),
+                partition_of(sequence or 0, topic.partitions),
+                value,
+                [("run", (run or "").encode())],
+            )
+            for topic in self._pipeline.outputs
+            if topic.table.name in tables
+            for sequence, run, value in self._messages(topic, tables[topic.table.name])
+        ]
+
+    def _messages(self, topic: OutputTopic, rows: pa.Table) -> Messages:
+        """Sequence, run and value of each message that an output topic gets of a table's rows."""
+        if topic.table == self._scored_table:
+            values = rows[_JSON.format(topic.name)].cast(pa.binary())
+        else:
+            values = pa.chunked_array([list(map(_json, rows.select(topic.fields).to_pylist()))], pa.binary())
+        wanted = rows.select(["sequence", "run"]).append_column("value", values)
+        if topic.where is not None:
+            wanted = wanted.filter(rows[topic.where])
+        return zip(*(column.to_pylist() for column in wanted.columns), strict=True)
 
 
-def _scored_table(pipeline: Pipeline) -> Table:
-    if pipeline.scored_table is None:
-        raise BadConfiguration(f"pipeline {pipeline.name} declares no table for its scored rows")
-    return pipeline.table(pipeline.scored_table)
+def _message(topic: OutputTopic) -> Expression:
+    value = F.to_json(F.struct(*topic.fields), _JSON_OPTIONS)
+    wanted = value if topic.where is None else F.when(F.col(topic.where), value)
+    return wanted.alias(_JSON.format(topic.name))
 
 
-def _scored(scored: pa.Table) -> Messages:
-    values = scored[_JSON].cast(pa.binary()).to_pylist()
-    return zip(scored["sequence"].to_pylist(), scored["run"].to_pylist(), values, strict=True)
+def _types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
-def _rejected(rejected: Lines) -> Messages:
-    for line in rejected:
-        row = {name: line[name] for name in REJECTED.names}
-        row["raw"] = None if row["raw"] is None else row["raw"].decode(errors="replace")
-        yield line["sequence"], line["run"], orjson.dumps(row)
+def _json(row: dict[str, Any]) -> bytes:
+    """A row as JSON. Bytes, which JSON does not know, become text; what is not UTF-8 in them is replaced."""
+    return orjson.dumps(
+        row, default=lambda value: bytes(value).decode(errors="replace"), option=orjson.OPT_UTC_Z
+    )

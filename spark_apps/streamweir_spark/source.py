@@ -1,6 +1,8 @@
 """Reading a stream's messages from Kafka, and cutting them into parts."""
 
+import pickle
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate, pairwise
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -11,12 +13,18 @@ from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Column, Pipeline, Type
 from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.decode import decode
-from streamweir_spark.parts import PART_COLUMNS, Message, Part, Reader
-from streamweir_spark.shards import SHARDS, shard_keys
+from streamweir_spark.parts import Message, Part, Reader
+from streamweir_spark.shards import shard_keys
 
 KEY = Column("key", Type.INT, "puts the shard into a partition of its own")
-KEYED_COLUMNS = (KEY, *PART_COLUMNS)
+BUNDLE = Column("parts", Type.BINARY, "the shard's parts of many messages, pickled")
+BUNDLE_COLUMNS = (KEY, BUNDLE)
 
+_FETCH_WAIT_MS = "20"
+"""A micro-batch ends behind a transaction's marker, which is no record: there Kafka would let the reader wait
+for half a second by default, in case that something comes."""
+
+_FIELDS = Message._fields
 _SASL = {"sasl_plain_username", "sasl_plain_password"}
 _LOGIN_MODULES = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
@@ -50,22 +58,32 @@ def read_messages(
     )
 
 
-def cut_into_parts(messages: DataFrame, reader: Reader) -> DataFrame:
-    """For each message a part per shard: columns KEYED_COLUMNS."""
-    keys = shard_keys(SHARDS)
-    schema = core_arrow_schema(KEYED_COLUMNS)
+def cut_into_parts(messages: DataFrame, reader: Reader, shards: int) -> DataFrame:
+    """For many messages at once a bundle of parts for each shard: columns BUNDLE_COLUMNS.
+
+    Bundled, because a stream may hold thousands of small messages a second: a row for each part would cost
+    more than the part.
+    """
+    keys = shard_keys(shards)
+    schema = core_arrow_schema(BUNDLE_COLUMNS)
 
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield _keyed(decode(_messages(batch), SHARDS, reader), keys, schema)
+            yield _bundles(decode(_messages(batch), shards, reader), keys, schema)
 
-    return messages.mapInArrow(cut, core_schema(KEYED_COLUMNS))
+    return messages.mapInArrow(cut, core_schema(BUNDLE_COLUMNS))
+
+
+def open_bundles(bundles: Iterable[bytes]) -> Iterator[Part]:
+    """The parts in the bundles of one shard."""
+    for bundle in bundles:
+        yield from map(Part._make, pickle.loads(bundle))
 
 
 def kafka_options(kafka: KafkaConnection) -> dict[str, str]:
     """The options of Spark's Kafka source for a connection in kafka-python's words."""
     security = kafka.security
-    options = {"kafka.bootstrap.servers": kafka.bootstrap}
+    options = {"kafka.bootstrap.servers": kafka.bootstrap, "kafka.fetch.max.wait.ms": _FETCH_WAIT_MS}
     for name in ("security_protocol", "sasl_mechanism"):
         if name in security:
             options[f"kafka.{name.replace('_', '.')}"] = security[name]
@@ -90,14 +108,25 @@ def _quoted(text: str) -> str:
 
 
 def _messages(batch: pa.RecordBatch) -> Iterator[Message]:
-    for record in batch.to_pylist():
-        headers = record["headers"]
-        record["headers"] = headers and [(header["key"], header["value"]) for header in headers]
-        yield Message(**record)
+    columns = [_headers(batch[name]) if name == "headers" else batch[name].to_pylist() for name in _FIELDS]
+    return map(Message, *columns)
 
 
-def _keyed(parts: Iterator[Part], keys: list[int], schema: pa.Schema) -> pa.RecordBatch:
-    rows = [(keys[part.shard], *part) for part in parts]
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+def _headers(column: pa.ListArray) -> list[list[tuple[str, bytes | None]] | None]:
+    """The headers of each message. Arrow would make a dict of each of them, which takes most of the time."""
+    pairs = list(zip(*(part.to_pylist() for part in column.flatten().flatten()), strict=True))
+    lengths = column.value_lengths().to_pylist()
+    ends = accumulate((length or 0 for length in lengths), initial=0)
+    slices = [pairs[start:end] for start, end in pairwise(ends)]
+    return [None if length is None else found for length, found in zip(lengths, slices, strict=True)]
+
+
+def _bundles(parts: Iterator[Part], keys: list[int], schema: pa.Schema) -> pa.RecordBatch:
+    shares: list[list[tuple[object, ...]]] = [[] for _ in keys]
+    for part in parts:
+        # A plain tuple is written without the name of its class.
+        shares[part.shard].append(tuple(part))
+    bundles = [pickle.dumps(share, protocol=5) for share in shares]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(keys, pa.int64()), pa.array(bundles, pa.binary())], schema=schema
+    )

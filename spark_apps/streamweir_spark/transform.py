@@ -1,7 +1,7 @@
 """From parts to outputs: a state per shard, worked on by the pure core."""
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,18 +10,17 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
-from streamweir.contracts.tables import Column, Type
+from streamweir.contracts.tables import Column
 from streamweir_spark.columns import core_arrow_schema
-from streamweir_spark.parts import OUTPUT_COLUMNS, PART_COLUMNS, Domain, Output, OutputKind, Part
+from streamweir_spark.parts import OUTPUT_COLUMNS, Domain, Output, OutputKind
 from streamweir_spark.shard import work
-from streamweir_spark.source import KEY
+from streamweir_spark.source import BUNDLE, KEY, open_bundles
 
 PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset", "row", "appended_at")
 """The columns of an output that say where a scored row came from."""
 
 _SHARE = "scored binary, lines binary"
 _STATE = "memory binary"
-_INTS = frozenset(column.name for column in PART_COLUMNS if column.type is Type.INT)
 _at_place = [Output._fields.index(name) for name in PLACE]
 
 Run = Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]
@@ -34,7 +33,7 @@ def scored_columns(domain: Domain) -> tuple[Column, ...]:
     return (*(known[name] for name in PLACE), *domain.scored_columns)
 
 
-def work_on(parts: DataFrame, domain: Domain) -> DataFrame:
+def work_on(parts: DataFrame, domain: Domain, shards: int) -> DataFrame:
     """What the shards put out: a row per shard, with all its outputs packed.
 
     Scored rows have dozens of columns. Packed, they cross Spark as they are; unpacked, every operator on the
@@ -43,6 +42,8 @@ def work_on(parts: DataFrame, domain: Domain) -> DataFrame:
     schema = core_arrow_schema(scored_columns(domain))
     # Broadcast, or every task of every micro-batch would carry all customers along.
     shared = parts.sparkSession.sparkContext.broadcast(domain)
+    # A partition for each shard, as `shard_keys` wants it.
+    parts.sparkSession.conf.set("spark.sql.shuffle.partitions", str(shards))
     return parts.groupBy(KEY.name).applyInPandasWithState(
         _function(shared, schema),
         outputStructType=_SHARE,
@@ -64,7 +65,8 @@ def unpack(shares: pa.Table, schema: pa.Schema) -> tuple[pa.Table, Lines]:
 def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
     def run(_: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         memory = state.get[0] if state.exists else None
-        memory, outputs = work(memory, list(_parts(frames)), shared.value)
+        bundles = (bundle for frame in frames for bundle in frame[BUNDLE.name])
+        memory, outputs = work(memory, list(open_bundles(bundles)), shared.value)
         state.update((memory,))
         scored = [output for output in outputs if output.kind == OutputKind.SCORED]
         lines = [tuple(output) for output in outputs if output.kind != OutputKind.SCORED]
@@ -73,21 +75,8 @@ def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
     return run
 
 
-def _parts(frames: Iterable[pd.DataFrame]) -> Iterator[Part]:
-    for frame in frames:
-        columns = [_values(frame[name], name) for name in Part._fields]
-        yield from map(Part._make, zip(*columns, strict=True))
-
-
-def _values(series: "pd.Series[Any]", name: str) -> Iterable[Any]:
-    # pandas makes floats of a column of ints as soon as one of them is null.
-    if name in _INTS and series.dtype.kind == "f":
-        return [None if value != value else int(value) for value in series]
-    return series.tolist()
-
-
 def _packed(scored: Sequence[Output], schema: pa.Schema) -> bytes:
-    rows = [(*(output[at] for at in _at_place), *(output.scored or ())) for output in scored]
+    rows = [(*(output[at] for at in _at_place), *(output.values or ())) for output in scored]
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     sink = pa.BufferOutputStream()

@@ -26,7 +26,7 @@ from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.parts import Message, Output, Part
 from streamweir_spark.shard import work
 
-SHARDS = 4
+SHARDS = PIPELINE.shards
 BATCHES = 200
 BATCHES_IN_MICRO_BATCH = 50
 ROUNDS = 7
@@ -102,7 +102,7 @@ def _work(parts: list[Part], domain: Domain) -> list[Output]:
 
 def _scored(outputs: list[Output], domain: Domain) -> list[ScoredRow]:
     place = [column.name for column in domain.scored_columns].index("product_metadata")
-    return [ScoredRow(one.ts or 0, 0, str(one.scored[place])) for one in outputs if one.scored is not None]
+    return [ScoredRow(one.ts or 0, 0, str(one.values[place])) for one in outputs if one.values is not None]
 
 
 def _figures(scored: list[ScoredRow]) -> object:

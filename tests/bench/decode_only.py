@@ -48,7 +48,9 @@ def main(stream_id: str, max_messages: int, checkpoint: str) -> None:
     spark.streams.addListener(Teller())
     messages = read_messages(spark, KafkaConnection.from_env(), stream, PIPELINE, max_messages)
     query = (
-        cut_into_parts(messages, READER).writeStream.format("noop").option("checkpointLocation", checkpoint)
+        cut_into_parts(messages, READER, PIPELINE.shards)
+        .writeStream.format("noop")
+        .option("checkpointLocation", checkpoint)
     )
     query.trigger(availableNow=True).start().awaitTermination()
     spark.stop()

@@ -1,19 +1,25 @@
 """What `ecommerce_fraud` promises under Speed, measured on real servers in one run."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from streamweir.broker.records import read_topic
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import Run
+from streamweir.contracts.worked import WORKED
 from streamweir.datasets.dataset import Dataset
+from streamweir.ledger.committed import Commit, read_commits, read_table
+from streamweir.ledger.timing import latencies
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
 from streamweir.scorer import status
@@ -79,26 +85,30 @@ def _browsing_rows(messages: int) -> float:
     return messages / len(PIPELINE.inputs) * ROWS_PER_BATCH
 
 
-def _commits(store: ObjectStore, run: Run) -> list[dict]:  # type: ignore[type-arg]
-    return [store.get_json(key) for key in store.list(run.stream.commits)]
+def _worked(store: ObjectStore, run: Run) -> tuple[list[Commit], pa.Table]:
+    commits = read_commits(run.stream, store, 0)
+    worked = read_table(run.stream, WORKED.name, commits, store)
+    assert worked is not None, "the scorer worked on nothing"
+    return commits, worked
 
 
 def _scorer_rate(store: ObjectStore, run: Run) -> float:
     """The median micro-batch after the first and before the last, which is not full."""
-    commits = [commit for commit in _commits(store, run) if commit["tallies"]]
+    commits, worked = _worked(store, run)
+    rows: Counter[int] = Counter()
+    for line in worked.filter(pc.field("topic") == PIPELINE.used[0].name).to_pylist():
+        rows[line["batch_id"]] += line["rows"]
     rates = [
-        sum(rows for *_, rows in commit["tallies"]) / (commit["committed_at"] - before["committed_at"]) * 1e6
+        rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
         for before, commit in pairwise(commits)
+        if rows[commit.batch_id]
     ]
     return median(rates[:-1])
 
 
 def _latencies(store: ObjectStore, run: Run) -> list[float]:
-    return [
-        (commit["committed_at"] - appended_at) / 1e6
-        for commit in _commits(store, run)
-        for *_, appended_at in commit["messages"]
-    ]
+    found: list[float] = latencies(PIPELINE, *_worked(store, run))["seconds"].to_pylist()
+    return found
 
 
 def _off_schedule_ms(bench: Bench, run: Run, sent: Manifest) -> float:

@@ -88,8 +88,16 @@ class Bench:
 
     def start_scorer(self, run: Run, dataset: Dataset, model: str, max_messages: int) -> None:
         """Start the stream's scorer."""
-        counting = (SESSION_TIME_ZONE, LOOKBACK_S, LATENESS_S, max_messages)
-        spec = ScorerSpec(run.stream, run.id, dataset.fingerprint, model, *counting)
+        spec = ScorerSpec(
+            run.stream,
+            run.id,
+            dataset.fingerprint,
+            model,
+            SESSION_TIME_ZONE,
+            LATENESS_S,
+            max_messages,
+            {"lookback_s": LOOKBACK_S},
+        )
         launch.start(spec, self.servers, self.store, self.folder)
 
     def stop_scorer(self, run: Run) -> None:

@@ -30,7 +30,7 @@ from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopS
 from tests.support.memory_store import MemoryStore
 
 RUN = Run(Stream("ecommerce_fraud", "s"), "manual__1")
-SPEC = ScorerSpec(RUN.stream, "a", "d", "m", "UTC", lookback_s=600, lateness_s=60)
+SPEC = ScorerSpec(RUN.stream, "a", "d", "m", "UTC", lateness_s=60, max_messages=2_000)
 PARAMS = {"model": None, "keep_scorer": False, "time_zone": "UTC", "lookback_s": 600, "lateness_s": 60}
 FLUSH = 40
 
@@ -319,7 +319,12 @@ class TestStartScorer:
         assert (arguments["wait"], arguments["stream"]) == ("started", "s")
         assert datetime.fromisoformat(arguments["deadline"]) > datetime.now(UTC)
         (spec,) = launched
-        assert (spec.stream, spec.dataset, spec.model, spec.lookback_s) == (RUN.stream, "d", "m", 600)
+        assert (spec.stream, spec.dataset, spec.model, spec.options) == (
+            RUN.stream,
+            "d",
+            "m",
+            {"lookback_s": 600},
+        )
 
     def test_the_same_run_always_asks_with_the_same_scorer_id(
         self, task: StartScorer, store: MemoryStore, launched: list[ScorerSpec]

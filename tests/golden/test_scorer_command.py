@@ -21,8 +21,9 @@ SPEC = ScorerSpec(
     dataset="5953970d1142f0f4ca8be9a612486ca49302251c5710dc7268fb46b8d6632f22",
     model="20260101T120000Z-0a1b2c3d",
     time_zone="Australia/Melbourne",
-    lookback_s=600,
     lateness_s=60,
+    max_messages=2_000,
+    options={"lookback_s": 600},
 )
 
 

@@ -2,7 +2,6 @@
 
 import io
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.worked import WORKED
 from streamweir.datagen import generator
 from streamweir.errors import RunFailed
 from streamweir.ledger import reconcile
@@ -87,17 +87,26 @@ def score_everything(run: Run, kafka: KafkaConnection, store: ObjectStore) -> No
     """What a scorer leaves that takes every row: one micro-batch, its tables, messages and commit record."""
     rows: list[dict[str, object]] = []
     rejected: list[dict[str, object]] = []
-    messages, tallies, last = [], Counter[tuple[str, int, str]](), 0
+    worked: list[dict[str, object]] = []
+    last = 0
     for topic in PIPELINE.inputs:
         for record in read_topic(kafka, run.stream.topic(topic.name)):
             said = record.said
             if said is None:
                 place = {"topic": topic.name, "partition": record.partition, "offset": record.offset}
                 rejected.append({**place, "row": -1, "rows": 1, "reason": "foreign", "raw": record.value})
-            elif topic in PIPELINE.used and said.kind is Kind.BATCH:
-                tallies[said.run, said.batch, topic.name] += said.rows
             elif said.kind is Kind.BATCH:
-                messages.append([topic.name, said.run, said.batch, said.sequence, record.appended_ms * 1000])
+                worked.append(
+                    {
+                        "run": said.run,
+                        "batch_index": said.batch,
+                        "sequence": said.sequence,
+                        "topic": topic.name,
+                        "rows": said.rows,
+                        "appended_at": record.appended_ms * 1000,
+                    }
+                )
+            if topic == PIPELINE.scored and said is not None and said.kind is Kind.BATCH:
                 rows += [
                     {
                         "transaction_id": row["transaction_id"],
@@ -115,12 +124,11 @@ def score_everything(run: Run, kafka: KafkaConnection, store: ObjectStore) -> No
     publish_rows(run, kafka, {"predictions": rows, "rejected": rejected})
     put_table(run, store, "predictions", rows, ("run", pa.string()), ("sequence", pa.int64()))
     put_table(run, store, "rejected", rejected)
+    put(store, run.stream.table_file(WORKED.name, 0), pa.Table.from_pylist(worked, schema_of(WORKED)))
     record = {
         "batch_id": 0,
-        "committed_at": max(message[4] for message in messages) + 1_500_000,
+        "committed_at": max(int(str(row["appended_at"])) for row in worked) + 1_500_000,
         "next_sequence": last + 1,
-        "messages": messages,
-        "tallies": [[*key, count] for key, count in tallies.items()],
         "dropped_by_watermark": 0,
     }
     store.put_json(run.stream.commit(0), record)

@@ -1,5 +1,6 @@
 """A scorer on real servers: killed and started again, stopped by a signal, refused, and its exit codes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -52,7 +53,14 @@ class World:
 
     def spec(self, stream: Stream) -> ScorerSpec:
         return ScorerSpec(
-            stream, "test", self.dataset.fingerprint, self.model, "Australia/Melbourne", 600, 60, 16
+            stream,
+            "test",
+            self.dataset.fingerprint,
+            self.model,
+            "Australia/Melbourne",
+            lateness_s=60,
+            max_messages=16,
+            options={"lookback_s": 600},
         )
 
 
@@ -201,8 +209,9 @@ def door(world: World, spec: ScorerSpec) -> tuple[int, str]:
         "dataset": spec.dataset,
         "model": spec.model,
         "time-zone": spec.time_zone,
-        "lookback-s": str(spec.lookback_s),
         "lateness-s": str(spec.lateness_s),
+        "max-messages": str(spec.max_messages),
+        "options": json.dumps(spec.options),
     }
     words = [word for name, value in arguments.items() for word in (f"--{name}", value)]
     made = subprocess.run(

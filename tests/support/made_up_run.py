@@ -17,6 +17,7 @@ from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind, partition_of
 from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.worked import WORKED
 from tests.support.made_up_tables import START_TS, Scored, figures, parquet, prediction, put_rows, replayed
 from tests.support.memory_store import MemoryStore
 
@@ -42,8 +43,6 @@ class MadeUpRun:
         self._random = np.random.default_rng(self.first_sequence + 1)
         self._produced: list[dict[str, Any]] = []
         self._pending: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._messages: list[list[Any]] = []
-        self._tallies: list[list[Any]] = []
         self._batch_id = len(self.store.list(self.run.stream.commits))
         self._scored: list[Scored] = []
         self._plan()
@@ -75,7 +74,8 @@ class MadeUpRun:
     def commit(self, next_sequence: int, **more: Any) -> None:
         """Commit what is pending as one micro-batch: tables, output topics, commit record."""
         for name, rows in self._pending.items():
-            put_rows(self.store, self.run.stream, PIPELINE.table(name), self._batch_id, rows)
+            table = WORKED if name == WORKED.name else PIPELINE.table(name)
+            put_rows(self.store, self.run.stream, table, self._batch_id, rows)
             if name in ("predictions", "rejected"):
                 self._publish(name, rows)
         sequence = next_sequence - self.first_sequence
@@ -85,14 +85,12 @@ class MadeUpRun:
             "next_sequence": next_sequence,
             "max_ts": START_TS + sequence,
             "totals": {},
-            "messages": self._messages,
-            "tallies": self._tallies,
             "foreign": 0,
             "dropped_by_watermark": 0,
         }
         self.store.put_json(self.run.stream.commit(self._batch_id), {**record, **more})
         self._batch_id += 1
-        self._pending, self._messages, self._tallies = defaultdict(list), [], []
+        self._pending = defaultdict(list)
 
     def reject(
         self,
@@ -156,16 +154,22 @@ class MadeUpRun:
             return
         self._score(index, transactions, bought)
         if bought:
-            self._messages.append(
-                ["transactions", self.run.id, index, self.first_sequence + index, appended_at]
-            )
+            self.work("transactions", index, self._count_scored(index), appended_at)
 
     def _use(self, index: int, browsing: Record) -> None:
         bad = int(index % 40 == 11)
         if bad:
             self.reject(browsing, "malformed", index, row=3, detail="event_time is missing")
-        self._tallies.append([self.run.id, index, "browsing", BROWSING_ROWS - bad])
+        self.work("browsing", index, BROWSING_ROWS - bad, browsing.appended_ms * 1000)
         self.counts["used"] += BROWSING_ROWS - bad
+
+    def work(self, topic: str, index: int, rows: int, appended_at: int = APPENDED_AT) -> None:
+        """Say that rows of a batch were used or scored."""
+        message = {"run": self.run.id, "batch_index": index, "sequence": self.first_sequence + index}
+        self._pending["worked"].append({**message, "topic": topic, "rows": rows, "appended_at": appended_at})
+
+    def _count_scored(self, index: int) -> int:
+        return sum(row["batch_index"] == index for row in self._pending["predictions"])
 
     def _score(self, index: int, record: Record, bought: int) -> None:
         for row in range(bought):

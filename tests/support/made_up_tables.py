@@ -14,6 +14,7 @@ from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Table
+from streamweir.contracts.worked import WORKED
 from streamweir.ledger.arrow import schema_of
 from tests.support.memory_store import MemoryStore
 
@@ -126,7 +127,7 @@ def put_rows(
 ) -> None:
     """Write rows as the one file that a micro-batch writes to a table."""
     schema = schema_of(table)
-    if table != REJECTED:
+    if table not in (REJECTED, WORKED):
         schema = schema.append(pa.field("run", pa.string())).append(pa.field("sequence", pa.int64()))
     store.put(stream.table_file(table.name, batch_id), parquet(pa.Table.from_pylist(rows, schema)))
 

@@ -102,6 +102,11 @@ class Pipeline:
         return (*self.used, self.scored)
 
     @property
+    def counted(self) -> tuple[Topic, ...]:
+        """The input topics whose rows no table keeps one by one."""
+        return self.used if self.scored_table else self.inputs
+
+    @property
     def topics(self) -> tuple[Topic, ...]:
         """All topics of a stream."""
         return (*self.inputs, *self.outputs)

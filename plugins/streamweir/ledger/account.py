@@ -48,7 +48,7 @@ def _line(pipeline: Pipeline, topic: Topic, batch: SentBatch, held: Held, kept: 
     produced, redriven, worked = batch.rows.get(topic.name, 0), held.redriven[cell], kept.worked[cell]
     rejected = {reason: kept.rejected[(*cell, reason)] for reason in reasons_of(pipeline, topic)}
     return Line(
-        worked_as="scored" if topic == pipeline.scored else "used",
+        worked_as="used" if topic in pipeline.counted else "scored",
         produced=produced,
         in_kafka=held.rows[cell],
         redriven=redriven,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,16 +27,12 @@ class Commit:
     """A micro-batch's commit record.
 
     committed_at: wall time in Unix microseconds at which its output was readable. next_sequence: the first
-    sequence not worked on yet. messages: topic, run, batch index, sequence and Kafka append time (us) of each
-    message with scored rows. tallies: run, batch index, topic and rows used. dropped_by_watermark: rows that
-    Spark dropped by itself.
+    sequence not worked on yet. dropped_by_watermark: rows that Spark dropped by itself.
     """
 
     batch_id: int
     committed_at: int
     next_sequence: int
-    messages: list[list[Any]]
-    tallies: list[list[Any]]
     dropped_by_watermark: int
 
 

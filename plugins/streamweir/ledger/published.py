@@ -11,17 +11,11 @@ from streamweir.broker.records import Record
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
-from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.contracts.tables import Topic
 from streamweir.ledger.broker import Extent
 
 CLOCKS_DIFFER_MS = 10 * 60 * 1000
 """How far the broker's clock may be behind the one that planned the run."""
-
-
-def mirrored_topics(pipeline: Pipeline) -> list[Topic]:
-    """The output topics that repeat a table row for row, a message each: those that share its name."""
-    tables = {table.name for table in pipeline.tables}
-    return [topic for topic in pipeline.outputs if topic.name in tables]
 
 
 def offsets_since(kafka: KafkaConnection, topic: str, partitions: int, planned_at: str) -> dict[int, int]:

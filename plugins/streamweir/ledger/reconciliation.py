@@ -7,9 +7,9 @@ import pyarrow as pa
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as find_pipeline
-from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline
+from streamweir.contracts.worked import WORKED
 from streamweir.errors import RunFailed
 from streamweir.ledger import bundle
 from streamweir.ledger.account import account
@@ -17,7 +17,7 @@ from streamweir.ledger.broker import Extent, InputCounts
 from streamweir.ledger.committed import Commit, read_commits
 from streamweir.ledger.counts import Held
 from streamweir.ledger.producer import read_manifest, read_plan, read_sent
-from streamweir.ledger.published import count_published, mirrored_topics, offsets_since
+from streamweir.ledger.published import count_published, offsets_since
 from streamweir.ledger.results import count_kept, read_results
 from streamweir.ledger.timing import latencies, micro_batches
 from streamweir.ledger.values import Ledger
@@ -41,7 +41,7 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
     held = _count_held(run, pipeline, inputs, plan, kafka)
     frames = read_results(run, pipeline, commits, extent, store)
-    ledger = account(run, pipeline, sent, held, count_kept(run, pipeline, commits, frames))
+    ledger = account(run, pipeline, sent, held, count_kept(pipeline, commits, frames))
     bundle.write_tables(run, pipeline, frames, store)
     _write_timings(run, pipeline, commits, frames, store)
     bundle.write_ledger(run, ledger, store)
@@ -57,7 +57,7 @@ def _count_held(
     for topic in pipeline.inputs:
         name = run.stream.topic(topic.name)
         inputs.add(topic, read_topic(kafka, name, start=inputs.extent.start.get(topic.name)))
-    for topic in mirrored_topics(pipeline):
+    for topic in pipeline.outputs:
         name = run.stream.topic(topic.name)
         records = read_topic(kafka, name, start=offsets_since(kafka, name, topic.partitions, plan.planned_at))
         published[topic.name] = count_published(run, topic, records, inputs.extent)
@@ -76,6 +76,5 @@ def _count_held(
 def _write_timings(
     run: Run, pipeline: Pipeline, commits: list[Commit], frames: Mapping[str, pa.Table], store: ObjectStore
 ) -> None:
-    scored = frames[pipeline.scored_table] if pipeline.scored_table else None
-    bundle.put_parquet(store, run.latency, latencies(run, commits))
-    bundle.put_parquet(store, run.micro_batches, micro_batches(run, commits, scored, frames[REJECTED.name]))
+    bundle.put_parquet(store, run.latency, latencies(pipeline, commits, frames[WORKED.name]))
+    bundle.put_parquet(store, run.micro_batches, micro_batches(pipeline, commits, frames))

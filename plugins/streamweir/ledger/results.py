@@ -8,36 +8,35 @@ import pyarrow.compute as pc
 
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
-from streamweir.contracts.tables import Pipeline, Table
+from streamweir.contracts.tables import OutputTopic, Pipeline, Table
+from streamweir.contracts.worked import WORKED
 from streamweir.ledger.arrow import schema_of
 from streamweir.ledger.broker import Extent
 from streamweir.ledger.committed import Commit, read_table
 from streamweir.ledger.counts import Cell, Kept
-from streamweir.ledger.published import mirrored_topics
 from streamweir.objectstore import ObjectStore
 
 
 def read_results(
     run: Run, pipeline: Pipeline, commits: Sequence[Commit], extent: Extent, store: ObjectStore
 ) -> dict[str, pa.Table]:
-    """The run's rows of every table, with the columns that the stream keeps beside the contract's."""
+    """The run's rows of every table and of `worked`, with the columns that the stream keeps beside the
+    contract's."""
     frames = {}
-    for table in pipeline.tables:
+    for table in (*pipeline.tables, WORKED):
         frame = read_table(run.stream, table.name, commits, store)
         frames[table.name] = _empty(table) if frame is None else _of_run(run, table, frame, extent)
     return frames
 
 
-def count_kept(
-    run: Run, pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]
-) -> Kept:
-    """The counts of the run's tables and of the commit records' tallies."""
+def count_kept(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]) -> Kept:
+    """The counts of the run's tables."""
     rejected, foreign = _rejected(frames[REJECTED.name])
     return Kept(
-        worked=_tallied(run, commits) + _scored(pipeline, frames),
+        worked=_counted(pipeline, frames[WORKED.name]) + _scored(pipeline, frames),
         rejected=rejected,
         foreign=foreign,
-        table_rows={topic.name: frames[topic.name].num_rows for topic in mirrored_topics(pipeline)},
+        table_rows={topic.name: _to_repeat(topic, frames[topic.table.name]) for topic in pipeline.outputs},
         dropped_by_watermark=sum(commit.dropped_by_watermark for commit in commits),
     )
 
@@ -56,13 +55,18 @@ def _empty(table: Table) -> pa.Table:
     return schema_of(table).append(pa.field("batch_id", pa.int64())).empty_table()
 
 
-def _tallied(run: Run, commits: Sequence[Commit]) -> Counter[Cell]:
+def _counted(pipeline: Pipeline, worked: pa.Table) -> Counter[Cell]:
     counts: Counter[Cell] = Counter()
-    for commit in commits:
-        for of_run, batch_index, topic, rows in commit.tallies:
-            if of_run == run.id:
-                counts[topic, batch_index] += rows
+    topics = {topic.name for topic in pipeline.counted}
+    columns = (worked[name].to_pylist() for name in ("topic", "batch_index", "rows"))
+    for topic, batch_index, rows in zip(*columns, strict=True):
+        if topic in topics:
+            counts[topic, batch_index] += rows
     return counts
+
+
+def _to_repeat(topic: OutputTopic, frame: pa.Table) -> int:
+    return frame.num_rows if topic.where is None else frame.filter(pc.field(topic.where)).num_rows
 
 
 def _scored(pipeline: Pipeline, frames: Mapping[str, pa.Table]) -> Counter[Cell]:

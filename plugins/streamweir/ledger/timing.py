@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.tables import Pipeline
+from streamweir.contracts.worked import WORKED
 from streamweir.ledger.committed import Commit
 
 LATENCY_SCHEMA = pa.schema(
@@ -31,46 +34,47 @@ MICRO_BATCH_SCHEMA = pa.schema(
 )
 
 
-def latencies(run: Run, commits: Sequence[Commit]) -> pa.Table:
-    """For each message of the run with scored rows: seconds from its append to the commit of its output."""
-    rows = [
+def latencies(pipeline: Pipeline, commits: Sequence[Commit], worked: pa.Table) -> pa.Table:
+    """For each message of the scored topic that was worked on: seconds from its append to its commit."""
+    committed_at = {commit.batch_id: commit.committed_at for commit in commits}
+    rows = worked.filter(pc.field("topic") == pipeline.scored.name).sort_by("sequence")
+    ended = pa.array([committed_at[batch_id] for batch_id in rows["batch_id"].to_pylist()], pa.int64())
+    seconds = pc.divide(pc.subtract(ended, rows["appended_at"].cast(pa.int64())).cast(pa.float64()), 1e6)
+    columns = {
+        "topic": rows["topic"],
+        "batch_index": rows["batch_index"],
+        "sequence": rows["sequence"],
+        "batch_id": rows["batch_id"],
+        "appended_at": rows["appended_at"],
+        "committed_at": ended.cast(pa.timestamp("us", tz="UTC")),
+        "seconds": seconds,
+    }
+    return pa.table(columns, LATENCY_SCHEMA)
+
+
+def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]) -> pa.Table:
+    """For each micro-batch that worked on rows of the run: when it was committed, and its rows by kind."""
+    counted = pc.field("topic").isin([topic.name for topic in pipeline.counted])
+    used = _rows_by_micro_batch(frames[WORKED.name].filter(counted))
+    scored = _rows_by_micro_batch(frames[WORKED.name].filter(~counted))
+    rejected = _rows_by_micro_batch(frames[REJECTED.name])
+    lines = [
         {
-            "topic": topic,
-            "batch_index": batch_index,
-            "sequence": sequence,
             "batch_id": commit.batch_id,
-            "appended_at": appended_at,
             "committed_at": commit.committed_at,
-            "seconds": (commit.committed_at - appended_at) / 1e6,
+            "next_sequence": commit.next_sequence,
+            "used": used[commit.batch_id],
+            "scored": scored[commit.batch_id],
+            "rejected": rejected[commit.batch_id],
         }
         for commit in commits
-        for topic, of_run, batch_index, sequence, appended_at in commit.messages
-        if of_run == run.id
+        if commit.batch_id in used | scored | rejected
     ]
-    return pa.Table.from_pylist(sorted(rows, key=lambda row: row["sequence"]), LATENCY_SCHEMA)
+    return pa.Table.from_pylist(lines, MICRO_BATCH_SCHEMA)
 
 
-def micro_batches(
-    run: Run, commits: Sequence[Commit], scored: pa.Table | None, rejected: pa.Table
-) -> pa.Table:
-    """For each micro-batch that worked on rows of the run: when it was committed, and its rows by kind."""
-    in_scored = Counter(scored["batch_id"].to_pylist() if scored is not None else [])
-    in_rejected: Counter[int] = Counter()
-    for batch_id, rows in zip(rejected["batch_id"].to_pylist(), rejected["rows"].to_pylist(), strict=True):
-        in_rejected[batch_id] += rows
-    lines = [_micro_batch(run, commit, in_scored, in_rejected) for commit in commits]
-    worked = [line for line in lines if line["used"] or line["scored"] or line["rejected"]]
-    return pa.Table.from_pylist(worked, MICRO_BATCH_SCHEMA)
-
-
-def _micro_batch(
-    run: Run, commit: Commit, scored: Mapping[int, int], rejected: Mapping[int, int]
-) -> dict[str, int]:
-    return {
-        "batch_id": commit.batch_id,
-        "committed_at": commit.committed_at,
-        "next_sequence": commit.next_sequence,
-        "used": sum(rows for of_run, _, _, rows in commit.tallies if of_run == run.id),
-        "scored": scored.get(commit.batch_id, 0),
-        "rejected": rejected.get(commit.batch_id, 0),
-    }
+def _rows_by_micro_batch(frame: pa.Table) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for batch_id, rows in zip(frame["batch_id"].to_pylist(), frame["rows"].to_pylist(), strict=True):
+        counts[batch_id] += rows
+    return counts

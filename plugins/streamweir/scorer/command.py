@@ -1,6 +1,7 @@
 """The command line that Spark is given. It holds nothing secret: those travel by environment."""
 
 import importlib.util
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,9 +70,9 @@ def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at:
         "--model": spec.model,
         "--holder": holder,
         "--time-zone": spec.time_zone,
-        "--lookback-s": str(spec.lookback_s),
         "--lateness-s": str(spec.lateness_s),
         "--max-messages": str(spec.max_messages),
+        "--options": json.dumps(dict(spec.options), sort_keys=True),
     }
     flat = [word for pair in arguments.items() if pair[1] for word in pair]
     return spark_submit(spec.stream.pipeline, flat, name=f"streamweir {spec.stream}", spark=spark, at=at)

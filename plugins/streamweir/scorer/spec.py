@@ -1,14 +1,11 @@
 """What a scorer is asked to do, as one value that travels from the task over the keeper to the driver."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.streams import Stream
-
-MAX_MESSAGES = 2_000
-"""Messages in a micro-batch at most, by default: some seconds of work when there is a backlog."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +14,8 @@ class ScorerSpec:
 
     scorer: an id chosen by the caller; asking again with the same id never starts a second scorer.
     dataset: fingerprint of the static files. model: its version, empty for a pipeline without a model.
-    time_zone: the session's. lookback_s, lateness_s: in seconds of the virtual clock.
+    time_zone: the session's. lateness_s: in seconds of the virtual clock. max_messages: in a micro-batch at
+    most. options: values of the params that the pipeline's contract names.
     """
 
     stream: Stream
@@ -25,9 +23,9 @@ class ScorerSpec:
     dataset: str
     model: str
     time_zone: str
-    lookback_s: int
     lateness_s: int
-    max_messages: int = MAX_MESSAGES
+    max_messages: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A form for a file; holds nothing secret."""

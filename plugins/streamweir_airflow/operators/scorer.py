@@ -74,17 +74,19 @@ class StartScorer(ScorerOperator):
 
     def spec(self, attempt: Attempt) -> "ScorerSpec":
         """What to score, and with what."""
+        from streamweir.contracts.pipelines import pipeline as pipeline_of
         from streamweir.scorer.spec import ScorerSpec
 
-        params = attempt.params
+        params, pipeline = attempt.params, pipeline_of(attempt.run.stream.pipeline)
         return ScorerSpec(
             stream=attempt.run.stream,
             scorer=stream_id_of(attempt.run.id),
             dataset=self.dataset,
             model=self.model,
             time_zone=params["time_zone"],
-            lookback_s=params["lookback_s"],
             lateness_s=params["lateness_s"],
+            max_messages=pipeline.max_messages,
+            options={name: params[name] for name in pipeline.options},
         )
 
 

@@ -66,8 +66,8 @@ class Domain:
         reach = None if max_ts is None else max_ts - self.lateness_s - self.lookback_s
         return self.memory.dump(reach)
 
-    def use(self, topic: str, ts: int, rows: Browsing) -> int:
-        """Remember browsing rows."""
+    def use(self, topic: str, ts: int, rows: Browsing) -> tuple[int, tuple[Verdict, ...]]:
+        """Remember browsing rows; none is refused."""
         _, sessions, events, _, times = rows
         known = self.memory.sessions
         for session, event, time in zip(sessions, events, times, strict=True):
@@ -75,7 +75,7 @@ class Domain:
             if numbers is None:
                 numbers = known[session] = []
             numbers += (ts, time, EVENT_LEVELS.get(event, 0))
-        return len(sessions)
+        return len(sessions), ()
 
     def score(self, ts: int, rows: Transactions) -> Iterator[Verdict]:
         """Judge transactions: unscorable, duplicate, or ready for the model."""
@@ -102,6 +102,10 @@ class Domain:
         places, sessions, events, times, _ = rows
         for place, *key in zip(places, sessions, events, times, strict=True):
             yield Reject(place, 1, None, detail, canonical(dict(zip(BROWSING_KEY, key, strict=True))))
+
+    def closed(self, max_ts: int | None) -> tuple[tuple[object, ...], ...]:
+        """Nothing: the figures are made of the scored rows."""
+        return ()
 
     def _values(self, row: Row, ts: int) -> tuple[object, ...]:
         customer = self.customers.get(row["customer_id"])

@@ -1,6 +1,6 @@
 """What the scorer of `ecommerce_fraud` does with a micro-batch's scored rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,9 @@ class ShopResults:
         """The rows of `predictions`."""
         return with_time(self._predict(model_frame(scored)), datetime.now(UTC))
 
-    def figures(self, totals: Any, scored: pa.Table, max_ts: int | None) -> tuple[Any, Mapping[str, Rows]]:
+    def figures(
+        self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]
+    ) -> tuple[Any, Mapping[str, Rows]]:
         """The windows that are final."""
         columns = (scored[name].to_pylist() for name in ScoredRow._fields)
         return self._figures.advance(totals, list(map(ScoredRow, *columns)), max_ts)
@@ -43,7 +45,7 @@ def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:
         customers_of(scorer.static_rows(CUSTOMERS.name)),
         model.needs,
         time_zone=spec.time_zone,
-        lookback_s=spec.lookback_s,
+        lookback_s=spec.options["lookback_s"],
         lateness_s=spec.lateness_s,
     )
     products = products_of(scorer.static_rows(PRODUCTS.name), scorer.static_rows(CATEGORIES.name))

@@ -65,8 +65,8 @@ def _scored(folder: Path) -> Iterator[tuple[object, ...]]:
         domain = Domain(customers_of(csv.DictReader(file)), ModelNeeds())
     names = [column.name for column in domain.scored_columns]
     for output in outputs(_batches(folder), READER, domain):
-        if output.kind == OutputKind.SCORED and output.scored is not None:
-            values = dict(zip(names, output.scored, strict=True)) | {"ts": output.ts}
+        if output.kind == OutputKind.SCORED and output.values is not None:
+            values = dict(zip(names, output.values, strict=True)) | {"ts": output.ts}
             yield tuple(values[column.name] for column in MODEL_COLUMNS)
 
 

@@ -123,9 +123,9 @@ def scored(outputs: Iterable[Output], dom: Domain) -> list[dict]:
     """The scored rows with their columns by name."""
     names = [column.name for column in dom.scored_columns]
     return [
-        output._asdict() | dict(zip(names, output.scored, strict=True))
+        output._asdict() | dict(zip(names, output.values, strict=True))
         for output in outputs
-        if output.scored is not None
+        if output.kind == "scored"
     ]
 
 

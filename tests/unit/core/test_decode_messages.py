@@ -13,7 +13,7 @@ from streamweir.values import parse_time
 from streamweir_spark.decode import decode, unpack
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.moments import moment, moments
-from streamweir_spark.parts import PART_COLUMNS, Message, Part
+from streamweir_spark.parts import Message, Part
 from tests.unit.core.ecommerce_stream import START, browsing, message, rejected, run, transaction
 
 TOPICS = ("browsing", "transactions")
@@ -28,10 +28,6 @@ def rows_in(part: Part) -> int:
     if rows is None:
         return 0
     return len(rows) if part.topic == "transactions" else len(rows[0])
-
-
-def test_a_part_has_the_declared_columns_in_order() -> None:
-    assert Part._fields == tuple(column.name for column in PART_COLUMNS)
 
 
 def test_a_message_becomes_a_part_in_every_shard_even_without_rows() -> None:

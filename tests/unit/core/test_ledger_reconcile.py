@@ -100,7 +100,8 @@ def test_a_row_too_many_does_not_make_up_for_a_lost_one(made_up: MadeUpRun) -> N
 
 def test_a_reason_that_a_used_topic_cannot_have_explains_nothing(made_up: MadeUpRun) -> None:
     made_up.reject(made_up.records("browsing")[0], "duplicate", 0, row=0)
-    made_up.commit(25, tallies=[[made_up.run.id, 0, "browsing", -1]])
+    made_up.work("browsing", 0, -1)
+    made_up.commit(25)
     with pytest.raises(RunFailed, match="unexplained rows: 1, the first in batch 0"):
         count(made_up)
 

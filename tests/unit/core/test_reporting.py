@@ -127,7 +127,8 @@ def test_a_record_with_control_characters_is_shown_escaped() -> None:
     record = made_up.records("browsing")[0]
     object.__setattr__(record, "value", b"\x00\xff\x1b[31m<!-- \xed\xa0\x80")
     made_up.reject(record, "malformed", 0, row=1)
-    made_up.commit(9, tallies=[[made_up.run.id, 0, "browsing", -1]])
+    made_up.work("browsing", 0, -1)
+    made_up.commit(9)
     reconcile_made_up(made_up)
     publish(made_up.run, made_up.store)
     html = report(made_up)

@@ -4,7 +4,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from streamweir.contracts.worked import WORKED
 from streamweir_spark import commit as commits
+from streamweir_spark.columns import arrow_schema
 from streamweir_spark.commit import BEGINNING, SPANS_KEPT, Commit, owner
 
 SECOND = 1_000_000
@@ -37,15 +39,26 @@ def test_without_a_frontier_the_stream_stands_where_it_stood() -> None:
     assert commits.frontier([line("tally", rows=1)], Commit(3, next_sequence=9, max_ts=4)) == (9, 4)
 
 
-def test_tallies_of_shards_and_messages_of_a_batch_add_up() -> None:
+def test_the_rows_that_shards_used_of_a_message_and_its_scored_rows_add_up() -> None:
+    message = {"run": "r", "batch_index": 1, "sequence": 101, "topic": "browsing", "appended_at": 7}
     lines = [
-        line("tally", run="r", batch_index=1, topic="browsing", rows=3),
-        line("tally", run="r", batch_index=1, topic="browsing", rows=4),
-        line("tally", run="r", batch_index=2, topic="browsing", rows=5),
-        line("rejected", run="r", batch_index=1, topic="browsing", rows=9, reason="late"),
+        line("tally", **message, rows=3),
+        line("tally", **message, rows=4),
+        line("tally", **message | {"sequence": 102, "batch_index": 2}, rows=0),
+        line("rejected", **message, rows=9, reason="late"),
     ]
-    assert commits.tallies(lines) == [["r", 1, "browsing", 7], ["r", 2, "browsing", 5]]
-    assert commits.records(lines) == 21
+    worked = commits.worked(lines, scored(("r", 2), ("r", 1), ("r", 2)))
+    assert [(row["topic"], row["sequence"], row["rows"]) for row in worked.to_pylist()] == [
+        ("browsing", 101, 7),
+        ("transactions", 102, 2),
+        ("transactions", 101, 1),
+    ]
+    assert worked.schema.equals(arrow_schema(WORKED.columns))
+
+
+def test_what_the_shards_closed_is_gathered() -> None:
+    lines = [line("closed", values=(1, 2)), line("tally", rows=1), line("closed", values=(3, 4))]
+    assert commits.closed(lines) == [(1, 2), (3, 4)]
 
 
 def test_foreign_messages_are_counted_apart() -> None:
@@ -53,21 +66,16 @@ def test_foreign_messages_are_counted_apart() -> None:
     assert commits.foreign(lines) == 2
 
 
-def test_a_message_with_many_scored_rows_is_listed_once_in_the_order_of_sequences() -> None:
-    assert commits.messages(scored(("r", 2), ("r", 1), ("r", 2))) == [
-        ["transactions", "r", 1, 101, SECOND],
-        ["transactions", "r", 2, 102, 2 * SECOND],
-    ]
-
-
 def test_a_runs_span_grows_in_both_directions() -> None:
-    first = commits.spans([], scored(("a", 10), ("a", 12)))
-    assert commits.spans(first, scored(("a", 9), ("a", 15), ("b", 99))) == [["a", 9, 15], ["b", 99, 99]]
+    first = commits.spans([], [], scored(("a", 10), ("a", 12)))
+    counted = [line("tally", run="a", sequence=150, ts=17, rows=3)]
+    later = commits.spans(first, counted, scored(("a", 9), ("a", 15), ("b", 99)))
+    assert later == [["a", 9, 17], ["b", 99, 99]]
 
 
 def test_only_the_latest_spans_are_kept() -> None:
     known = [[f"run {number}", number, number] for number in range(SPANS_KEPT)]
-    kept = commits.spans(known, scored(("new", 1000)))
+    kept = commits.spans(known, [], scored(("new", 1000)))
     assert len(kept) == SPANS_KEPT
     assert (kept[0][0], kept[-1][0]) == ("run 1", "new")
 

@@ -14,7 +14,8 @@ from streamweir_spark.stopping import Stopping, StopRequested
 
 ARGUMENTS = [
     *("--stream", "prod", "--scorer", "run-1", "--holder", "h", "--dataset", "d", "--model", "m"),
-    *("--time-zone", "UTC", "--lookback-s", "600", "--lateness-s", "60"),
+    *("--time-zone", "UTC", "--lateness-s", "60"),
+    *("--max-messages", "2000", "--options", '{"lookback_s": 600}'),
 ]
 
 
@@ -70,13 +71,13 @@ def test_the_arguments_become_what_to_score() -> None:
         "m",
         "h",
     )
-    assert (spec.lookback_s, spec.lateness_s) == (600, 60)
+    assert (spec.lateness_s, spec.max_messages, spec.options) == (60, 2000, {"lookback_s": 600})
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (["--lookback-s", "soon"], "lookback-s"),
+        (["--lateness-s", "soon"], "lateness-s"),
         (["--stream", "Prod!"], "stream id"),
         (["--speed", "3"], "unrecognized"),
     ],

@@ -32,7 +32,7 @@ def frontiers(outputs: Sequence[Output]) -> list[tuple[int | None, int | None]]:
 
 
 def test_an_output_has_the_declared_columns_in_order_and_the_scored_values_last() -> None:
-    assert Output._fields == (*(column.name for column in OUTPUT_COLUMNS), "scored")
+    assert Output._fields == (*(column.name for column in OUTPUT_COLUMNS), "values")
 
 
 def test_nothing_read_means_nothing_but_a_frontier_at_the_start() -> None:

@@ -4,17 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.reader import READER
-from streamweir_spark.parts import Message, Output
-from streamweir_spark.shards import SHARDS, shard_keys
-from streamweir_spark.source import KEYED_COLUMNS, cut_into_parts
+from streamweir_spark.parts import Message, Output, Part
+from streamweir_spark.shards import shard_keys
+from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles
 from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
 from tests.unit.core.ecommerce_stream import (
     batch,
@@ -26,6 +28,7 @@ from tests.unit.core.ecommerce_stream import (
     without_frontiers,
 )
 
+SHARDS = PIPELINE.shards
 MESSAGES = pa.schema(
     [
         ("topic", pa.string()),
@@ -75,12 +78,13 @@ def test_the_keys_put_every_shard_into_its_own_partition(spark: SparkSession) ->
 
 
 def test_a_message_is_cut_into_the_parts_that_the_core_cuts(spark: SparkSession, files: Path) -> None:
-    parts = cut_into_parts(spark.read.parquet(str(files)), READER).toArrow().to_pylist()
+    bundles = cut_into_parts(spark.read.parquet(str(files)), READER, SHARDS).toArrow()
     expected = [part for messages in stream() for part in decode(messages, SHARDS, READER)]
-    keys = shard_keys(SHARDS)
     assert len(expected) == 6 * SHARDS + 1
-    assert _sorted(parts) == _sorted([{"key": keys[part.shard], **part._asdict()} for part in expected])
-    assert list(parts[0]) == [column.name for column in KEYED_COLUMNS]
+    assert bundles.schema.names == [column.name for column in BUNDLE_COLUMNS]
+    for shard, key in enumerate(shard_keys(SHARDS)):
+        parts = list(open_bundles(bundles.filter(pc.field("key") == key)["parts"].to_pylist()))
+        assert _sorted(parts) == _sorted([part for part in expected if part.shard == shard])
 
 
 def test_shards_in_spark_put_out_what_the_core_puts_out(
@@ -94,7 +98,7 @@ def test_shards_in_spark_put_out_what_the_core_puts_out(
     assert [row["transaction_id"] for row in scored.to_pylist()] == ["t1", "t2", "t3"]
     assert scored.to_pylist() == _scored(expected, schema)
     others = [Output(**line) for line in lines]
-    assert without_frontiers(others) == without_frontiers(o for o in expected if o.scored is None)
+    assert without_frontiers(others) == without_frontiers(o for o in expected if o.values is None)
     frontiers = [(line["sequence"], line["ts"]) for line in lines if line["kind"] == "frontier"]
     assert max(frontiers) == max((o.sequence, o.ts) for o in expected if o.kind == "frontier")
 
@@ -118,7 +122,7 @@ def _run_stream(spark: SparkSession, files: Path, tmp_path: Path) -> list[pa.Tab
         shares.append(frame.toArrow())
 
     query = (
-        work_on(cut_into_parts(messages, READER), domain())
+        work_on(cut_into_parts(messages, READER, SHARDS), domain(), SHARDS)
         .writeStream.foreachBatch(collect)
         .option("checkpointLocation", str(tmp_path / "checkpoint"))
         .trigger(availableNow=True)
@@ -131,12 +135,12 @@ def _run_stream(spark: SparkSession, files: Path, tmp_path: Path) -> list[pa.Tab
 
 def _scored(outputs: list[Output], schema: pa.Schema) -> list[dict[str, Any]]:
     rows = [
-        dict(zip(schema.names, (*(getattr(o, name) for name in PLACE), *o.scored), strict=True))
+        dict(zip(schema.names, (*(getattr(o, name) for name in PLACE), *o.values), strict=True))
         for o in outputs
-        if o.scored is not None
+        if o.values is not None
     ]
     return sorted(rows, key=lambda row: (row["sequence"], row["row"]))
 
 
-def _sorted(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(parts, key=lambda part: (part["topic"], part["offset"], part["shard"]))
+def _sorted(parts: list[Part]) -> list[Part]:
+    return sorted(parts, key=lambda part: (part.topic, part.partition, part.offset))

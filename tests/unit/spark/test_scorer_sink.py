@@ -93,8 +93,8 @@ def shares(spark: SparkSession, outputs: Sequence[Output]) -> DataFrame:
     """The outputs as two shards would give them."""
     rows = []
     for half in (outputs[::2], outputs[1::2]):
-        scored = [one for one in half if one.scored is not None]
-        lines = [tuple(one) for one in half if one.scored is None]
+        scored = [one for one in half if one.values is not None]
+        lines = [tuple(one) for one in half if one.values is None]
         rows.append((bytearray(_packed(scored, SCHEMA)), bytearray(pickle.dumps(lines))))
     return spark.createDataFrame(rows, "scored binary, lines binary")
 
@@ -168,14 +168,22 @@ def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
     case.write(0, outputs_of(first())[0])
     record = case.commit(0)
     assert (record["batch_id"], record["next_sequence"], record["max_ts"]) == (0, 2, START + 1)
-    assert record["tallies"] == [["run", 0, "browsing", 1], ["run", 1, "browsing", 1]]
-    assert record["messages"] == [
-        ["transactions", "run", 0, 0, 0],
-        ["transactions", "run", 1, 1, 1_000_000],
-    ]
     assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
     assert record["published"] == {"topic": {"0": 6}}
     assert record["committed_at"] > 1_600_000_000_000_000
+
+
+def test_the_messages_that_were_worked_on_are_listed_with_their_rows(case: Case) -> None:
+    case.write(0, outputs_of(first())[0])
+    worked = [(row["topic"], row["run"], row["sequence"], row["rows"]) for row in case.table("worked", 0)]
+    assert sorted(worked) == [
+        ("browsing", "run", 0, 1),
+        ("browsing", "run", 1, 1),
+        ("transactions", "run", 0, 2),
+        ("transactions", "run", 1, 1),
+    ]
+    appended = {row["sequence"]: row["appended_at"].timestamp() for row in case.table("worked", 0)}
+    assert appended == {0: 0, 1: 1}
 
 
 def test_figures_go_on_from_the_micro_batch_before_and_belong_to_the_run(case: Case) -> None:
@@ -233,7 +241,7 @@ def test_a_micro_batch_without_messages_commits_where_the_stream_stands(case: Ca
     case.write(1, [])
     record = case.commit(1)
     assert (record["next_sequence"], record["max_ts"], record["rows"]) == (2, START + 1, 0)
-    assert case.tables() == {("predictions", "batch_id=0"), ("rejected", "batch_id=0")}
+    assert case.tables() == {(name, "batch_id=0") for name in ("predictions", "rejected", "worked")}
 
 
 def _files(case: Case) -> list[tuple[str, int]]:

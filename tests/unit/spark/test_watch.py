@@ -13,7 +13,7 @@ from streamweir_spark.watch import Listener, Reporter
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream("ecommerce_fraud", "s")
-SPEC = ScorerSpec(STREAM, "a", "d", "m", "UTC", lookback_s=600, lateness_s=60)
+SPEC = ScorerSpec(STREAM, "a", "d", "m", "UTC", lateness_s=60, max_messages=2_000)
 
 
 class FakeSink:
