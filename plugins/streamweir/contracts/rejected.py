@@ -15,6 +15,9 @@ class Reason(StrEnum):
     FOREIGN = "foreign"
 
 
+BY_MODEL = "the model"
+"""The words with which a record's detail says that nothing but the model refuses it."""
+
 REJECTED = Table(
     name="rejected",
     key=("topic", "partition", "offset", "row"),
