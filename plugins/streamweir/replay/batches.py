@@ -30,6 +30,15 @@ class Batch:
     facts: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Label:
+    """What a dataset says of a stretch of its time. start, end: seconds after START_TS, the end excluded."""
+
+    kind: str
+    start: float
+    end: float
+
+
 class Recording(Protocol):
     """A run's data, read far enough to know that it can be sent: what a pipeline's `recording` returns."""
 
@@ -44,6 +53,10 @@ class Recording(Protocol):
     @property
     def finding(self) -> str | None:
         """A sentence on what is odd but was allowed, or None."""
+
+    @property
+    def labels(self) -> Sequence[Label]:
+        """What a run of it should find, as far as the dataset tells; most tell nothing."""
 
     def batches(self) -> Iterator[Batch]:
         """The batches, 0 first."""

@@ -16,7 +16,7 @@ from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
 from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.errors import BadConfiguration, DatasetUnusable
-from streamweir.replay.batches import Batch, Row
+from streamweir.replay.batches import Batch, Label, Row
 from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.tables import ordered_by
 from streamweir.values import parse_number
@@ -53,6 +53,11 @@ class Transactions:
     @property
     def finding(self) -> None:
         """Nothing: a file that is not sorted by Time is put in order."""
+
+    @property
+    def labels(self) -> Sequence[Label]:
+        """None: what is to be found stands in the rows."""
+        return ()
 
     def batches(self) -> Iterator[Batch]:
         """A batch per transaction, 0 first."""

@@ -6,12 +6,19 @@ from itertools import groupby, islice, pairwise
 from pathlib import Path
 
 from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC
-from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM, CLICKSTREAM_COLUMNS, Event
+from streamweir.contracts.clickstream_anomaly.dataset import (
+    CLICKSTREAM,
+    CLICKSTREAM_COLUMNS,
+    INCIDENT_COLUMNS,
+    INCIDENTS,
+    Event,
+)
 from streamweir.errors import BadConfiguration, DatasetUnusable
-from streamweir.replay.batches import UNKNOWN, Batch, Row, with_predecessor
+from streamweir.replay.batches import UNKNOWN, Batch, Label, Row, with_predecessor
 from streamweir.replay.csvfile import CsvFile, find
 from streamweir.replay.deliveries import list_of_objects
 from streamweir.replay.tables import ordered_by
+from streamweir.values import parse_time
 
 BATCH_ROWS = 1
 PAGE_VIEWS = "page_views"
@@ -31,19 +38,30 @@ class Seconds:
     """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
+        self._folder = folder
         self._file = CsvFile(find(folder, [CLICKSTREAM]), CLICKSTREAM_COLUMNS)
         self._clock = seconds_of(self._file)
         if not self._clock:
             raise DatasetUnusable(f"{self._file.path} holds no rows")
         self._sorted = all(one <= other for one, other in pairwise(self._clock))
         in_order = self._clock if self._sorted else array("q", sorted(self._clock))
-        found = [(second - in_order[0], len(list(events))) for second, events in groupby(in_order)]
+        self._first = in_order[0]
+        found = [(second - self._first, len(list(events))) for second, events in groupby(in_order)]
         self.seconds: Sequence[int] = [second for second, _ in found[:limit]]
         self.rows = sum(events for _, events in found[:limit])
 
     @property
     def finding(self) -> None:
         """Nothing: a file that is not sorted by time is put in order."""
+
+    @property
+    def labels(self) -> Sequence[Label]:
+        """The incidents of incidents.csv; none without that file."""
+        if not (self._folder / INCIDENTS).is_file():
+            return ()
+        file = CsvFile(self._folder / INCIDENTS, INCIDENT_COLUMNS)
+        rows = (dict(zip(file.names, row, strict=True)) for row in file.rows())
+        return [Label(row["kind"], self._second(row["start"]), self._second(row["end"])) for row in rows]
 
     def batches(self) -> Iterator[Batch]:
         """The batches, 0 first."""
@@ -53,6 +71,10 @@ class Seconds:
             # A short row lacks its last columns, and whoever reads the message sees that.
             rows = [dict(zip(names, row, strict=False)) for _, row in events]
             yield Batch(index, self.seconds[index], {EVENTS_TOPIC.name: rows}, {PAGE_VIEWS: page_views(rows)})
+
+    def _second(self, time: str) -> int:
+        """A time's place on the clock that starts with the first event's second."""
+        return parse_time(time) // _MICROSECONDS - self._first
 
     def _in_order(self) -> Iterator[tuple[int, list[str]]]:
         """The events with their seconds, by second; those of one second stay in the file's order."""

@@ -1,9 +1,10 @@
 """What a replay did send, in total and per batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from streamweir.replay.batches import Label, virtual_ts
 from streamweir.replay.plan import Offsets, offsets_from_json
 
 
@@ -15,7 +16,8 @@ class Manifest:
     process that sent the flush, with the rows of the first input topic. resumed_at_sequence: where that
     process began, None when it sent everything. offsets: per topic and partition the offset after the
     run's last record. started_at, ended_at: ISO times, UTC. off_schedule_ms: the most that a batch was
-    handed to Kafka after the moment it was due; None when nothing was paced.
+    handed to Kafka after the moment it was due; None when nothing was paced. labels: what the dataset
+    says that the run should find, each with `kind`, `start` and `end` on the virtual clock.
     """
 
     run: str
@@ -38,6 +40,7 @@ class Manifest:
     resumed_at_sequence: int | None
     offsets: Offsets
     off_schedule_ms: float | None = None
+    labels: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as JSON types."""
@@ -47,3 +50,15 @@ class Manifest:
     def from_json(cls, value: Mapping[str, Any]) -> "Manifest":
         """The manifest from `to_json`, also after its keys became strings."""
         return cls(**{**value, "offsets": offsets_from_json(value["offsets"])})
+
+
+def on_the_clock(labels: Sequence[Label], start_ts: int) -> list[dict[str, Any]]:
+    """A recording's labels as a run's manifest holds them, in Unix seconds of its virtual clock."""
+    return [
+        {
+            "kind": label.kind,
+            "start": virtual_ts(start_ts, label.start),
+            "end": virtual_ts(start_ts, label.end),
+        }
+        for label in labels
+    ]

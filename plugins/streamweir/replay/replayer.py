@@ -21,7 +21,7 @@ from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Recording
 from streamweir.replay.deliveries import Delivery, Message, check_late, deliveries, messages
 from streamweir.replay.link import Link
-from streamweir.replay.manifest import Manifest
+from streamweir.replay.manifest import Manifest, on_the_clock
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.position import Position, holds_flush
 from streamweir.replay.produced import Produced
@@ -68,7 +68,7 @@ def replay(
         link.drop()
     for name, offsets in transmission.offsets.items():
         await_readable(kafka, run.stream.topic(name), offsets)
-    manifest = _manifest(plan, produced, transmission, resumed)
+    manifest = _manifest(plan, recording, produced, transmission, resumed)
     store.put(run.produced, produced.to_parquet())
     store.put_json(run.manifest, manifest.to_json())
     return manifest
@@ -129,7 +129,9 @@ def _parcels(
             advance(rows)
 
 
-def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resumed: int) -> Manifest:
+def _manifest(
+    plan: Plan, recording: Recording, produced: Produced, transmission: Transmission, resumed: int
+) -> Manifest:
     flush_sequence, flush_ts = produced.flush
     return Manifest(
         run=plan.run,
@@ -152,4 +154,5 @@ def _manifest(plan: Plan, produced: Produced, transmission: Transmission, resume
         resumed_at_sequence=resumed if resumed > plan.first_sequence else None,
         offsets=transmission.offsets,
         off_schedule_ms=round(transmission.off_schedule_s * 1000, 1) if plan.pace else None,
+        labels=on_the_clock(recording.labels, plan.start_ts),
     )

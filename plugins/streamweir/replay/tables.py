@@ -12,6 +12,7 @@ from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import (
     NOT_SENT,
     Batch,
+    Label,
     Row,
     first_unsorted,
     place,
@@ -92,6 +93,11 @@ class TwoTables:
             f"{file.path} line {file.line_of(number)}: column {self._leading.time} lies before an earlier "
             "row's, so the file is not sorted by time"
         )
+
+    @property
+    def labels(self) -> Sequence[Label]:
+        """None: what is to be found stands in the rows."""
+        return ()
 
     def batches(self) -> Iterator[Batch]:
         """The batches, 0 first."""

@@ -15,6 +15,7 @@ from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM, CLICKS
 from streamweir.datagen.clickstream_anomaly import generate
 from streamweir.datasets.checks import check
 from streamweir.errors import BadConfiguration, DatasetUnusable
+from streamweir.replay.batches import Label
 from streamweir.replay.clickstream_anomaly import recording
 from streamweir.replay.csvfile import TimeReader
 
@@ -183,6 +184,13 @@ def test_a_batch_holds_the_events_of_a_second_at_its_place_on_the_clock(tmp_path
         "page": "/",
         "device": "mobile",
     }
+
+
+def test_the_incidents_are_labels_at_their_place_on_the_clock(tmp_path: Path) -> None:
+    write(tmp_path, [at(10.9), at(7000)])
+    assert list(recording(tmp_path).labels) == []
+    (tmp_path / "incidents.csv").write_text(f"kind,start,end\noutage,{at(60)},{at(3661.5)}\n")
+    assert list(recording(tmp_path).labels) == [Label("outage", 50, 3651)]
 
 
 def test_only_so_many_batches_as_asked(tmp_path: Path) -> None:
