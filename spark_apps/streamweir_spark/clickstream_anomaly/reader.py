@@ -1,0 +1,69 @@
+"""How a message of events is read: its columns, as far as the windows ask for them."""
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
+from streamweir.contracts.messages import Headers, Kind
+from streamweir_spark.decode import Row, row_list
+from streamweir_spark.moments import moments
+from streamweir_spark.parts import Reject
+from streamweir_spark.rows import all_well_formed, sort_out, time_problem
+
+END: tuple[()] = ()
+"""What stands for the rows of a flush: the replay's last event was before it."""
+
+_ID, _TIME = "event_id", "timestamp"
+_key = itemgetter(*CLICKSTREAM_KEY)
+_ts_of = itemgetter("ts")
+
+
+class Events(NamedTuple):
+    """A message's events by column: index in the message, then the key columns as they came.
+
+    own_ts: the clock of each event when it is not the message's, as after a redrive.
+    """
+
+    places: tuple[int, ...]
+    ids: tuple[str, ...]
+    times: tuple[str, ...]
+    sessions: tuple[str, ...]
+    types: tuple[str, ...]
+    own_ts: tuple[int, ...] | None = None
+
+
+class Reader:
+    """Reads the events; see `streamweir_spark.parts.Reader`. All are in shard 0, which is the only one."""
+
+    def read(
+        self, topic: str, headers: Headers, value: bytes, shards: int
+    ) -> tuple[Mapping[int, object], list[Reject]]:
+        """The events and the malformed rows; raises RejectRecord for a message that is no list of rows."""
+        rows = row_list(value, headers)
+        if headers.kind is Kind.FLUSH:
+            return {0: END}, []
+        if not rows:
+            return {}, []
+        good, rejects = _well_formed(rows, headers)
+        return ({0: tuple(_events(good, headers.kind))} if good else {}), rejects
+
+
+READER = Reader()
+
+
+def _well_formed(rows: list[Row], headers: Headers) -> tuple[Sequence[tuple[int, Row]], list[Reject]]:
+    if all_well_formed(rows, CLICKSTREAM_KEY, headers):
+        try:
+            moments([row[_TIME] for row in rows])
+            return list(enumerate(rows)), []
+        except ValueError:
+            pass  # One of the times is none; which one is found out below.
+    return sort_out(rows, CLICKSTREAM_KEY, headers, _ID, time_problem(_TIME))
+
+
+def _events(good: Sequence[tuple[int, Row]], kind: Kind) -> Events:
+    places, rows = zip(*good, strict=True)
+    ids, times, sessions, types = zip(*map(_key, rows), strict=True)
+    own_ts = tuple(map(_ts_of, rows)) if kind is Kind.REDRIVE else None
+    return Events(places, ids, times, sessions, types, own_ts)
