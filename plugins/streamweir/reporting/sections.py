@@ -1,6 +1,7 @@
 """The report's sections as plain values, ready for the template."""
 
 import base64
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from streamweir.contracts.rejected import REJECTED, Reason
+from streamweir.redrive.places import Place
 from streamweir.reporting import text
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import Content, Fact, Sample
@@ -148,14 +150,18 @@ def samples(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
 
 
 def rejected(bundle: Bundle) -> dict[str, Any] | None:
-    """The rejected records by topic and reason, with the first few of each."""
+    """The rejected records by topic and reason, with the first few of each, and how to work with them."""
     frame: pa.Table | None = bundle.tables.get(REJECTED.name)
     if frame is None:
         return None
     groups: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for row in frame.to_pylist():
-        groups[row["reason"], row["topic"]].append(row)
+        place = Place(row["topic"], row["partition"], row["offset"], row["row"])
+        groups[row["reason"], row["topic"]].append({**row, "place": place})
+    run = bundle.run
     return {
+        "names": f"--pipeline {run.stream.pipeline} --stream {run.stream.id} --run {shlex.quote(run.id)}",
+        "reasons": sorted({reason for reason, _ in groups} - {Reason.FOREIGN.value}),
         "rows": sum(row["rows"] for rows in groups.values() for row in rows),
         "groups": [
             {

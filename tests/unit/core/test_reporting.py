@@ -5,13 +5,19 @@ import io
 import re
 from html.parser import HTMLParser
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.rejected import REJECTED
+from streamweir.ledger.arrow import schema_of
 from streamweir.reporting import plot, publish, refresh_summary
+from streamweir.reporting.inputs import Bundle
+from streamweir.reporting.sections import rejected
 from tests.support.made_up_bundle import made_up_bundle, put_tasks, quality
 from tests.support.made_up_ledger import reconcile_made_up
-from tests.support.made_up_run import MadeUpRun
+from tests.support.made_up_run import LATE_BATCH, MadeUpRun
 from tests.support.made_up_tables import EVIL, THRESHOLD, VERSION
 from tests.support.memory_store import MemoryStore
 
@@ -141,6 +147,29 @@ def test_rejected_records_are_grouped_by_reason_with_samples(good: MadeUpRun) ->
     assert f"late: {good.counts['late'] - 200:,} of transactions" in words
     assert "late: 200 of browsing" in words
     assert "ts is 90 s behind; 60 s are allowed" in words
+
+
+def test_each_reason_has_the_command_that_puts_its_records_back(good: MadeUpRun) -> None:
+    words = Page(report(good)).words
+    names = f"--pipeline ecommerce_fraud --stream made-up --run {good.run.id}"
+    assert words.count(f"streamweir rejected redrive --dry-run --reason late {names}") == 1
+    assert f"streamweir rejected show PLACE {names}" in words
+    late = next(
+        record for record in good.records("browsing") if record.said and record.said.batch == LATE_BATCH
+    )
+    assert f"browsing/{late.partition}/{late.offset} (whole message)" in words
+
+
+def test_foreign_messages_cannot_be_put_back(good: MadeUpRun) -> None:
+    lines = [
+        {"topic": "transactions", "partition": 0, "offset": 7, "row": -1, "rows": 1, "reason": reason}
+        for reason in ("foreign", "malformed")
+    ]
+    tables = {REJECTED.name: pa.Table.from_pylist(lines, schema_of(REJECTED))}
+    found = rejected(Bundle(good.run, PIPELINE, tables=tables))
+    assert found is not None
+    assert [group["reason"] for group in found["groups"]] == ["foreign", "malformed"]
+    assert found["reasons"] == ["malformed"]
 
 
 def test_failed_expectations_come_first_and_warnings_fail_nothing(good: MadeUpRun) -> None:
