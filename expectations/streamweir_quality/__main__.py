@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streamweir.cli import run as run_program
-from streamweir.connections import StoreConnection
+from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as declared
 from streamweir.contracts.streams import Run, Stream
 from streamweir.objectstore import ObjectStore
@@ -28,7 +28,13 @@ def main(
     store = ObjectStore(StoreConnection.from_env())
     suites = importlib.import_module(f"streamweir_quality.{declared(pipeline).name}")
     with tempfile.TemporaryDirectory(prefix="streamweir-quality-") as folder:
-        sentence = inspect(store, Run(Stream(pipeline, stream), run), suites.subjects, Path(folder))
+        sentence = inspect(
+            store,
+            KafkaConnection.from_env(),
+            Run(Stream(pipeline, stream), run),
+            suites.subjects,
+            Path(folder),
+        )
     print(sentence)
 
 

@@ -68,6 +68,11 @@ def equal(left: str, right: str, said: str, severity: str = CRITICAL) -> Expecta
     )
 
 
+def all_equal(difference: str, said: str) -> Expectation:
+    """No row has a difference; the column says how one differs."""
+    return gxe.ExpectColumnValuesToBeNull(column=difference, **_said(CRITICAL, said))
+
+
 def rows(count: int, said: str) -> Expectation:
     """The table has exactly so many rows."""
     return gxe.ExpectTableRowCountToEqual(value=count, **_said(CRITICAL, said))

@@ -1,8 +1,9 @@
 """What the suites look at: the bundle's tables, the ledger, the dataset's files, the model's card."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.streams import ObjectKey, Run
@@ -18,6 +20,7 @@ from streamweir.datasets.store import download, load
 from streamweir.errors import BadConfiguration
 from streamweir.models.card import Card
 from streamweir.objectstore import ObjectStore
+from streamweir_quality.replayed import Replayed, read_replayed
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Inputs:
 
     dataset: the folder with the dataset's files. card, version: of the run's model; None for a pipeline
     without one. first: whether the run is the first of its stream, so that `so far` starts with it.
+    parameters: of the run, by their lower-case names. replayed: the messages, as Kafka holds them.
     """
 
     pipeline: Pipeline
@@ -35,28 +39,44 @@ class Inputs:
     card: Card | None
     version: str | None
     first: bool
+    parameters: Mapping[str, Any]
+    replayed: Replayed
 
     def frame(self, table: str) -> pd.DataFrame:
         """A result table for pandas."""
         return self.tables[table].to_pandas(integer_object_nulls=True)
 
 
-def gather(store: ObjectStore, run: Run, folder: Path) -> Inputs:
+def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -> Inputs:
     """Fetch what is checked, files into `folder`; raises BadConfiguration for what is missing."""
     declared = pipeline(run.stream.pipeline)
     said = _required(store, run.task("ensure_dataset"))["result"]
     model = store.get_json(run.task("ensure_model"))
     version = model["result"]["version"] if model else None
     keys = ModelKeys(declared.name)
+    ledger = _required(store, run.ledger)
     return Inputs(
         pipeline=declared,
         tables={table.name: _table(store, run.table_file(table.name)) for table in declared.tables},
-        ledger=_required(store, run.ledger),
+        ledger=ledger,
         dataset=download(store, load(store, declared.name, said["fingerprint"]), folder),
         card=Card.from_json(_required(store, keys.card(version))) if version else None,
         version=version,
         first=_required(store, run.manifest)["first_sequence"] == 0,
+        parameters=_required(store, run.parameters),
+        replayed=read_replayed(kafka, run, declared, ledger["next_sequence"], _lateness(store, run)),
     )
+
+
+def _lateness(store: ObjectStore, run: Run) -> Callable[[str], int]:
+    """What each run of the stream allows, in seconds; one that no DAG started allows what is declared."""
+
+    @cache
+    def allowed(run_id: str) -> int:
+        asked = store.get_json(Run(run.stream, run_id).parameters) or {}
+        return int(asked.get("lateness_s", pipeline(run.stream.pipeline).lateness_s))
+
+    return allowed
 
 
 def _table(store: ObjectStore, key: ObjectKey) -> pa.Table:

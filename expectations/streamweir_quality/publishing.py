@@ -4,25 +4,33 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.streams import Run
 from streamweir.errors import RunFailed
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_quality.checks import CRITICAL, Subject
 from streamweir_quality.docs import write_docs
 from streamweir_quality.inputs import Inputs, gather
+from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 
 RESULTS = "results.json"
 
 
-def inspect(store: ObjectStore, run: Run, subjects: Callable[[Inputs], Iterable[Subject]], work: Path) -> str:
+def inspect(
+    store: ObjectStore,
+    kafka: KafkaConnection,
+    run: Run,
+    subjects: Callable[[Inputs], Iterable[Subject]],
+    work: Path,
+) -> str:
     """Check a run and publish docs and results; returns one sentence.
 
     Raises RunFailed, after publishing, when a critical expectation failed.
     """
-    inputs = gather(store, run, work / "dataset")
-    validated = validate([*subjects(inputs), schema_subject(inputs)])
+    inputs = gather(store, kafka, run, work / "dataset")
+    validated = validate([*subjects(inputs), *recompute_subjects(inputs), schema_subject(inputs)])
     docs = work / "docs"
     write_docs(validated, docs, title=inputs.pipeline.title, run=run.id)
     outcomes = [outcome for suite in validated for outcome in suite.outcomes]

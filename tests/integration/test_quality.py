@@ -1,4 +1,4 @@
-"""The quality process on a real object store: exit status, docs and results."""
+"""The quality process on real servers: exit status, docs and results."""
 
 import io
 import os
@@ -12,33 +12,56 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from streamweir.connections import StoreConnection
+from streamweir.broker import topics
+from streamweir.broker.records import Record
+from streamweir.broker.transactions import TransactionalWriter
+from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import Run, Stream
 from streamweir.datasets.dataset import Dataset
 from streamweir.datasets.store import upload
 from streamweir.objectstore import ObjectStore
 from streamweir_quality.inputs import Inputs
-from tests.unit.quality.made_up_inputs import VERSION, made_up_dataset, made_up_inputs, with_frame
+from tests.unit.quality.made_up_inputs import (
+    VERSION,
+    made_up_dataset,
+    made_up_inputs,
+    made_up_records,
+    with_frame,
+)
 
-PIPELINE = "ecommerce_fraud"
+RUN = "manual__1"
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    return made_up_inputs(made_up_dataset(tmp_path_factory.mktemp("quality") / "csv"))
+    folder = made_up_dataset(tmp_path_factory.mktemp("quality") / "csv")
+    return made_up_inputs(folder, made_up_records(folder, RUN), RUN)
 
 
 @pytest.fixture
-def run(store: ObjectStore) -> Iterator[Run]:
-    """A run of which nothing is left afterwards."""
-    found = Run(Stream(PIPELINE, f"test-{uuid.uuid4().hex}"), "manual__1")
+def run(store: ObjectStore, kafka: KafkaConnection, inputs: Inputs) -> Iterator[Run]:
+    """A run that was replayed, and of which nothing is left afterwards."""
+    found = Run(Stream(PIPELINE.name, f"test-{uuid.uuid4().hex}"), RUN)
+    topics.provision(kafka, found.stream, PIPELINE)
+    send(kafka, found.stream, made_up_records(inputs.dataset, RUN))
     yield found
+    topics.delete(kafka, found.stream)
     said = store.get_json(found.task("ensure_dataset"))
     if said:
         store.delete_folder(Dataset.from_json(said["result"]).root)
     store.delete_folder(found.bundle)
-    store.delete(ModelKeys(PIPELINE).card(version_of(found)))
+    store.delete(ModelKeys(PIPELINE.name).card(version_of(found)))
+
+
+def send(kafka: KafkaConnection, stream: Stream, records: list[Record]) -> None:
+    writer = TransactionalWriter(kafka, f"{stream}.test")
+    writer.begin()
+    for record in records:
+        writer.send(stream.topic(record.topic), record.partition, record.value, record.headers)
+    writer.commit()
+    writer.close()
 
 
 def version_of(run: Run) -> str:
@@ -48,13 +71,14 @@ def version_of(run: Run) -> str:
 def publish(store: ObjectStore, run: Run, inputs: Inputs) -> None:
     """Put a run's bundle into the store as the tasks before the quality checks leave it."""
     version = version_of(run)
-    dataset = upload(store, PIPELINE, inputs.dataset, "made up")
+    dataset = upload(store, PIPELINE.name, inputs.dataset, "made up")
     assert inputs.card is not None
-    store.put_json(ModelKeys(PIPELINE).card(version), replace(inputs.card, version=version).to_json())
+    store.put_json(ModelKeys(PIPELINE.name).card(version), replace(inputs.card, version=version).to_json())
     store.put_json(run.task("ensure_dataset"), {"result": dataset.to_json()})
     store.put_json(run.task("ensure_model"), {"result": {"version": version}})
     store.put_json(run.ledger, dict(inputs.ledger))
     store.put_json(run.manifest, {"first_sequence": 0})
+    store.put_json(run.parameters, dict(inputs.parameters))
     frame = inputs.frame("predictions")
     frame["model_version"] = frame["model_version"].replace(VERSION, version)
     for name, table in with_frame(inputs, "predictions", frame).tables.items():
@@ -63,13 +87,15 @@ def publish(store: ObjectStore, run: Run, inputs: Inputs) -> None:
         store.put(run.table_file(name), buffer.getvalue())
 
 
-def check(store_connection: StoreConnection, run: Run, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def check(
+    kafka: KafkaConnection, store_connection: StoreConnection, run: Run, tmp_path: Path
+) -> subprocess.CompletedProcess[str]:
     # Every request that is not one to the store would go to a proxy that is not there, and fail.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:1")
     arguments = ("--stream", run.stream.id, "--run", run.id)
     return subprocess.run(
-        [sys.executable, "-m", "streamweir_quality", *("--pipeline", PIPELINE), *arguments],
-        env={**os.environ, **nowhere, **store_connection.to_env(), "HOME": str(tmp_path)},
+        [sys.executable, "-m", "streamweir_quality", *("--pipeline", PIPELINE.name), *arguments],
+        env={**os.environ, **nowhere, **kafka.to_env(), **store_connection.to_env(), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
@@ -77,10 +103,15 @@ def check(store_connection: StoreConnection, run: Run, tmp_path: Path) -> subpro
 
 
 def test_a_sound_run_ends_with_exit_status_0_and_docs(
-    store_connection: StoreConnection, store: ObjectStore, run: Run, inputs: Inputs, tmp_path: Path
+    kafka: KafkaConnection,
+    store_connection: StoreConnection,
+    store: ObjectStore,
+    run: Run,
+    inputs: Inputs,
+    tmp_path: Path,
 ) -> None:
     publish(store, run, inputs)
-    done = check(store_connection, run, tmp_path)
+    done = check(kafka, store_connection, run, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "none failed" in done.stdout
     results = store.get_json(run.quality / "results.json")
@@ -92,25 +123,31 @@ def test_a_sound_run_ends_with_exit_status_0_and_docs(
 
 
 def test_a_critical_failure_ends_with_exit_status_6_after_publishing(
-    store_connection: StoreConnection, store: ObjectStore, run: Run, inputs: Inputs, tmp_path: Path
+    kafka: KafkaConnection,
+    store_connection: StoreConnection,
+    store: ObjectStore,
+    run: Run,
+    inputs: Inputs,
+    tmp_path: Path,
 ) -> None:
     frame = inputs.frame("predictions")
-    frame.loc[0, "model_version"] = "another"
+    frame.loc[0, "age"] += 1
     publish(store, run, with_frame(inputs, "predictions", frame))
-    done = check(store_connection, run, tmp_path)
+    done = check(kafka, store_connection, run, tmp_path)
     assert done.returncode == 6
     assert done.stderr.startswith(
-        "error: 1 critical expectation failed, the first on predictions: model_version"
+        "error: 1 critical expectation failed, the first on predictions: predictions holds what a batch"
     )
     assert "Traceback" not in done.stderr
     failed = [result for result in store.get_json(run.quality / "results.json") if not result["success"]]
-    assert [result["sentence"] for result in failed] == ["model_version is the run's model"]
+    assert [result["suite"] for result in failed] == ["predictions again as a batch"]
+    assert f"age is {frame.age[0]} in the stream and {frame.age[0] - 1} in the batch" in failed[0]["observed"]
     assert b"must not be trusted" in (store.get(run.quality / "index.html") or b"")
 
 
 def test_a_run_that_is_not_there_is_a_wrong_parameter(
-    store_connection: StoreConnection, run: Run, tmp_path: Path
+    kafka: KafkaConnection, store_connection: StoreConnection, run: Run, tmp_path: Path
 ) -> None:
-    done = check(store_connection, run, tmp_path)
+    done = check(kafka, store_connection, run, tmp_path)
     assert done.returncode == 2
     assert "ensure_dataset.json is missing" in done.stderr

@@ -1,6 +1,7 @@
-"""A made-up run as the suites see it: generated data, predictions by dice, figures by the scorer's code."""
+"""A made-up run as the suites see it: generated data, scored by the core, predictions by dice."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,23 +11,34 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from streamweir.contracts.ecommerce_fraud import PIPELINE, dataset
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.broker.records import Record
+from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, dataset
+from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
+from streamweir.contracts.messages import partition_of
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Table, Type
+from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
 from streamweir.ledger.arrow import conform, schema_of
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
-from streamweir.values import parse_products, parse_time
+from streamweir.replay.deliveries import deliveries, messages
+from streamweir.replay.ecommerce_fraud import recording, value
+from streamweir.replay.plan import Plan
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.replayed import Replayed, Row, in_time, in_turn
+from streamweir_spark.ecommerce_fraud.domain import Domain
+from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
+from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.parts import Message, Output
+from tests.unit.core.ecommerce_stream import rejected, run, scored
 
+RUN = "made-up"
 START_TS = 1_700_000_017
 SECONDS = 400
+LATE_BATCH = 5
 VERSION = "20260101T000000Z-0badcafe"
 THRESHOLD = 0.9
-LATE = 3
 
 
 def made_up_dataset(folder: Path) -> Path:
@@ -35,25 +47,55 @@ def made_up_dataset(folder: Path) -> Path:
     return folder
 
 
-def made_up_inputs(folder: Path) -> Inputs:
-    """A run of that dataset in which everything is right: some rows late, the others scored."""
-    sent = pd.read_csv(folder / dataset.TRANSACTIONS.name, dtype=str, keep_default_na=False)
-    predictions = _predictions(sent.iloc[LATE:])
-    late = pd.DataFrame([_late(number, row) for number, row in enumerate(sent.iloc[:LATE].transaction_id)])
-    tables = {
-        PREDICTIONS.name: conform(pa.Table.from_pandas(predictions, preserve_index=False), PREDICTIONS),
-        REJECTED.name: conform(pa.Table.from_pandas(late, preserve_index=False), REJECTED),
-        **_figures(folder, predictions),
-    }
+def made_up_inputs(folder: Path, records: Sequence[Record] = (), run_id: str = RUN) -> Inputs:
+    """A run of that dataset in which everything is right: one batch late, the others scored.
+
+    records: what the stream's topics hold, by default of that run alone.
+    """
+    held = records or made_up_records(folder)
+    domain = Domain(customers_of(_csv(folder, dataset.CUSTOMERS)), ModelNeeds())
+    outputs = run([_message(record) for record in held], domain)
+    every = _predictions(scored(outputs, domain))
+    predictions = every[every["run"] == run_id]
+    refused = [_rejected(output) for output in rejected(outputs) if output.run == run_id]
+    others = every.loc[every["run"] != run_id, [*PREDICTIONS.key, "prediction"]].to_dict("records")
     return Inputs(
         pipeline=PIPELINE,
-        tables=tables,
-        ledger=_ledger(predictions),
+        tables={
+            PREDICTIONS.name: _conform(predictions, PREDICTIONS),
+            REJECTED.name: conform(pa.Table.from_pylist(refused), REJECTED),
+            **_figures(folder, every, run_id),
+        },
+        ledger=_ledger(predictions, refused),
         dataset=folder,
         card=_card(predictions),
         version=VERSION,
-        first=True,
+        first=held[0].said is not None and held[0].said.run == run_id,
+        parameters={"lateness_s": LATENESS_S},
+        replayed=_replayed(held, run_id, {PREDICTIONS.name: others}),
     )
+
+
+def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **more: Any) -> list[Record]:
+    """What a replay of a tenth of a batch a second leaves on the topics, one batch late."""
+    plan = Plan(
+        **{
+            **{"run": run_id, "pipeline": PIPELINE.name, "stream": "made-up", "dataset": "f" * 64},
+            **{"start_ts": START_TS, "interval_s": 1, "speed": 0, "batches": None, "batch_rows": 10},
+            **{"first_sequence": first_sequence, "late": {LATE_BATCH: LATENESS_S + 30}, "offsets": {}},
+            **{"planned_at": "", **more},
+        }
+    )
+    batches = recording(folder, batch_rows=plan.batch_rows).batches()
+    sent = [
+        (delivery.sequence, message)
+        for delivery in deliveries(batches, plan, PIPELINE)
+        for message in messages(delivery, PIPELINE, run_id, value)
+    ]
+    return [
+        Record(one.topic, partition_of(sequence, 4), sequence // 4, 0, one.headers, one.value)
+        for sequence, one in sent
+    ]
 
 
 def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
@@ -62,51 +104,63 @@ def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
     return replace(inputs, tables={**inputs.tables, table: arrow})
 
 
-def _predictions(rows: pd.DataFrame) -> pd.DataFrame:
-    dice = np.random.default_rng(3)
-    probability = dice.random(len(rows))
-    batch = np.sort(dice.integers(0, SECONDS, len(rows)))
-    numbers = {column.name: float for column in dataset.TRANSACTION_COLUMNS if column.type is Type.DOUBLE}
-    return rows.astype(numbers).assign(
-        created_at=pd.to_datetime([parse_time(text) for text in rows.created_at], unit="us", utc=True),
-        ts=START_TS + batch,
-        event_ts=pd.to_datetime(START_TS + batch, unit="s", utc=True),
-        L1_ratio=50.0,
-        L2_ratio=25.0,
-        time_of_day="night",
-        num_purchase=[sum(line.quantity for line in parse_products(text)) for text in rows.product_metadata],
-        age=30,
-        first_join_year=2020,
-        gender="F",
-        session_events=4,
+def _replayed(records: Sequence[Record], run_id: str, published: dict[str, list[Row]]) -> Replayed:
+    sent = [
+        found
+        for topic in PIPELINE.inputs
+        for found in in_turn(topic, [record for record in records if record.topic == topic.name])
+    ]
+    return Replayed(run_id, in_time(sent, 2**40, lambda run_id: LATENESS_S), published)
+
+
+def _message(record: Record) -> Message:
+    return Message(record.topic, record.partition, record.offset, 0, record.headers, record.value)
+
+
+def _predictions(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    probability = np.random.default_rng(3).random(len(rows))
+    found = pd.DataFrame(rows)[[column.name for column in MODEL_COLUMNS] + ["batch_index", "run"]]
+    return found.assign(
+        created_at=pd.to_datetime(found["created_at"], unit="us", utc=True),
+        event_ts=pd.to_datetime(found["ts"], unit="s", utc=True),
         rawPrediction=[[-value, value] for value in probability],
         probability=[[1 - value, value] for value in probability],
         fraud_probability=probability,
         prediction=(probability >= THRESHOLD).astype(int),
         model_version=VERSION,
-        batch_index=batch,
         scored_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
 
 
-def _late(number: int, identity: str) -> dict[str, Any]:
-    place = {"topic": "transactions", "partition": 0, "offset": number, "row": 0, "rows": 1}
-    why = {"reason": "late", "detail": "90 s behind", "raw": b"{}", "id": identity}
-    return {"run": "r", "batch_index": 0, "sequence": 0, **place, **why}
+def _rejected(output: Output) -> dict[str, Any]:
+    return {name: getattr(output, name) for name in REJECTED.names}
 
 
-def _figures(folder: Path, predictions: pd.DataFrame) -> dict[str, pa.Table]:
-    rows = {
-        file: pd.read_csv(folder / file.name, dtype=str, keep_default_na=False).to_dict("records")
-        for file in (dataset.PRODUCTS, dataset.CATEGORIES)
-    }
-    figures = Figures(products_of(rows[dataset.PRODUCTS], rows[dataset.CATEGORIES]))
-    scored = [
-        ScoredRow(*values)
-        for values in predictions[["ts", "prediction", "product_metadata"]].itertuples(index=False, name=None)
-    ]
-    _, tables = figures.advance(None, scored, START_TS + 10 * SECONDS)
-    return {name: _table(PIPELINE.table(name), lines) for name, lines in tables.items()}
+def _conform(frame: pd.DataFrame, table: Table) -> pa.Table:
+    return conform(pa.Table.from_pandas(frame, preserve_index=False), table)
+
+
+def _figures(folder: Path, predictions: pd.DataFrame, run_id: str) -> dict[str, pa.Table]:
+    """The windows that meet the run's rows, after those of the runs before it."""
+    figures = Figures(products_of(_csv(folder, dataset.PRODUCTS), _csv(folder, dataset.CATEGORIES)))
+    totals: Any = None
+    for name, rows in predictions.groupby("run", sort=False):
+        values = rows[["ts", "prediction", "product_metadata"]].itertuples(index=False, name=None)
+        end = int(rows["ts"].max())
+        totals, tables = figures.advance(
+            totals, [ScoredRow(*row) for row in values], end + PIPELINE.flush_after_s
+        )
+        if name == run_id:
+            first = int(rows["ts"].min()) * 1_000_000
+            return {
+                table: _table(PIPELINE.table(table), [line for line in lines if line[1] > first])
+                for table, lines in tables.items()
+            }
+    return {}
+
+
+def _csv(folder: Path, file: dataset.File) -> list[dict[str, Any]]:
+    return pd.read_csv(folder / file.name, dtype=str, keep_default_na=False).to_dict("records")
 
 
 def _table(table: Table, lines: list[tuple[object, ...]]) -> pa.Table:
@@ -116,13 +170,21 @@ def _table(table: Table, lines: list[tuple[object, ...]]) -> pa.Table:
     return conform(pa.Table.from_arrays(arrays, schema=schema), table)
 
 
-def _ledger(predictions: pd.DataFrame) -> dict[str, Any]:
-    scored = Counter(predictions.batch_index)
+def _ledger(predictions: pd.DataFrame, refused: list[dict[str, Any]]) -> dict[str, Any]:
+    scored_in = Counter(predictions.batch_index)
     batches = [
-        {"batch_index": index, "topics": {"transactions": {"scored": scored[index]}}, "unexplained": 0}
+        {
+            "batch_index": index,
+            "ts": START_TS + index,
+            "topics": {"transactions": {"scored": scored_in[index]}},
+            "unexplained": 0,
+        }
         for index in range(SECONDS)
     ]
-    return {"totals": {"transactions": {"scored": len(predictions), "late": LATE}}, "batches": batches}
+    late = Counter(line["topic"] for line in refused)
+    totals = {topic: {"late": rows} for topic, rows in late.items()}
+    totals["transactions"]["scored"] = len(predictions)
+    return {"totals": totals, "batches": batches, "next_sequence": SECONDS + 1}
 
 
 def _card(predictions: pd.DataFrame) -> Card:

@@ -12,6 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+import streamweir_quality.inputs
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import Run, Stream
@@ -29,6 +31,7 @@ from tests.unit.quality.made_up_inputs import VERSION, with_frame
 
 EVIL = "<script>alert(1)</script><img src='http://evil.example/x.png'> $name"
 RUN = Run(Stream("ecommerce_fraud", "s-1"), "manual__2026-01-02T03:04:05+00:00")
+NOWHERE = KafkaConnection("127.0.0.1:1")
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
 
 
@@ -104,8 +107,11 @@ def test_the_index_begins_with_what_failed(docs: Path) -> None:
 
 
 @pytest.fixture
-def store(inputs: Inputs) -> FileStore:
+def store(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> FileStore:
+    """A run's bundle; what Kafka holds of the run comes from memory too."""
+    monkeypatch.setattr(streamweir_quality.inputs, "read_replayed", lambda *_: inputs.replayed)
     store = FileStore()
+    store.put_json(RUN.parameters, dict(inputs.parameters))
     dataset = upload(store, PIPELINE.name, inputs.dataset, "made up")
     store.put_json(RUN.task("ensure_dataset"), {"result": dataset.to_json()})
     store.put_json(RUN.task("ensure_model"), {"result": {"version": VERSION}})
@@ -126,7 +132,7 @@ def results(store: FileStore) -> list[dict[str, Any]]:
 
 def test_a_sound_run_is_published_and_summed_up(store: FileStore, tmp_path: Path) -> None:
     store.put(RUN.quality / "left-over.html", b"from an earlier try")
-    sentence = inspect(store, RUN, subjects, tmp_path)
+    sentence = inspect(store, NOWHERE, RUN, subjects, tmp_path)
     assert "none failed; " in sentence
     assert store.exists(RUN.quality / "index.html")
     assert not store.exists(RUN.quality / "left-over.html")
@@ -146,7 +152,7 @@ def test_a_critical_failure_fails_after_the_docs_were_published(
     with pytest.raises(
         RunFailed, match=r"1 critical expectation failed, .*model_version is the run's model"
     ) as caught:
-        inspect(store, RUN, subjects, tmp_path)
+        inspect(store, NOWHERE, RUN, subjects, tmp_path)
     assert caught.value.exit_code == 6
     failed = [outcome for outcome in results(store) if not outcome["success"]]
     assert [(outcome["column"], outcome["severity"]) for outcome in failed] == [("model_version", "critical")]
@@ -157,7 +163,7 @@ def test_a_failed_warning_fails_nothing(store: FileStore, inputs: Inputs, tmp_pa
     assert inputs.card is not None
     card = replace(inputs.card, fraud_share={"low": 0.9, "high": 1.0})
     store.put_json(ModelKeys(PIPELINE.name).card(VERSION), card.to_json())
-    assert inspect(store, RUN, subjects, tmp_path).endswith("1 failed")
+    assert inspect(store, NOWHERE, RUN, subjects, tmp_path).endswith("1 failed")
     assert [outcome["severity"] for outcome in results(store) if not outcome["success"]] == ["warning"]
 
 
@@ -165,7 +171,7 @@ def test_a_failed_warning_fails_nothing(store: FileStore, inputs: Inputs, tmp_pa
 def test_a_run_that_did_not_get_so_far_is_told_so(store: FileStore, tmp_path: Path, missing: str) -> None:
     store.delete(RUN.bundle / missing)
     with pytest.raises(BadConfiguration, match="is missing"):
-        inspect(store, RUN, subjects, tmp_path)
+        inspect(store, NOWHERE, RUN, subjects, tmp_path)
 
 
 def test_nothing_is_sent_anywhere(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

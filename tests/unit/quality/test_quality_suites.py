@@ -24,7 +24,7 @@ from streamweir_quality.ecommerce_fraud.static import static_subjects
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
-from tests.unit.quality.made_up_inputs import LATE, with_frame
+from tests.unit.quality.made_up_inputs import with_frame
 
 MOSTLY = "is given in at least 95% of the rows"
 Edit = Callable[[pd.DataFrame], Any]
@@ -127,7 +127,7 @@ def test_rejected_records_are_compared_with_the_ledger(inputs: Inputs) -> None:
 
     found = failures(account_subjects(changed(inputs, "rejected", edit)))
     assert found == {"as many records were rejected for each reason as the ledger says": CRITICAL}
-    assert inputs.tables["rejected"].num_rows == LATE
+    assert inputs.tables["rejected"].num_rows > 10
 
 
 @pytest.mark.parametrize(

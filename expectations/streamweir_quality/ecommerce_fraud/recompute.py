@@ -1,0 +1,179 @@
+"""`ecommerce_fraud` again, as one batch in DuckDB: features from the messages, figures from the predictions.
+
+What the model says is taken as it is: its predictions, and which rows it refuses.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PREDICTIONS_TOPIC, TRANSACTIONS_TOPIC
+from streamweir.contracts.ecommerce_fraud.dataset import (
+    BROWSING_KEY,
+    CATEGORIES,
+    CUSTOMERS,
+    PRODUCTS,
+    TRANSACTION_COLUMNS,
+    TRANSACTION_KEY,
+    File,
+)
+from streamweir.contracts.ecommerce_fraud.results import (
+    EVENT_LEVELS,
+    FRAUD_SLIDE_S,
+    FRAUD_WINDOW_S,
+    FRAUD_WINDOWS,
+    LOOKBACK_S,
+    PREDICTIONS,
+    SESSION_TIME_ZONE,
+    SOLD_QUANTITY,
+    SOLD_WINDOW_S,
+    TOP_CATEGORIES,
+    TOP_PRODUCTS,
+    TOP_PRODUCTS_SHOWN,
+    TOP_WINDOW_S,
+)
+from streamweir.contracts.messages import Kind
+from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
+from streamweir.contracts.tables import Type
+from streamweir.values import parse_number, parse_products, parse_time
+from streamweir_quality.inputs import Inputs
+from streamweir_quality.replayed import Replayed, Row, rows
+
+LARGEST = 2**63 - 1
+_EARLIEST, _LATEST = parse_time("0001-01-02 00:00:00"), parse_time("9999-12-31 00:00:00")
+_TYPES = {Type.STRING: pa.string(), Type.DOUBLE: pa.float64(), Type.TIMESTAMP: pa.timestamp("us", tz="UTC")}
+
+_BROWSING = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("event_type", pa.string()),
+        ("t", pa.int64()),
+        ("ts", pa.int64()),
+        ("sequence", pa.int64()),
+    ]
+)
+_LINES = pa.list_(pa.struct([("product_id", pa.int64()), ("quantity", pa.int64())]))
+_BOUGHT = pa.schema(
+    [
+        *((column.name, _TYPES[column.type]) for column in TRANSACTION_COLUMNS),
+        ("t", pa.int64()),
+        ("products", _LINES),
+        ("num_purchase", pa.int64()),
+        ("run", pa.string()),
+        ("batch_index", pa.int64()),
+        ("sequence", pa.int64()),
+        ("ts", pa.int64()),
+        ("redriven", pa.bool_()),
+        ("partition", pa.int64()),
+        ("offset", pa.int64()),
+        ("row", pa.int64()),
+    ]
+)
+
+
+def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckdb.DuckDBPyRelation]:
+    """Predictions, as far as they do not come from the model, and all figures."""
+    _register(inputs, sql)
+    sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
+    tables = (PREDICTIONS, FRAUD_WINDOWS, SOLD_QUANTITY, TOP_PRODUCTS, TOP_CATEGORIES)
+    return {table.name: sql.table(f"batch_{table.name}") for table in tables}
+
+
+def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
+    """Everything that recompute.sql begins with."""
+    variables = {
+        "run": inputs.replayed.run,
+        "lookback_s": inputs.parameters.get("lookback_s", LOOKBACK_S),
+        "time_zone": inputs.parameters.get("time_zone", SESSION_TIME_ZONE),
+        "fraud_window_s": FRAUD_WINDOW_S,
+        "fraud_slide_s": FRAUD_SLIDE_S,
+        "sold_window_s": SOLD_WINDOW_S,
+        "top_window_s": TOP_WINDOW_S,
+        "products_shown": TOP_PRODUCTS_SHOWN,
+        "largest": LARGEST,
+    }
+    for name, value in variables.items():
+        sql.execute(f"set variable {name} = $1", [value])
+    published = inputs.replayed.published.get(PREDICTIONS_TOPIC.name, [])
+    rejected = inputs.frame(REJECTED.name)
+    refused = (rejected["reason"] == Reason.UNSCORABLE.value) & rejected["detail"].str.contains(BY_MODEL)
+    tables = {
+        "browsing": pa.Table.from_pylist(list(_browsing(inputs.replayed)), _BROWSING),
+        "bought": pa.Table.from_pylist(list(_bought(inputs.replayed)), _BOUGHT),
+        "levels": pd.DataFrame(EVENT_LEVELS.items(), columns=["event_type", "level"]),
+        "said": inputs.tables[PREDICTIONS.name],
+        "said_before": pa.Table.from_pylist(list(published), _SAID),
+        "refused": rejected.loc[refused, ["partition", "offset", "row"]].astype("int64"),
+        **{
+            file.name.removesuffix(".csv"): _static(inputs, file)
+            for file in (CUSTOMERS, PRODUCTS, CATEGORIES)
+        },
+    }
+    for name, table in tables.items():
+        sql.register(name, table)
+
+
+_SAID = pa.schema([("session_id", pa.string()), ("transaction_id", pa.string()), ("prediction", pa.int64())])
+
+
+def _browsing(replayed: Replayed) -> Iterator[Row]:
+    """The browsing rows that had to be used. t: event_time in microseconds."""
+    for message in replayed.of(BROWSING_TOPIC):
+        place = {"ts": message.said.ts, "sequence": message.said.sequence}
+        for _, row in rows(message, BROWSING_KEY):
+            if (t := _micros(row["event_time"])) is not None:
+                yield {"session_id": row["session_id"], "event_type": row["event_type"], "t": t, **place}
+
+
+def _bought(replayed: Replayed) -> Iterator[Row]:
+    """The transactions that can be scored as far as their own values go. t: created_at in microseconds."""
+    for message in replayed.of(TRANSACTIONS_TOPIC):
+        said = message.said
+        place = {
+            "run": said.run,
+            "batch_index": said.batch,
+            "sequence": said.sequence,
+            "ts": said.ts,
+            "redriven": said.kind is Kind.REDRIVE,
+            "partition": message.partition,
+            "offset": message.offset,
+        }
+        for index, row in rows(message, TRANSACTION_KEY):
+            if (typed := _typed(row)) is not None:
+                yield {**typed, **place, "row": index}
+
+
+def _typed(row: Row) -> Row | None:
+    """A transaction's values, typed; None when one cannot be read."""
+    t = _micros(row["created_at"])
+    try:
+        values = {
+            column.name: parse_number(row[column.name])
+            if column.type is Type.DOUBLE
+            else row.get(column.name)
+            for column in TRANSACTION_COLUMNS
+        }
+        lines = parse_products(row["product_metadata"])
+    except (KeyError, ValueError):
+        return None
+    bought = sum(line.quantity for line in lines)
+    if t is None or bought > LARGEST:
+        return None
+    products = [{"product_id": line.product_id, "quantity": line.quantity} for line in lines]
+    return {**values, "created_at": t, "t": t, "products": products, "num_purchase": bought}
+
+
+def _micros(text: str) -> int | None:
+    """A time in microseconds that the calendar of every time zone can show; None for another text."""
+    try:
+        t = parse_time(text)
+    except ValueError:
+        return None
+    return t if _EARLIEST <= t < _LATEST else None
+
+
+def _static(inputs: Inputs, file: File) -> pd.DataFrame:
+    return pd.read_csv(inputs.dataset / file.name, dtype=str, na_filter=False, encoding="utf-8-sig")

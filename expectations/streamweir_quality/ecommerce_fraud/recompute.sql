@@ -1,0 +1,101 @@
+-- The batch computation of `ecommerce_fraud`. recompute.py registers what it begins with:
+-- browsing, bought: rows of the messages, in time and readable, of all runs of the stream; levels: of event types;
+-- said, said_before: the predictions of this run and of the stream's others; refused: what only the model refuses;
+-- customer, product, category: the static files; the variables: the run, its settings, the windows.
+
+-- In order, and each (session_id, transaction_id) once. What other runs scored, the stream itself says.
+create table scored as
+select b.*, b.run = getvariable('run') as own, c.gender as customer_gender,
+  nullif(c.birthdate, '')::date as birthdate, nullif(c.first_join_date, '')::date as first_join_date
+from bought b join customer c using (customer_id)
+where case when b.run = getvariable('run')
+  then not exists (from refused r where (r.partition, r.offset, r.row) = (b.partition, b.offset, b.row))
+  else exists (from said_before s where (s.session_id, s.transaction_id) = (b.session_id, b.transaction_id)) end
+qualify row_number() over (partition by session_id, transaction_id order by sequence, row) = 1;
+
+create table visits as
+select s.session_id, s.transaction_id, count(b.t) as session_events, min(b.t) as first_t, max(b.t) as last_t,
+  count(*) filter (l.level = 1) as level_1, count(*) filter (l.level = 2) as level_2, count(l.level) as known
+from scored s
+  left join browsing b on b.session_id = s.session_id and b.sequence <= s.sequence
+    and b.ts between s.ts - getvariable('lookback_s') and s.ts and b.t <= s.t
+  left join levels l using (event_type)
+where s.own
+group by all;
+
+create table features as
+select s.*, v.* exclude (session_id, transaction_id),
+  hour(timezone(getvariable('time_zone'),
+    make_timestamptz(case when session_events = 0 then s.t else (first_t + last_t) // 2 end))) as hour,
+  timezone(getvariable('time_zone'), make_timestamptz(s.t))::date as day
+from scored s join visits v using (session_id, transaction_id);
+
+-- What a record that was put back sees of its session depends on what the state still held of it.
+create table batch_predictions as
+select f.created_at, f.customer_id, f.transaction_id, f.session_id, f.product_metadata, f.payment_method,
+  f.payment_status, f.promo_amount, f.promo_code, f.shipment_fee, f.shipment_location_lat,
+  f.shipment_location_long, f.total_amount, f.clear_payment, f.ts, make_timestamptz(f.ts * 1000000) as event_ts,
+  case when redriven then said."L1_ratio" when known = 0 then 0 else 100::double * level_1 / known end as "L1_ratio",
+  case when redriven then said."L2_ratio" when known = 0 then 0 else 100::double * level_2 / known end as "L2_ratio",
+  case when redriven then said.time_of_day
+    else ['night', 'morning', 'afternoon', 'evening'][hour // 6 + 1] end as time_of_day,
+  f.num_purchase,
+  year(day) - year(birthdate)
+    - ((month(day), day(day)) < (month(birthdate), day(birthdate)))::bigint as age,
+  year(first_join_date) as first_join_year,
+  customer_gender as gender,
+  case when redriven then said.session_events else f.session_events end as session_events,
+  f.batch_index
+from features f left join said using (session_id, transaction_id);
+
+-- The figures: of all that was scored, with what the model said of it. `sold` are the lines of honest transactions.
+create table judged as
+select scored.ts, own, products, scored.num_purchase, coalesce(said.prediction, said_before.prediction) <> 0 as fraud
+from scored
+  left join said using (session_id, transaction_id)
+  left join said_before using (session_id, transaction_id);
+
+create table sold as
+select ts, unnest(products, recursive := true) from judged where not fraud;
+
+-- The windows that hold one of the run's rows, and those between them.
+create macro windows(length, slide) as table
+select unnest(range(first // slide * slide - length + slide, last + 1, slide)) as start, start + length as stop
+from (select min(ts) as first, max(ts) as last from judged where own);
+
+create macro moment(seconds) as make_timestamptz(seconds * 1000000);
+
+create table batch_fraud_windows as
+select moment(start) as window_start, moment(stop) as window_end,
+  count(*) filter (fraud) as frauds, count(ts) as scored
+from windows(getvariable('fraud_window_s'), getvariable('fraud_slide_s'))
+  left join judged on ts >= start and ts < stop
+group by start, stop;
+
+create table batch_sold_quantity as
+select moment(start) as window_start, moment(stop) as window_end,
+  least(coalesce(sum(num_purchase) filter (ts >= start), 0), getvariable('largest'))::bigint as quantity,
+  least(coalesce(sum(num_purchase), 0), getvariable('largest'))::bigint as quantity_so_far
+from windows(getvariable('sold_window_s'), getvariable('sold_window_s'))
+  left join (from judged where not fraud) on ts < stop
+group by start, stop;
+
+create table so_far as
+select start, stop, product_id, least(sum(quantity), getvariable('largest'))::bigint as quantity
+from windows(getvariable('top_window_s'), getvariable('top_window_s')) join sold on ts < stop
+group by all;
+
+create table batch_top_products as
+select moment(start) as window_start, moment(stop) as window_end,
+  row_number() over (partition by start order by quantity desc, product_id) as rank,
+  product_id::varchar as product_id, p."productDisplayName" as name, quantity
+from so_far left join product p on p.id = so_far.product_id::varchar
+qualify rank <= getvariable('products_shown');
+
+create table batch_top_categories as
+select moment(start) as window_start, moment(stop) as window_end, nullif(c.cat_level1, '') as category,
+  least(sum(quantity), getvariable('largest'))::bigint as quantity
+from so_far
+  left join product p on p.id = so_far.product_id::varchar
+  left join category c using (category_id)
+group by all;
