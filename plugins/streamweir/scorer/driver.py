@@ -12,6 +12,9 @@ import psutil
 ERROR_PREFIX = "error: "
 """A driver that gives up says why on a line that begins with this; the last one counts."""
 
+HOLDER = "STREAMWEIR_HOLDER"
+"""Every process of a driver carries it in its environment, with the scorer's holder as its value."""
+
 _TAIL_BYTES = 64 * 1024
 _SECONDS_TO_DIE = 10
 
@@ -66,11 +69,26 @@ class Driver:
 
     def _sweep(self) -> None:
         # Python workers are in process groups of their own, but stay in the session.
-        left = [process for process in psutil.process_iter() if _session_of(process) == self.pid]
-        for process in left:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(left, timeout=_SECONDS_TO_DIE)
+        _end([process for process in psutil.process_iter() if _session_of(process) == self.pid])
+
+
+def end_all_of(holder: str) -> None:
+    """End every process of a driver whose keeper is gone."""
+    _end([process for process in psutil.process_iter() if _holder_of(process) == holder])
+
+
+def _end(left: Sequence[psutil.Process]) -> None:
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=_SECONDS_TO_DIE)
+
+
+def _holder_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(HOLDER)
+    except (psutil.Error, OSError):
+        return None
 
 
 def _session_of(process: psutil.Process) -> int | None:

@@ -1,5 +1,5 @@
 """The keeper: the detached parent of a scorer's driver. Starts it again after a crash, gives up when that
-does not help.
+does not help. The keeper is itself started again by its guard.
 
 `python -m streamweir.scorer.keeper --spec FILE --holder ID` with the connections in the environment ends with
 the driver's exit code; with `--detach` it goes on in the background.
@@ -30,7 +30,8 @@ from streamweir.errors import (
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import package
 from streamweir.scorer.command import locate, scorer_command
-from streamweir.scorer.driver import Driver
+from streamweir.scorer.driver import HOLDER, Driver, end_all_of
+from streamweir.scorer.guard import guarded
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read, touched, write
 
@@ -70,6 +71,11 @@ class Keeper:
     def end(self) -> None:
         """Stop the scorer; does not wait for it. Safe to call from a signal handler."""
         self._ending.set()
+
+    def take_over(self) -> None:
+        """Go on in place of a keeper that was killed: its driver is unguarded, and is replaced."""
+        end_all_of(self._holder)
+        self._report(state=State.RESTARTING, error="the keeper was killed", restarts=1)
 
     def run(self) -> int:
         """Run the driver, again and again if need be; the outcome ends up in the status object."""
@@ -166,18 +172,24 @@ def main(
     if detach and os.fork():
         os._exit(0)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    sys.exit(guarded(lambda again: _keep(spec, holder, again=again)))
+
+
+def _keep(spec: Path, holder: str, *, again: bool) -> int:
     wanted = ScorerSpec.from_json(orjson.loads(spec.read_bytes()))
     store = ObjectStore(StoreConnection.from_env())
     keeper = Keeper(wanted, holder, _starter(wanted, holder, spec.parent, os.environ), store)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: keeper.end())
-    sys.exit(keeper.run())
+    if again:
+        keeper.take_over()
+    return keeper.run()
 
 
 def _starter(spec: ScorerSpec, holder: str, folder: Path, env: Mapping[str, str]) -> Callable[[], Driver]:
     at = locate(package.build(folder.parent / "packages"), env)
     argv = scorer_command(spec, holder, spark=SparkConnection.from_env(env), at=at)
-    return lambda: Driver(argv, env, folder / "scorer.log")
+    return lambda: Driver(argv, {**env, HOLDER: holder}, folder / "scorer.log")
 
 
 if __name__ == "__main__":
