@@ -35,8 +35,8 @@ class Chart:
         (self._line,) = self._axes.plot([], [], color=_LINE, linewidth=1.2, solid_joinstyle="round")
         self._note = self._axes.text(1, 1.04, "", transform=self._axes.transAxes, ha="right", fontsize=9)
 
-    def draw(self, points: Sequence[Point]) -> bytes:
-        """The chart of these points as PNG."""
+    def draw(self, points: Sequence[Point], batches: int) -> bytes:
+        """The chart of these points, made from so many batches, as PNG."""
         times, values = [point.ts for point in points], [point.value for point in points]
         self._line.set_data(times, values)
         # A line of one point would not be seen.
@@ -44,7 +44,7 @@ class Chart:
         if points:
             self._axes.set_xlim(times[0] - 0.5, times[-1] + 0.5)
             self._axes.set_ylim(0, max(values) * 1.08 + 1)
-        self._note.set_text(f"{sum(values):,} in {len(points):,} batches")
+        self._note.set_text(f"{sum(values):,} in {batches:,} batches")
         image = io.BytesIO()
         # Speed before size: the picture is replaced within a second.
         self._canvas.print_png(image, pil_kwargs={"compress_level": 1})

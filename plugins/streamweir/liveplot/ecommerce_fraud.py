@@ -10,6 +10,7 @@ TOPIC = TRANSACTIONS_TOPIC
 NAME = SUCCESS_PAYMENTS
 TITLE = "Successful payments per batch"
 AXIS = "transactions with payment_status Success"
+SPAN_S = 1
 
 
 def count(rows: Sequence[Row]) -> int:

@@ -1,4 +1,4 @@
-"""Draws a figure per batch while the run is replayed, and once more, complete, at its end."""
+"""Draws a figure while the run is replayed, and once more, complete, at its end."""
 
 import importlib
 import logging
@@ -61,7 +61,7 @@ def draw_live(
     plan = _await_plan(run, store, timeout_s, abandoned)
     if plan is None:
         return None
-    series = Series(run.id, plan.first_sequence, subject.count)
+    series = Series(run.id, plan.first_sequence, subject.count, subject.SPAN_S)
     frames, patience = _Frames(run, subject, store, page), _Patience(run, timeout_s)
     topic = subject.TOPIC.name
     with closing(Follower(kafka, run.stream.topic(topic), plan.offsets[topic])) as follower:
@@ -88,7 +88,7 @@ class _Frames:
         """Draw a live frame; one that the store does not take is skipped, the next one follows at once."""
         if series.seen == self._drawn:
             return
-        image = self._chart.draw(series.points())
+        image = self._chart.draw(series.points(), series.batches)
         self._drawn, self._frames = series.seen, self._frames + 1
         self._page.show(image)
         try:
@@ -101,12 +101,12 @@ class _Frames:
         self.show(series)
         points = series.points()
         plot = self._run.plot(self._name)
-        self._store.put(plot, self._chart.draw(points))
+        self._store.put(plot, self._chart.draw(points, series.batches))
         self._store.put_json(
             self._run.plots / f"{self._name}.json",
             {"run": self._run.id, "name": self._name, "points": [asdict(point) for point in points]},
         )
-        return Drawn(str(plot), len(points), sum(point.value for point in points), self._frames)
+        return Drawn(str(plot), series.batches, sum(point.value for point in points), self._frames)
 
 
 def _await_plan(run: Run, store: ObjectStore, timeout_s: float, abandoned: Callable[[], bool]) -> Plan | None:

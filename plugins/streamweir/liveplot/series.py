@@ -1,4 +1,4 @@
-"""The series that is drawn: one figure per batch of a run, collected from its messages in any order."""
+"""The series that is drawn: a figure over a run's virtual clock, collected from its messages in any order."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from streamweir.replay.batches import Row
 
 @dataclass(frozen=True)
 class Point:
-    """A batch's figure. ts: the virtual clock, Unix seconds."""
+    """The figure of a span of the virtual clock. ts: its start, Unix seconds. batch: its first one so far."""
 
     batch: int
     ts: int
@@ -21,36 +21,52 @@ class Point:
 
 
 class Series:
-    """A run's points. Reading a message twice changes nothing, so that a reader may start over."""
+    """A run's points, one for each `span_s` seconds of the virtual clock that have a batch.
 
-    def __init__(self, run: str, first_sequence: int, count: Callable[[Sequence[Row]], int]) -> None:
-        self._run, self._first, self._count = run, first_sequence, count
+    Reading a message twice changes nothing, so that a reader may start over.
+    """
+
+    def __init__(
+        self, run: str, first_sequence: int, count: Callable[[Sequence[Row]], int], span_s: int = 1
+    ) -> None:
+        self._run, self._first, self._count, self._span_s = run, first_sequence, count, span_s
+        self._batches: set[int] = set()
         self._points: dict[int, Point] = {}
         self._flush: int | None = None
 
     def add(self, record: Record) -> None:
         """Take a message of the topic; those of other runs, of other kinds and foreign ones do not count."""
         said = record.said
-        if said is None or said.run != self._run or said.sequence in self._points:
+        if said is None or said.run != self._run or said.sequence in self._batches:
             return
         if said.kind is Kind.FLUSH:
             self._flush = said.sequence
         elif said.kind is Kind.BATCH:
-            self._points[said.sequence] = Point(said.batch, said.ts, self._count(_rows(record.value)))
+            self._batches.add(said.sequence)
+            self._enter(said.batch, said.ts // self._span_s * self._span_s, self._count(_rows(record.value)))
 
     @property
     def complete(self) -> bool:
         """Whether the flush and every sequence before it were seen."""
-        return self._flush is not None and len(self._points) == self._flush - self._first
+        return self._flush is not None and self.batches == self._flush - self._first
+
+    @property
+    def batches(self) -> int:
+        """How many batches were seen."""
+        return len(self._batches)
 
     @property
     def seen(self) -> int:
         """How many messages of the run were seen."""
-        return len(self._points) + (self._flush is not None)
+        return self.batches + (self._flush is not None)
 
     def points(self) -> list[Point]:
         """The points by ts."""
-        return sorted(self._points.values(), key=lambda point: (point.ts, point.batch))
+        return sorted(self._points.values(), key=lambda point: point.ts)
+
+    def _enter(self, batch: int, ts: int, value: int) -> None:
+        before = self._points.get(ts, Point(batch, ts, 0))
+        self._points[ts] = Point(min(before.batch, batch), ts, before.value + value)
 
 
 def _rows(value: bytes) -> list[dict[str, Any]]:

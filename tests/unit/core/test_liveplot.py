@@ -40,6 +40,14 @@ def test_points_are_counted_per_batch_in_any_order_and_sorted_by_ts() -> None:
     assert found.points() == [Point(0, 100, 2), Point(1, 101, 0), Point(2, 102, 5)]
 
 
+def test_a_point_may_sum_up_a_span_of_the_clock() -> None:
+    made = Series("r1", 10, count, span_s=10)
+    for sequence in (20, 11, 19, 10, 11):
+        made.add(record(sequence, paid=sequence))
+    assert made.points() == [Point(0, 100, 10 + 11 + 19), Point(10, 110, 20)]
+    assert made.batches == 4
+
+
 def test_a_message_read_twice_counts_once_and_others_do_not_count() -> None:
     foreign = Record("t", 0, 1, 0, [], b"[]")
     found = series(
@@ -63,7 +71,7 @@ def test_it_is_complete_when_the_flush_and_all_before_it_were_seen() -> None:
 
 def test_a_picture_is_drawn_for_none_one_and_many_points() -> None:
     chart = Chart("Title", "payments", "r$1_$x")
-    pictures = [chart.draw([Point(n, 100 + n, n % 7) for n in range(many)]) for many in (0, 1, 500)]
+    pictures = [chart.draw([Point(n, 100 + n, n % 7) for n in range(many)], many) for many in (0, 1, 500)]
     assert len(set(pictures)) == 3
     for picture in pictures:
         assert imread(io.BytesIO(picture)).shape == (360, 960, 4)

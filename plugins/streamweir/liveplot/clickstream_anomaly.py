@@ -1,0 +1,18 @@
+"""What is drawn while `clickstream_anomaly` is replayed: page views."""
+
+from collections.abc import Sequence
+
+from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC
+from streamweir.replay.batches import Row
+from streamweir.replay.clickstream_anomaly import PAGE_VIEWS, page_views
+
+TOPIC = EVENTS_TOPIC
+NAME = PAGE_VIEWS
+TITLE = "Page views per minute"
+AXIS = "events of type page_view"
+SPAN_S = 60
+
+
+def count(rows: Sequence[Row]) -> int:
+    """The figure of one batch."""
+    return page_views(rows)
