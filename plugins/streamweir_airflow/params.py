@@ -1,9 +1,12 @@
 """The params of the DAGs: typed, described, in sections, so that the UI's trigger form needs no manual."""
 
+from collections.abc import Iterable, Mapping
+
 from airflow.sdk import Param
 
 from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.streams import STREAM_ID_PATTERN
+from streamweir.contracts.tables import Column
 
 Params = dict[str, Param]
 
@@ -75,11 +78,11 @@ def model_params() -> Params:
     }
 
 
-def replay_params() -> Params:
+def replay_params(*, speed: float = 10) -> Params:
     """How fast, how much, from when."""
     return {
         "speed": Param(
-            10,
+            speed,
             type="number",
             minimum=0,
             title="Speed",
@@ -152,15 +155,7 @@ def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Param
             description="How far back in the virtual clock the context rows of a record reach.",
             section=_SCORING,
         ),
-        "lateness_s": Param(
-            lateness_s,
-            type="integer",
-            minimum=0,
-            title="Allowed lateness, seconds",
-            description="A message that is further behind the clock than this is recorded as late and not "
-            "worked on.",
-            section=_SCORING,
-        ),
+        **lateness_params(lateness_s=lateness_s),
         "time_zone": Param(
             time_zone,
             type="string",
@@ -170,6 +165,36 @@ def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Param
             "features.",
             section=_SCORING,
         ),
+    }
+
+
+def lateness_params(*, lateness_s: int) -> Params:
+    """How late a message may be."""
+    return {
+        "lateness_s": Param(
+            lateness_s,
+            type="integer",
+            minimum=0,
+            title="Allowed lateness, seconds",
+            description="A message that is further behind the clock than this is recorded as late and not "
+            "worked on.",
+            section=_SCORING,
+        ),
+    }
+
+
+def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> Params:
+    """From where on each flag is raised; each param has its flag's name."""
+    return {
+        flag.name: Param(
+            defaults[flag.name],
+            type="number",
+            minimum=0,
+            title=f"Threshold of {flag.name}",
+            description=f"The flag {flag.name} is raised when {flag.meaning}.",
+            section=_SCORING,
+        )
+        for flag in flags
     }
 
 

@@ -7,7 +7,13 @@ from types import ModuleType
 import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
-EXPECTED = {"ecommerce_fraud", "ecommerce_fraud_train", "retire_streams", "stop_scorer"}
+EXPECTED = {
+    "clickstream_anomaly",
+    "ecommerce_fraud",
+    "ecommerce_fraud_train",
+    "retire_streams",
+    "stop_scorer",
+}
 TYPES = {"null", "string", "integer", "number", "boolean"}
 
 

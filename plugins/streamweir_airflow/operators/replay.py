@@ -36,9 +36,10 @@ class Replay(StreamweirOperator):
             start_ts=params["start_ts"],
             speed=params["speed"],
             batches=params["batches"],
-            batch_rows=params["batch_rows"],
             late=parse_late(params["late"] or ""),
-            unsorted_ok=params["unsorted_ok"],
+            # Only where a batch is so many rows of a file in its own order.
+            batch_rows=params.get("batch_rows"),
+            unsorted_ok=params.get("unsorted_ok", False),
         )
         sent = replay(
             attempt.run,

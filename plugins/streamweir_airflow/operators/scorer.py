@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STARTS_WITHIN = timedelta(minutes=5)
 _STOPS_WITHIN = timedelta(minutes=3)
 _ASK_AGAIN = 3
+UNIVERSAL = "UTC"
 
 Event = dict[str, Any]
 
@@ -83,7 +84,8 @@ class StartScorer(ScorerOperator):
             scorer=stream_id_of(attempt.run.id),
             dataset=self.dataset,
             model=self.model,
-            time_zone=params["time_zone"],
+            # A pipeline whose results know no local time has no such param.
+            time_zone=params.get("time_zone", UNIVERSAL),
             lateness_s=params["lateness_s"],
             max_messages=pipeline.max_messages,
             options={name: params[name] for name in pipeline.options},

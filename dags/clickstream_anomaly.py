@@ -1,0 +1,77 @@
+"""Replays a site's clickstream, sums it up in sliding windows, flags what is odd, and proves the result.
+
+### What it does
+Topics and dataset are made ready, a Spark scorer is started outside Airflow, and the replay sends a message
+per second of the site's life that has events. The scorer counts them in windows of ten minutes and sets each
+against the three before it; flagged windows go to the topic `anomalies`. When every message is processed the
+scorer is stopped, the ledger is drawn up, results are validated, plotted and set against the known incidents,
+and one report is published in the object store at `runs/clickstream_anomaly/<stream>/<run>/report.html`, also
+when the run has failed. There is no model.
+
+### What a failure means, and what to do
+Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
+merely unlucky (a server did not answer) has been tried three times before it fails.
+
+- **provision_topics**: a topic exists with other settings, or Kafka refused or did not answer; the message
+  says which. Choose another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
+- **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task.
+- **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
+  when the cause is gone: a scorer that runs is attached to, never doubled.
+- **replay**: Kafka was lost for long. Clear the task: it goes on after the last message that Kafka holds.
+- **plot_live**: Kafka or the object store was lost. Clear the task; only the report waits for it.
+- **await_drained**: the scorer failed again and again, or was stopped by hand; its last error is in the
+  message. Clear the task: it starts the scorer again.
+- **stop_scorer**: the driver does not answer. `make status` shows the scorer; clear the task.
+- **reconcile**: rows are unexplained: do not use this run's results. Open the report, then the scorer's log.
+- **validate**: a critical expectation failed. Open `quality/` in the bundle.
+- **plot**: the object store was lost. Clear the task.
+- **publish_report**: the run failed, and the report says why; or the object store was lost. Clear the task
+  that failed first together with those after it.
+"""
+
+from airflow.sdk import TriggerRule
+
+from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
+from streamweir.contracts.clickstream_anomaly.results import FLAGS, THRESHOLDS
+from streamweir_airflow.factory import UNLIMITED, dataset_asset, pipeline_dag, report_asset
+from streamweir_airflow.operators.prepare import EnsureDataset, ProvisionTopics
+from streamweir_airflow.operators.replay import PlotLive, Replay
+from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from streamweir_airflow.params import (
+    dataset_params,
+    lateness_params,
+    replay_params,
+    stream_params,
+    threshold_params,
+)
+
+PARAMS = {
+    **dataset_params(),
+    **replay_params(speed=3600),
+    **stream_params(),
+    **lateness_params(lateness_s=LATENESS_S),
+    **threshold_params(FLAGS, THRESHOLDS),
+}
+
+with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
+    provision_topics = ProvisionTopics(task_id="provision_topics")
+    ensure_dataset = EnsureDataset(task_id="ensure_dataset", outlets=[dataset_asset(PIPELINE)])
+    dataset = ensure_dataset.result("fingerprint")
+    start_scorer = StartScorer(task_id="start_scorer", dataset=dataset)
+    replay = Replay(task_id="replay", dataset=dataset, execution_timeout=UNLIMITED)
+    plot_live = PlotLive(task_id="plot_live", execution_timeout=UNLIMITED)
+    await_drained = AwaitDrained(task_id="await_drained", scorer=start_scorer.output)
+    stop_scorer = StopScorer(task_id="stop_scorer").as_teardown()
+    reconcile = Reconcile(task_id="reconcile")
+    validate = Validate(task_id="validate")
+    plot = Plot(task_id="plot")
+    publish_report = PublishReport(
+        task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
+    )
+
+    [provision_topics, ensure_dataset] >> start_scorer >> [replay, plot_live]
+    replay >> await_drained >> stop_scorer
+    # Not behind the teardown alone: that one also succeeds when the replay failed.
+    [await_drained, stop_scorer] >> reconcile >> [validate, plot]
+    [plot_live, stop_scorer, validate, plot] >> publish_report

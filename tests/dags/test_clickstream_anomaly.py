@@ -1,0 +1,74 @@
+"""The flow of `clickstream_anomaly`: the same as of the other replays, without a model."""
+
+import pytest
+from airflow.sdk import TriggerRule
+
+UPSTREAM = {
+    "provision_topics": set(),
+    "ensure_dataset": set(),
+    "start_scorer": {"provision_topics", "ensure_dataset"},
+    "replay": {"start_scorer", "ensure_dataset"},
+    "plot_live": {"start_scorer"},
+    "await_drained": {"replay", "start_scorer"},
+    "stop_scorer": {"await_drained"},
+    "reconcile": {"await_drained", "stop_scorer"},
+    "validate": {"reconcile"},
+    "plot": {"reconcile"},
+    "publish_report": {"plot_live", "stop_scorer", "validate", "plot"},
+}
+PARAMS = {
+    "dataset": None,
+    "seed": 42,
+    "speed": 3600,
+    "batches": None,
+    "start_ts": None,
+    "late": None,
+    "stream": None,
+    "keep_scorer": False,
+    "lateness_s": 600,
+    "page_view_drop": 0.5,
+    "session_drop": 0.4,
+    "low_conversion": 0.1,
+    "high_abandonment": 0.8,
+}
+
+
+@pytest.fixture
+def dag(dags):
+    return dags["clickstream_anomaly"]
+
+
+def test_the_tasks_and_what_each_waits_for(dag) -> None:
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == UPSTREAM
+
+
+def test_the_params_and_their_defaults(dag) -> None:
+    assert dag.params.dump() == PARAMS
+
+
+@pytest.mark.parametrize("name", ["page_view_drop", "session_drop", "low_conversion", "high_abandonment"])
+def test_a_threshold_is_a_number_that_is_not_negative(dag, name: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    param = dag.params.get_param(name)
+    assert param.resolve(0.75) == 0.75
+    assert param.resolve(2) == 2
+    for wrong in (-0.1, "half", None):
+        with pytest.raises(ParamValidationError):
+            param.resolve(wrong)
+
+
+def test_the_scorer_is_stopped_and_the_run_reported_whatever_happened(dag) -> None:
+    rules = {task.task_id: task.trigger_rule for task in dag.tasks}
+    assert dag.get_task("stop_scorer").is_teardown
+    assert rules.pop("stop_scorer") == TriggerRule.ALL_DONE_SETUP_SUCCESS
+    assert rules.pop("publish_report") == TriggerRule.ALL_DONE
+    assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
+
+
+def test_dataset_and_report_are_assets(dag) -> None:
+    outlets = {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets}
+    assert outlets == {
+        "ensure_dataset": ["streamweir://datasets/clickstream_anomaly"],
+        "publish_report": ["streamweir://runs/clickstream_anomaly"],
+    }
