@@ -112,7 +112,8 @@ class _Shard:
             self._judge(part, self.domain.score(part.ts, rows))
         else:
             used, refused = self.domain.use(part.topic, part.ts, rows)
-            self.outputs.append(_output(OutputKind.TALLY, part, rows=used))
+            if used:
+                self.outputs.append(_output(OutputKind.TALLY, part, rows=used))
             self._judge(part, refused)
 
     def _is_late(self, ts: int) -> bool:

@@ -1,6 +1,6 @@
 """How a message of events is read: its columns, as far as the windows ask for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -43,26 +43,25 @@ class Reader:
         rows = row_list(value, headers)
         if headers.kind is Kind.FLUSH:
             return {0: END}, []
-        if not rows:
-            return {}, []
-        good, rejects = _well_formed(rows, headers)
+        if all_well_formed(rows, CLICKSTREAM_KEY, headers) and _have_times(rows):
+            good, rejects = list(enumerate(rows)), []
+        else:
+            good, rejects = sort_out(rows, CLICKSTREAM_KEY, headers, _ID, time_problem(_TIME))
         return ({0: tuple(_events(good, headers.kind))} if good else {}), rejects
 
 
 READER = Reader()
 
 
-def _well_formed(rows: list[Row], headers: Headers) -> tuple[Sequence[tuple[int, Row]], list[Reject]]:
-    if all_well_formed(rows, CLICKSTREAM_KEY, headers):
-        try:
-            moments([row[_TIME] for row in rows])
-            return list(enumerate(rows)), []
-        except ValueError:
-            pass  # One of the times is none; which one is found out below.
-    return sort_out(rows, CLICKSTREAM_KEY, headers, _ID, time_problem(_TIME))
+def _have_times(rows: list[Row]) -> bool:
+    try:
+        moments([row[_TIME] for row in rows])
+    except ValueError:
+        return False
+    return True
 
 
-def _events(good: Sequence[tuple[int, Row]], kind: Kind) -> Events:
+def _events(good: list[tuple[int, Row]], kind: Kind) -> Events:
     places, rows = zip(*good, strict=True)
     ids, times, sessions, types = zip(*map(_key, rows), strict=True)
     own_ts = tuple(map(_ts_of, rows)) if kind is Kind.REDRIVE else None
