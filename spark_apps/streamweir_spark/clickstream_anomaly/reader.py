@@ -44,7 +44,7 @@ class Reader:
         if headers.kind is Kind.FLUSH:
             return {0: END}, []
         if all_well_formed(rows, CLICKSTREAM_KEY, headers) and _have_times(rows):
-            good, rejects = list(enumerate(rows)), []
+            good, rejects = list(enumerate(rows)), list[Reject]()
         else:
             good, rejects = sort_out(rows, CLICKSTREAM_KEY, headers, _ID, time_problem(_TIME))
         return ({0: tuple(_events(good, headers.kind))} if good else {}), rejects
