@@ -38,6 +38,21 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A small table that is worked out from the bundle and is none of its own tables: what the results say.
+
+    columns: by name with their headings. rows: none when the bundle lacks what it takes. Its rows are in
+    summary.json, too, under its name.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: Mapping[str, str]
+    rows: Callable[[Bundle], Sequence[Row]]
+
+
+@dataclass(frozen=True)
 class Fact:
     """A number at the top of the report, with a name and a remark."""
 
@@ -57,6 +72,7 @@ class Content:
     facts: Callable[[Bundle], Sequence[Fact]]
     plots: tuple[Plot, ...]
     samples: tuple[Sample, ...]
+    analysis: tuple[Finding, ...] = ()
 
 
 def content_of(pipeline: str) -> Content:

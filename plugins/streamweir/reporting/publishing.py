@@ -43,7 +43,7 @@ def refresh_summary(store: ObjectStore, run: Run, memory: Mapping[str, Any]) -> 
 def render(bundle: Bundle, summary: Mapping[str, Any], verdict: Verdict) -> str:
     """The report as one HTML page that needs nothing else."""
     content = content_of(bundle.pipeline.name)
-    model = card.model(bundle)
+    model, analysis = card.model(bundle), sections.analysis(bundle, content)
     values = {
         "bundle": bundle,
         "summary": summary,
@@ -54,9 +54,10 @@ def render(bundle: Bundle, summary: Mapping[str, Any], verdict: Verdict) -> str:
         "facts": sections.facts(bundle, content),
         "missing": sections.missing(bundle),
         "meanings": sections.MEANINGS,
-        "contents": sections.contents(has_model=model is not None),
+        "contents": sections.contents(model=model, analysis=analysis),
         "ledger": sections.ledger(bundle),
         "quality": sections.quality(bundle),
+        "analysis": analysis,
         "plots": sections.plots(bundle),
         "samples": sections.samples(bundle, content),
         "model": model,

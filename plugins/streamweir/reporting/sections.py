@@ -27,12 +27,12 @@ MEANINGS = {
     "produced": "sent by the replay, by its own count",
     "in_kafka": "in Kafka, by the messages' own headers",
     "redriven": "rejected records that somebody put back on the topic",
-    "used": "taken as context for scoring",
+    "used": "counted into the results, or taken as context for scoring",
     "scored": "scored; each is one row of the results",
     "malformed": "not readable: no JSON list, a key column missing, a wrong type",
     "late": "more than the allowed lateness behind what was sent before",
     "unscorable": "readable, but the model cannot take it: an unknown customer, a number that is none",
-    "duplicate": "scored before in this stream",
+    "duplicate": "scored or counted before in this stream",
     "foreign": "messages that no replay sent; counted apart, not worked on",
     "unexplained": "what was put in, less everything above; must be 0",
 }
@@ -59,8 +59,9 @@ def facts(bundle: Bundle, content: Content) -> list[Fact]:
         totals = bundle.ledger["totals"]
         sent = sum(line["produced"] for line in totals.values())
         found.append(Fact("rows replayed", f"{sent:,}", f"{len(bundle.ledger['batches']):,} batches"))
-        scored = totals[bundle.pipeline.scored.name].get("scored")
-        found.append(Fact("scored", f"{scored:,}", bundle.pipeline.scored.name))
+        leading = bundle.pipeline.scored.name
+        worked_as = "scored" if bundle.pipeline.scored_table else "used"
+        found.append(Fact(worked_as, f"{totals[leading][worked_as]:,}", leading))
         found.extend(content.facts(bundle))
         found.append(Fact("unexplained", f"{bundle.ledger['unexplained']:,}", "rows; must be 0"))
     if (times := latency(bundle)) is not None:
@@ -144,6 +145,12 @@ def plots(bundle: Bundle) -> list[dict[str, Any]]:
     ]
 
 
+def analysis(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
+    """The findings that the bundle has the data for, as text."""
+    found = ((finding, finding.rows(bundle)) for finding in content.analysis)
+    return [{"finding": finding, **_shown(finding.columns, rows)} for finding, rows in found if rows]
+
+
 def samples(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
     """A few rows of each table, as text."""
     return [_sample(bundle, sample) for sample in content.samples if sample.table in bundle.tables]
@@ -176,10 +183,11 @@ def rejected(bundle: Bundle) -> dict[str, Any] | None:
     }
 
 
-def contents(*, has_model: bool) -> list[tuple[str, str]]:
-    """The page's sections: anchor and title."""
-    names = ["Ledger", "Quality", "Plots", "Tables", "Model", "Rejected", "Timings", "Parameters"]
-    return [(name.lower(), name) for name in names if has_model or name != "Model"]
+def contents(**optional: object) -> list[tuple[str, str]]:
+    """The page's sections: anchor and title. optional: what those hold that are left out when empty."""
+    names = ["Ledger", "Quality", "Analysis", "Plots", "Tables", "Model", "Rejected", "Timings", "Parameters"]
+    anchors = [(name.lower(), name) for name in names]
+    return [(anchor, name) for anchor, name in anchors if optional.get(anchor, True)]
 
 
 def missing(bundle: Bundle) -> list[str]:
@@ -195,16 +203,18 @@ def missing(bundle: Bundle) -> list[str]:
 
 
 def _sample(bundle: Bundle, sample: Sample) -> dict[str, Any]:
-    rows: Sequence[Mapping[str, Any]] = sample.choose(bundle)
-    numeric = {
-        name for name in sample.columns if all(isinstance(row[name], int | float | None) for row in rows)
-    }
+    total = bundle.tables[sample.table].num_rows
+    return {"sample": sample, "total": total, **_shown(sample.columns, sample.choose(bundle))}
+
+
+def _shown(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows as text, and which of their columns hold numbers or moments."""
     return {
-        "sample": sample,
-        "numeric": numeric,
-        "moments": {name for name in sample.columns if any(isinstance(row[name], datetime) for row in rows)},
-        "total": bundle.tables[sample.table].num_rows,
-        "rows": [[(name, text.cell(row[name])) for name in sample.columns] for row in rows],
+        "numeric": {
+            name for name in columns if all(isinstance(row[name], int | float | None) for row in rows)
+        },
+        "moments": {name for name in columns if any(isinstance(row[name], datetime) for row in rows)},
+        "rows": [[(name, text.cell(row[name])) for name in columns] for row in rows],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamweir.reporting.inputs import DATASET_TASK, Bundle
+from streamweir.reporting.pieces import content_of
 from streamweir.reporting.verdict import CRITICAL, judge
 
 _PACKAGES = (
@@ -49,6 +50,7 @@ def summarise(bundle: Bundle) -> dict[str, Any]:
         "scorer": throughput(bundle),
         "latency_s": latency(bundle),
         "quality": quality_counts(bundle),
+        "analysis": analysis(bundle),
         "memory": bundle.memory,
     }
 
@@ -118,6 +120,12 @@ def latency(bundle: Bundle) -> dict[str, Any] | None:
         "max": round(float(seconds.max()), 3),
         "messages": len(seconds),
     }
+
+
+def analysis(bundle: Bundle) -> dict[str, list[dict[str, Any]]]:
+    """What the pipeline finds in its results, by the findings' names."""
+    findings = content_of(bundle.pipeline.name).analysis
+    return {finding.name: [dict(row) for row in finding.rows(bundle)] for finding in findings}
 
 
 def quality_counts(bundle: Bundle) -> dict[str, int] | None:
