@@ -75,7 +75,8 @@ class Pipeline:
     scored: the leading input topic: its rows are scored, or only counted where no table keeps them.
     outputs: topics that the scorer writes. tables: the scorer's output tables.
     interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
-    flush_after_s: how far after the last batch's ts the flush lies, so that every window closes.
+    flush_after_s: how far after the last batch's ts the flush lies, so that every window closes with the
+    lateness of the contract; see `flush_after`.
     scored_table: the table with one row per scored record; None when the scorer keeps aggregates only.
     shards: into how many states the stream's memory is cut; a checkpoint holds them, so it never changes.
     max_messages: how many messages the scorer takes at once, some seconds of work when there is a backlog.
@@ -110,6 +111,10 @@ class Pipeline:
     def topics(self) -> tuple[Topic, ...]:
         """All topics of a stream."""
         return (*self.inputs, *self.outputs)
+
+    def flush_after(self, lateness_s: int) -> int:
+        """Where a run's flush lies: the more lateness it allows, the later its windows close."""
+        return self.flush_after_s + max(0, lateness_s - self.lateness_s)
 
     def table(self, name: str) -> Table:
         """One of the output tables."""

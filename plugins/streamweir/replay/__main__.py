@@ -34,6 +34,9 @@ def main(
     batch_rows: Annotated[int, typer.Option(help="Rows per batch; 0 is the pipeline's own number.")] = 0,
     start_ts: Annotated[int, typer.Option(help="Unix seconds of the first batch; 0 is now.")] = 0,
     late: Annotated[str, typer.Option(help="Batches to delay: index:seconds, e.g. 5:90,9:120.")] = "",
+    lateness: Annotated[
+        int, typer.Option(help="Seconds that the scorer allows; -1: the pipeline's own.")
+    ] = -1,
     unsorted_ok: Annotated[bool, typer.Option(help="Replay an unsorted live file in file order.")] = False,
 ) -> None:
     """Provision the stream's topics and replay a dataset through them."""
@@ -55,6 +58,7 @@ def main(
         late=parse_late(late),
         unsorted_ok=unsorted_ok,
         rate=rate or None,
+        lateness_s=None if lateness < 0 else lateness,
     )
     with tempfile.TemporaryDirectory(prefix="streamweir-") as scratch:
         folder = download(store, known, Path(scratch), known.live)

@@ -61,6 +61,7 @@ def agree(
         offsets=at.offsets,
         planned_at=now.isoformat(),
         rate=request.rate,
+        lateness_s=pipeline.lateness_s if request.lateness_s is None else request.lateness_s,
     )
     if store.put_if_absent(run.plan, to_json(plan.to_json())) is None:
         # The same run was started twice; both go by what the faster one planned, and one of them gets fenced.
@@ -94,6 +95,7 @@ def _differences(plan: Plan, request: Request, batch_rows: int) -> Iterator[str]
         "dataset": request.dataset,
         "speed": request.speed,
         "rate": request.rate,
+        "lateness_s": plan.lateness_s if request.lateness_s is None else request.lateness_s,
         "batches": request.batches,
         "batch_rows": request.batch_rows or batch_rows,
         "late": dict(request.late),

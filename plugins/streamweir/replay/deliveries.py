@@ -52,7 +52,7 @@ def deliveries(batches: Iterator[Batch], plan: Plan, pipeline: Pipeline) -> Iter
         yield Delivery(sequence, batch.index, ts, Kind.BATCH, due, batch.rows, batch.facts)
         sequence, last, end = sequence + 1, max(last, batch.index), max(end, batch.second)
     due = sequence - plan.first_sequence if plan.rate else end
-    ts = virtual_ts(plan.start_ts, end) + pipeline.flush_after_s
+    ts = virtual_ts(plan.start_ts, end) + pipeline.flush_after(plan.lateness_s)
     nothing: dict[str, Sequence[Row]] = {topic.name: () for topic in pipeline.inputs}
     yield Delivery(sequence, last + 1, ts, Kind.FLUSH, due, nothing, {})
 

@@ -18,7 +18,8 @@ class Request:
     now. speed: seconds of the virtual clock per real second, 0 for as fast as possible. rate: batches per
     second, whatever the virtual clock says; None to go by speed. batches: how many to send, None for all.
     batch_rows: rows per batch, None for the pipeline's own number. late: seconds by which a batch is delayed,
-    by batch index. unsorted_ok: go on in file order when the live file is not sorted by time.
+    by batch index. unsorted_ok: go on in file order when the live file is not sorted by time. lateness_s:
+    what the stream's scorer allows, None for the pipeline's own; the flush lies the later for it.
     """
 
     dataset: str
@@ -29,6 +30,7 @@ class Request:
     late: Mapping[int, int] = field(default_factory=dict)
     unsorted_ok: bool = False
     rate: float | None = None
+    lateness_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Plan:
     offsets: Offsets
     planned_at: str
     rate: float | None = None
+    lateness_s: int = 0
 
     @property
     def pace(self) -> float:

@@ -37,9 +37,12 @@ class Replay(StreamweirOperator):
             speed=params["speed"],
             batches=params["batches"],
             late=parse_late(params["late"] or ""),
+            lateness_s=params["lateness_s"],
             # Only where a batch is so many rows of a file in its own order.
             batch_rows=params.get("batch_rows"),
             unsorted_ok=params.get("unsorted_ok", False),
+            # Only where batches are many and small.
+            rate=params.get("rate"),
         )
         sent = replay(
             attempt.run,

@@ -70,6 +70,7 @@ def test_the_stored_plan_is_kept_whatever_the_time_and_the_stream_say_later() ->
         ({"speed": 6}, "speed 6 instead of 5"),
         ({"batches": 3}, "batches 3 instead of None"),
         ({"batch_rows": 100}, "batch_rows 100 instead of 200"),
+        ({"lateness_s": 90}, "lateness_s 90 instead of 60"),
         ({"dataset": "other"}, "dataset other instead of fingerprint"),
         ({"late": {5: 90}}, r"late {5: 90} instead of {}"),
         ({"start_ts": 7}, r"start_ts 7 instead of \d+"),

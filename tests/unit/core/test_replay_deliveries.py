@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.results import FRAUD_WINDOW_S
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.errors import BadConfiguration
 from streamweir.replay.batches import Batch
@@ -70,6 +71,13 @@ def test_a_batch_has_its_own_place_on_the_clock_and_the_flush_lies_behind_the_la
     found = list(deliveries(iter(batches), plan(), PIPELINE))
     assert [d.ts - START for d in found] == [0, 0, 0, 7, 7 + PIPELINE.flush_after_s]
     assert [d.due for d in found] == [0, 0.4, 0.4, 7.9, 7.9]
+
+
+def test_every_window_closes_whatever_lateness_a_run_allows() -> None:
+    for lateness in (0, PIPELINE.lateness_s, 200, 3_600):
+        *_, last, flush = sent(3, replace(plan(), lateness_s=lateness))
+        assert flush.ts - lateness >= last.ts + FRAUD_WINDOW_S
+    assert sent(3, replace(plan(), lateness_s=0))[-1].ts == sent(3, plan())[-1].ts
 
 
 def test_a_rate_paces_by_the_order_of_sending_and_leaves_the_clock_alone() -> None:
