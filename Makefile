@@ -13,13 +13,14 @@ PIPELINE ?= ecommerce_fraud
 DATASET ?=
 MODEL ?=
 SPEED ?=
+RATE ?=
 BATCHES ?=
 START_TS ?=
 SEED ?=
 SERVICE ?=
 DEMO := --pipeline '$(PIPELINE)' \
 	$(if $(DATASET),--dataset '$(DATASET)') $(if $(MODEL),--model '$(MODEL)') $(if $(SPEED),--speed '$(SPEED)') \
-	$(if $(BATCHES),--batches '$(BATCHES)') $(if $(START_TS),--start-ts '$(START_TS)')
+	$(if $(RATE),--rate '$(RATE)') $(if $(BATCHES),--batches '$(BATCHES)') $(if $(START_TS),--start-ts '$(START_TS)')
 
 .PHONY: help
 help:
@@ -32,7 +33,7 @@ setup: ## install everything into .venv and the cache; does nothing when it is t
 	@$(PYTHON) -m infra.bootstrap
 
 .PHONY: demo
-demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= SPEED= BATCHES= START_TS=
+demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= SPEED= RATE= BATCHES= START_TS=
 	@$(INFRA) demo $(DEMO)
 
 .PHONY: data

@@ -1,0 +1,72 @@
+"""`python -m tests.drills`: crash drills. Exit status 1 when one has failed."""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streamweir.cli import run
+from streamweir.errors import BadConfiguration
+from tests.drills.drills import Drill, chosen, drill, fault_free
+from tests.drills.faults import FAULTS
+from tests.drills.ground import drill_ground
+from tests.drills.subjects import subject
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    fault: Annotated[str, typer.Option(help=f"One of {', '.join(FAULTS)}; all when left out.")] = "",
+    n: Annotated[int, typer.Option(min=0, help="How many drills; 20, or 1 of a single fault.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides the moments; drawn when left out.")] = -1,
+    pipeline: Annotated[str, typer.Option(help="The pipeline's word.")] = "ecommerce_fraud",
+) -> None:
+    """Drill a pipeline and show what came of it."""
+    if fault and fault not in FAULTS:
+        raise BadConfiguration(f"no fault is called {fault!r}; there are: {', '.join(FAULTS)}")
+    console, began = Console(highlight=False, soft_wrap=True), time.monotonic()
+    seed = random.randrange(10_000) if seed < 0 else seed
+    names = chosen(fault, n or (1 if fault else 20))
+    done: list[Drill] = []
+    with drill_ground(subject(pipeline)) as ground:
+        model = fault_free(ground, lambda text: _say(console, began, text))
+        for number, name in enumerate(names, 1):
+            title = f"[{number}/{len(names)}] {name}"
+            say = lambda text, title=title: _say(console, began, f"{title}: {text}")  # noqa: E731
+            done.append(drill(ground, model, name, f"drill-{seed}-{number}-{name}", say))
+            say("passed" if done[-1].passed else f"FAILED: {done[-1].said[0]}")
+    console.print(_table(done, model.seconds, seed))
+    failed = sum(not item.passed for item in done)
+    console.print(f"{len(done) - failed} of {len(done)} drills passed in {time.monotonic() - began:.0f} s")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _say(console: Console, began: float, text: str) -> None:
+    console.print(f"{time.monotonic() - began:6.0f} s  {text}", markup=False)
+
+
+def _table(done: Sequence[Drill], undisturbed_s: float, seed: int) -> Table:
+    table = Table(
+        title=f"drills with seed {seed}", caption=f"a run without a fault takes {undisturbed_s:.0f} s"
+    )
+    for name in ("fault", "moment", "seen"):
+        table.add_column(name)
+    for name in ("back after", "whole run", "rows"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for item in done:
+        back = "-" if item.back_s is None else f"{item.back_s:.1f} s"
+        verdict = "[green]passed" if item.passed else f"[red]FAILED: {escape('; '.join(item.said))}"
+        run_s, rows = f"{item.seconds:.0f} s", f"{item.rows:,}"
+        table.add_row(item.fault, escape(item.where), escape(item.seen), back, run_s, rows, verdict)
+    return table
+
+
+if __name__ == "__main__":
+    run(app)

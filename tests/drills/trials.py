@@ -1,0 +1,257 @@
+"""Runs that are drilled: through the DAG, or, much faster, through what its operators call."""
+
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+
+from infra.processes import kill
+from streamweir.broker.topics import provision
+from streamweir.errors import BadConfiguration, Retryable, StreamweirError
+from streamweir.ledger import reconcile
+from streamweir.replay.position import position
+from streamweir.scorer import launch, stop
+from streamweir.scorer.spec import Servers
+from streamweir.scorer.status import Status, read
+from streamweir_airflow.waiting import Outcome, look, stopped, until_drained
+from tests.drills.ground import Ground, Model
+
+PATIENCE_S = 300
+_LOOK_S = 0.3
+_TRIES = 3
+
+
+class DrillFailed(StreamweirError):
+    """A drill did not end as it should."""
+
+
+def await_(what: str, reached: Any, *, within: float = PATIENCE_S, look_s: float = _LOOK_S) -> Any:
+    """Call until the answer is true, patient with servers that are away; returns the answer."""
+    tries = Retrying(
+        retry=retry_if_result(lambda answer: not answer) | retry_if_exception_type(Retryable),
+        stop=stop_after_delay(within),
+        wait=wait_fixed(look_s),
+        retry_error_callback=lambda _: None,
+    )
+    answer = tries(reached)
+    if not answer:
+        raise DrillFailed(f"{what}: not within {within:.0f} s")
+    return answer
+
+
+class Trial(ABC):
+    """A run on a stream of its own, from its beginning to its ledger."""
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        self.ground = ground
+        self.run = ground.run(name)
+        self.store = ground.store
+        self.began = time.monotonic()
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def begin(self, model: Model) -> None:
+        """Start it; does not wait."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Wait for its end; raises StreamweirError when it failed."""
+
+    @abstractmethod
+    def pid(self, task: str) -> int | None:
+        """The process that does a task of the run, while there is one."""
+
+    def give_up(self) -> None:
+        """End what a failed drill has left."""
+        kill(self.scorer())
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.began
+
+    def status(self) -> Status | None:
+        """The scorer's status."""
+        return read(self.store, self.run.stream)
+
+    def sent(self) -> int:
+        """The next sequence that the topics do not hold; 0 as long as there are none."""
+        try:
+            return position(self.ground.kafka, self.run.stream, self.ground.subject.pipeline).next_sequence
+        except BadConfiguration:
+            return 0
+
+    def worked(self) -> int:
+        """The next sequence that no committed micro-batch has worked on."""
+        found = self.store.list(self.run.stream.commits)
+        return int(self.store.get_json(found[-1])["next_sequence"]) if found else 0
+
+    def scorer(self, word: str = "") -> list[psutil.Process]:
+        """The processes of the stream's scorer: `keeper`, `driver`, or all of them."""
+        stream = self.run.stream
+        keepers = self.ground.processes(f"scorers/{stream}/")
+        drivers = self.ground.processes(f"--stream {stream.id} ")
+        drivers = [process for process in drivers if process not in keepers]
+        return {"keeper": keepers, "driver": drivers}.get(word, [*keepers, *drivers])
+
+
+class AirflowTrial(Trial):
+    """A run of the DAG."""
+
+    def begin(self, model: Model) -> None:
+        """Trigger it."""
+        self.trigger(model.params)
+
+    def trigger(self, params: Mapping[str, Any]) -> None:
+        """Trigger it with params of its own."""
+        self.ground.airflow.trigger(self.dag, self.run.id, {**params, "stream": self.run.stream.id})
+
+    @property
+    def dag(self) -> str:
+        """The DAG's id."""
+        return self.run.stream.pipeline
+
+    def finish(self) -> None:
+        """Wait for the end; tasks that failed because of the fault may be cleared, once."""
+        state = self._ended()
+        if state == "failed":
+            cleared = self.ground.airflow.clear_failed(self.dag, self.run.id)
+            self.notes.append(f"cleared {', '.join(cleared)}")
+            state = self._ended()
+        if state != "success":
+            raise DrillFailed(f"run {self.run.id} ended as {state}: {self._why()}")
+        self.notes += [
+            f"{task.task} try {task.tries}"
+            for task in self.ground.airflow.tasks(self.dag, self.run.id)
+            if task.tries > 1
+        ]
+
+    def pid(self, task: str) -> int | None:
+        """The task's process."""
+        return self.ground.airflow.pid(self.dag, self.run.id, task)
+
+    def give_up(self) -> None:
+        """End the run and its scorer."""
+        self.ground.airflow.give_up(self.dag, self.run.id)
+        super().give_up()
+
+    def finished(self) -> int:
+        """How many of the run's tasks have succeeded."""
+        return sum(task.state == "success" for task in self.ground.airflow.tasks(self.dag, self.run.id))
+
+    def _ended(self) -> str:
+        def ended() -> str | None:
+            state = self.ground.airflow.run_state(self.dag, self.run.id)
+            return state if state in ("success", "failed") else None
+
+        return str(await_(f"the end of run {self.run.id}", ended, within=2 * PATIENCE_S))
+
+    def _why(self) -> str:
+        for key in self.store.list(self.run.tasks):
+            record = self.store.get_json(key)
+            if record["error"]:
+                return f"{record['task']}: {record['error']}"
+        return "no task says why"
+
+
+class PlainTrial(Trial):
+    """A run without Airflow: the same code in the same order, and processes started again when killed."""
+
+    def begin(self, model: Model) -> None:
+        """Start the scorer and, when it is up, replay and plot, in the background."""
+        self._spec = model.spec_for(self.run)
+        self._params = model.params
+        self._workers: dict[str, Worker] = {}
+        provision(self.ground.kafka, self.run.stream, self.ground.subject.pipeline)
+        self._launch()
+        self._sending = threading.Thread(target=self._send, daemon=True)
+        self._sending.start()
+
+    def finish(self) -> None:
+        """Wait for what the DAG's tasks wait for."""
+        self._sending.join(PATIENCE_S)
+        for task in ("replay", "plot_live"):
+            if task not in self._workers:
+                raise DrillFailed("the scorer did not start")
+            self._workers[task].join()
+        self._await_drained()
+        stop.request(self.store, self.run.stream, "the drill is over")
+        await_("the scorer's stop", lambda: stopped(self._look(), datetime.now(UTC), -1))
+        reconcile(self.run, self.ground.kafka, self.store)
+
+    def pid(self, task: str) -> int | None:
+        """The worker's process."""
+        return self._workers[task].pid if task in self._workers else None
+
+    def _send(self) -> None:
+        with suppress(DrillFailed):
+            await_("the scorer's start", lambda: (found := self.status()) and found.state == "running")
+            common = {"pipeline": self.run.stream.pipeline, "stream": self.run.stream.id, "run": self.run.id}
+            names = ("dataset", "speed", "late", "start_ts")
+            asked = {name.replace("_", "-"): value for name in names if (value := self._params.get(name))}
+            self._workers["plot_live"] = Worker(self, "liveplot", common)
+            self._workers["replay"] = Worker(self, "replay", {**common, **asked})
+
+    def _launch(self) -> None:
+        launch.start(self._spec, self.ground.servers, self.store, self.ground.work)
+
+    def _look(self) -> Any:
+        return look(self.store, self.run.stream)
+
+    def _await_drained(self) -> None:
+        flush = self.store.get_json(self.run.manifest)["flush_sequence"]
+
+        def verdict() -> Any:
+            found = until_drained(self._look(), datetime.now(UTC), flush)
+            if found and found.outcome == Outcome.LOST:
+                self.notes.append("the wait started the scorer again")
+                self._launch()
+                return None
+            return found
+
+        found = await_("the drain", verdict)
+        if found.outcome != Outcome.READY:
+            raise DrillFailed(found.sentence)
+
+
+class Worker:
+    """A process of the foundation that is started again when it is killed, as Airflow does with a task."""
+
+    def __init__(self, trial: Trial, module: str, options: Mapping[str, Any]) -> None:
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        self._argv = [sys.executable, "-m", f"streamweir.{module}", *words]
+        ground = trial.ground
+        self._env = launch.environment(Servers(ground.kafka, ground.tasks, ground.servers.spark))
+        self._log = ground.stack.layout.log(f"drill-{trial.run.id}-{module}")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._code: int | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that works now."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def join(self) -> None:
+        """Wait for its end; raises DrillFailed when it failed."""
+        self._thread.join(PATIENCE_S)
+        if self._code != 0:
+            raise DrillFailed(f"{self._argv[2]} ended with {self._code}: see {self._log}")
+
+    def _run(self) -> None:
+        with self._log.open("ab") as log:
+            for _ in range(_TRIES):
+                self._process = subprocess.Popen(self._argv, env=self._env, stdout=log, stderr=log)
+                self._code = self._process.wait()
+                if self._code >= 0:
+                    return
