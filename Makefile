@@ -18,6 +18,9 @@ BATCHES ?=
 START_TS ?=
 SEED ?=
 SERVICE ?=
+# What `make drill` takes.
+FAULT ?=
+N ?=
 DEMO := --pipeline '$(PIPELINE)' \
 	$(if $(DATASET),--dataset '$(DATASET)') $(if $(MODEL),--model '$(MODEL)') $(if $(SPEED),--speed '$(SPEED)') \
 	$(if $(RATE),--rate '$(RATE)') $(if $(BATCHES),--batches '$(BATCHES)') $(if $(START_TS),--start-ts '$(START_TS)')
@@ -61,9 +64,9 @@ logs: setup ## show the end of the logs: SERVICE=airflow-scheduler
 
 ##@ Tests
 
-# Integration and e2e share one pytest call, so that their stack starts once.
+# Integration, e2e and drills share one pytest call, so that their stack starts once.
 .PHONY: test
-test: setup lint ## all tests, cheapest first; integration and e2e start a stack of their own
+test: setup lint ## all tests, cheapest first; those with servers start a stack of their own
 	@$(MAKE) --no-print-directory test-unit test-spark test-quality test-dags test-golden test-servers
 
 .PHONY: test-unit
@@ -95,8 +98,17 @@ test-e2e: setup ## the whole pipeline through Airflow, against an independent co
 	$(PYTEST) tests/e2e
 
 .PHONY: test-servers
-test-servers: setup ## integration and e2e on one stack
-	$(PYTEST) tests/integration tests/e2e
+test-servers: setup ## integration, e2e and a few drills on one stack
+	$(PYTEST) tests/integration tests/e2e tests/drills
+
+.PHONY: test-drills
+test-drills: setup ## a few crash drills that harm nobody else
+	$(PYTEST) tests/drills
+
+.PHONY: drill
+drill: setup ## crash drills on a stack of its own, compared with a run without a fault: FAULT= N= SEED= PIPELINE=
+	@$(VENV)/python -m tests.drills --pipeline '$(PIPELINE)' \
+		$(if $(FAULT),--fault '$(FAULT)') $(if $(N),--n '$(N)') $(if $(SEED),--seed '$(SEED)')
 
 .PHONY: bench
 bench: setup ## measure replay, scorer and latency on a stack of its own; takes about a quarter of an hour

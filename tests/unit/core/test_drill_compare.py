@@ -18,9 +18,12 @@ def test_equal_outcomes_differ_in_nothing() -> None:
     [
         ({"row 1": 1, "row 2": 1}, ["table a lacks 1 rows, such as row 1"]),
         ({"row 1": 3, "row 2": 1}, ["table a has besides 1 rows, such as row 1"]),
-        ({"row 1": 2, "row 3": 1}, ["table a lacks 1 rows, such as row 2", "table a has besides 1 rows, such as row 3"]),
+        (
+            {"row 1": 2, "row 3": 1},
+            ["table a lacks 1 rows, such as row 2", "table a has besides 1 rows, such as row 3"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_lost_doubled_or_changed_is_named(rows: dict[str, int], said: list[str]) -> None:
     assert differences(EXPECTED, Outcome({**EXPECTED.rows, "table a": Counter(rows)}, 0)) == said
 
