@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +41,11 @@ _LOG = logging.getLogger(__name__)
 _FINAL = (0, BadConfiguration.exit_code, ModelUnusable.exit_code, StreamHeld.exit_code)
 """Exit codes after which a new start would end the same way, or is not wanted."""
 
-_FAILURES_IN_A_ROW = 5
+_FAILURES_IN_A_ROW = 3
+"""Ends without progress after which the driver's own fault is taken to be lasting."""
+_OUTAGE_S = 300.0
+"""How long a server may be away, as for a replay; then it is taken not to come back."""
+_LONG_S = 120.0
 _SAY_AGAIN_S = 1.0
 _WAIT = wait_exponential(multiplier=1, max=8)
 
@@ -57,12 +62,20 @@ class Keeper:
     """Keeps one scorer alive; `run` returns its exit code."""
 
     def __init__(
-        self, spec: ScorerSpec, holder: str, start: Callable[[], Driver], store: ObjectStore
+        self,
+        spec: ScorerSpec,
+        holder: str,
+        start: Callable[[], Driver],
+        store: ObjectStore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec
         self._holder = holder
         self._start = start
         self._store = store
+        self._clock = clock
+        self._failing_since: float | None = None
         self._failures = 0
         self._driver: Driver | None = None
         self._ending = threading.Event()
@@ -100,14 +113,21 @@ class Keeper:
         if self._ending.is_set():
             self._report(state=State.STOPPED)
             return 0
-        before = self._progress()
+        before, began = self._progress(), self._clock()
         self._driver = self._start()
         code = self._driver.wait()
         if code in _FINAL:
             return code
-        # A driver that moved the stream on was worth starting: only failures without any progress add up.
-        self._failures = 1 if self._progress() > before else self._failures + 1
+        # A driver that moved the stream on, or lived for long, was worth starting: only the others add up.
+        worth = self._progress() > before or self._clock() - began > _LONG_S
+        self._count(code, anew=worth)
         raise DriverCrashed(_sentence(code, self._words()), code if code > 0 else 128 - code)
+
+    def _count(self, code: int, *, anew: bool) -> None:
+        if anew or self._failing_since is None:
+            self._failures, self._failing_since = 0, self._clock()
+        if code != DependencyUnreachable.exit_code:
+            self._failures += 1
 
     def _pass_stop_on(self) -> None:
         # Said more than once: a driver that is just starting up does not listen yet.
@@ -118,7 +138,9 @@ class Keeper:
             self._pause.wait(_SAY_AGAIN_S)
 
     def _enough(self, _: RetryCallState) -> bool:
-        return self._failures >= _FAILURES_IN_A_ROW or self._ending.is_set()
+        if self._ending.is_set() or self._failures >= _FAILURES_IN_A_ROW:
+            return True
+        return self._clock() - (self._failing_since or self._clock()) > _OUTAGE_S
 
     def _rest(self, seconds: float) -> None:
         self._ending.wait(seconds)

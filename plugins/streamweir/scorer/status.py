@@ -10,6 +10,7 @@ from streamweir.errors import (
     BadConfiguration,
     DependencyUnreachable,
     ModelUnusable,
+    RunFailed,
     StreamHeld,
     StreamweirError,
 )
@@ -159,8 +160,11 @@ def drained(status: Status, manifest: HasFlush) -> bool:
 
 
 def failure(status: Status) -> StreamweirError | None:
-    """The error that ended the scorer for good, of the type that its exit code stands for, or None."""
+    """The error that ended the scorer for good, of the type that its exit code stands for, or None.
+
+    Any other end is RunFailed: the keeper has tried it again and again, nobody else need do so.
+    """
     if status.state != State.FAILED:
         return None
-    kind = _BY_EXIT_CODE.get(status.exit_code or 1, StreamweirError)
+    kind = _BY_EXIT_CODE.get(status.exit_code or 1, RunFailed)
     return kind(f"scorer of stream {status.stream}: {status.error or 'failed without a word; see its log'}")

@@ -41,7 +41,8 @@ class Trial:
         self.started: list[Driver] = []
         self.store = store
         self.before: Callable[[int], None] = lambda number: None
-        self.keeper = Keeper(SPEC, "holder", self._start, store)
+        self._now = 0.0
+        self.keeper = Keeper(SPEC, "holder", self._start, store, clock=lambda: self._now)
 
     def _start(self) -> Driver:
         number = len(self.started)
@@ -49,6 +50,9 @@ class Trial:
         program = self.programs[min(number, len(self.programs) - 1)]
         self.started.append(Driver([sys.executable, "-c", program], {}, self.log))
         return self.started[-1]
+
+    def passes(self, seconds: float) -> None:
+        self._now += seconds
 
     def moves_on(self, batch_id: int) -> None:
         found = statuses.read(self.store, SPEC.stream)
@@ -105,14 +109,25 @@ def test_a_killed_driver_is_started_again_and_may_end_well(trial: Callable[..., 
 
 
 def test_a_driver_that_fails_without_any_progress_is_given_up(trial: Callable[..., Trial]) -> None:
+    case = trial(SAYS.format("a fault", 1))
+    assert case.keeper.run() == 1
+    assert len(case.started) == 3
+    assert (case.status.state, case.status.error, case.status.restarts) == (State.FAILED, "a fault", 2)
+
+
+def test_an_outage_is_borne_for_minutes(trial: Callable[..., Trial]) -> None:
     case = trial(SAYS.format("Kafka is away", 4))
+    case.before = lambda number: case.passes(40)
     assert case.keeper.run() == 4
-    assert len(case.started) == 5
-    assert (case.status.state, case.status.error, case.status.restarts) == (
-        State.FAILED,
-        "Kafka is away",
-        4,
-    )
+    assert len(case.started) == 9
+    assert (case.status.state, case.status.error) == (State.FAILED, "Kafka is away")
+
+
+def test_outages_hours_apart_do_not_add_up(trial: Callable[..., Trial]) -> None:
+    case = trial(*[SAYS.format("Kafka is away", 4)] * 5, "print('stopped')")
+    case.before = lambda number: case.passes(3600)
+    assert case.keeper.run() == 0
+    assert len(case.started) == 6
 
 
 def test_failures_with_progress_between_them_do_not_add_up(trial: Callable[..., Trial]) -> None:

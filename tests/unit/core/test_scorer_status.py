@@ -12,8 +12,8 @@ from streamweir.errors import (
     BadConfiguration,
     DependencyUnreachable,
     ModelUnusable,
+    RunFailed,
     StreamHeld,
-    StreamweirError,
 )
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
@@ -70,8 +70,8 @@ def test_a_run_is_drained_when_its_flush_was_worked_on(next_sequence: int, expec
         (3, ModelUnusable),
         (4, DependencyUnreachable),
         (5, StreamHeld),
-        (1, StreamweirError),
-        (137, StreamweirError),
+        (1, RunFailed),
+        (137, RunFailed),
     ],
 )
 def test_the_exit_code_decides_what_kind_of_error_ended_the_scorer(exit_code: int, kind: type) -> None:
