@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from streamweir.contracts.streams import MODELS, ObjectKey
 from streamweir.errors import BadConfiguration
 
+SELECTION = "model_selection_summary.json"
 _VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -32,6 +33,10 @@ class ModelKeys:
     def card(self, version: str) -> ObjectKey:
         """What the version is; a version exists as soon as its card does."""
         return self._version(version) / "card.json"
+
+    def selection(self, version: str) -> ObjectKey:
+        """How the version was selected among its candidates; a model from elsewhere has none."""
+        return self._version(version) / SELECTION
 
     def decision(self, version: str) -> ObjectKey:
         """The gate's last decision about the version."""

@@ -141,6 +141,11 @@ class Run:
         return self.bundle / "training.json"
 
     @property
+    def selection(self) -> ObjectKey:
+        """How the run's model was selected, when it was trained here."""
+        return self.bundle / "model_selection_summary.json"
+
+    @property
     def plan(self) -> ObjectKey:
         """What the replay was asked to send; written before the first message, kept by a resumed replay."""
         return self.bundle / "replay" / "plan.json"

@@ -72,7 +72,8 @@ def _registry(pipeline: str) -> Registry:
 
 
 def _line(card: Card) -> str:
-    quality = f"PR-AUC {card.metrics['pr_auc']:.4f}" if card.metrics else "not measured"
+    area = card.metrics.get("pr_auc")
+    quality = "not measured" if area is None else f"PR-AUC {area:.4f}"
     return f"{card.version}  {card.created_at}  {card.source}  {card.algorithm}, {quality}"
 
 

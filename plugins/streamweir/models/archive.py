@@ -67,6 +67,7 @@ def model_root(folder: Path) -> Path:
 def opened(path: Path) -> Iterator[Path]:
     """The model in a folder or zip; what was unzipped is removed afterwards. Raises ModelUnusable."""
     if path.is_dir():
+        _refuse_links(path)
         yield model_root(path)
         return
     if not path.is_file():
@@ -120,6 +121,12 @@ def _metadata(folder: Path) -> dict[str, Any]:
         if isinstance(value, dict) and {"class", "uid"} <= value.keys():
             return value
     raise ModelUnusable(f"{folder.parent.name}/metadata of the model names no class: save the model again")
+
+
+def _refuse_links(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ModelUnusable(f"{path} leads out of the model's folder: put the file itself there")
 
 
 def _refuse_outsider(member: zipfile.ZipInfo, folder: Path) -> None:

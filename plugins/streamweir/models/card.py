@@ -15,8 +15,10 @@ class Card:
 
     source: "trained" or "external". pipeline, version (its id), sha256 (of model.zip), created_at (UTC, ISO
     8601): filled in by the registry. features: the input columns in order. label: the label's column.
-    threshold: a row is called fraud when its probability is at least this; threshold_rule: how it was chosen.
-    metrics: on the held-out rows, which neither trained nor chose anything; empty for an external model.
+    threshold: a row is called fraud when its probability is at least this; threshold_rule: how it was chosen;
+    selection_rule: how the algorithm was.
+    metrics: on the held-out rows, which neither trained nor chose anything; empty for an external model, and
+    None where it takes a fraud to measure and none is held out.
     fraud_share: {"labelled", "predicted", "low", "high"}: shares (0 to 1) in the history; `low` and `high`
     bound the share of rows called fraud that training saw. category_shares: column -> category ->
     {"share", "low", "high"}. libraries: name -> version. algorithm, candidates, feature_importances, rows:
@@ -42,10 +44,28 @@ class Card:
     feature_importances: tuple[Mapping[str, Any], ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     threshold_rule: str = ""
+    selection_rule: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The card as JSON holds it."""
         return asdict(self)
+
+    def selection(self) -> dict[str, Any]:
+        """How algorithm and threshold were chosen, as model_selection_summary.json holds it."""
+        names = ("pr_auc", "roc_auc", "best_threshold", "precision", "recall")
+        return {
+            "selected_model": self.algorithm,
+            "recommended_threshold": self.threshold,
+            "selection_rule": self.selection_rule,
+            "threshold_rule": self.threshold_rule,
+            "candidates": {
+                one["algorithm"]: {name: one[name] for name in names if name in one}
+                for one in self.candidates
+            },
+            "rows": dict(self.rows),
+            "held_out": dict(self.metrics),
+            "model_version": self.version,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Card":

@@ -65,6 +65,15 @@ class Registry:
         created = self._store.put_if_absent(self._keys.card(version), to_json(card.to_json()))
         return card if created else self.card(version)
 
+    def put_selection(self, card: Card) -> None:
+        """Keep beside a trained version how it was selected."""
+        self._store.put_json(self._keys.selection(card.version), card.selection())
+
+    def selection(self, version: str) -> dict[str, Any] | None:
+        """How a version was selected; None for one that was not trained here."""
+        found: dict[str, Any] | None = self._store.get_json(self._keys.selection(version))
+        return found
+
     def register_external(self, path: Path) -> Card:
         """Register a PipelineModel that was saved elsewhere, as a folder or a zip (also with one top folder).
 

@@ -52,14 +52,13 @@ def fit_all(train: DataFrame, examples: Examples) -> Iterator[Fitted]:
 def _features(examples: Examples) -> Pipeline:
     indices = [f"{name}_index" for name in examples.categories]
     vectors = [f"{name}_vector" for name in examples.categories]
-    return Pipeline(
-        stages=[
-            # An unseen or missing category is a category of its own, so that every row can be scored.
-            StringIndexer(inputCols=list(examples.categories), outputCols=indices, handleInvalid="keep"),
-            OneHotEncoder(inputCols=indices, outputCols=vectors),
-            VectorAssembler(inputCols=[*examples.numbers, *vectors], outputCol=_FEATURES),
-        ]
-    )
+    # An unseen or missing category is a category of its own, so that every row can be scored.
+    encoding: list[Estimator[Any] | Transformer] = [
+        StringIndexer(inputCols=list(examples.categories), outputCols=indices, handleInvalid="keep"),
+        OneHotEncoder(inputCols=indices, outputCols=vectors),
+    ]
+    together = VectorAssembler(inputCols=[*examples.numbers, *vectors], outputCol=_FEATURES)
+    return Pipeline(stages=[*encoding, together] if examples.categories else [together])
 
 
 def _candidates() -> list[tuple[str, list[Estimator[Any] | Transformer]]]:
@@ -107,6 +106,8 @@ def _candidates() -> list[tuple[str, list[Estimator[Any] | Transformer]]]:
 
 def _slots(prepared: PipelineModel, examples: Examples) -> list[str]:
     """The feature that each element of the vector belongs to."""
+    if not examples.categories:
+        return list(examples.numbers)
     encoder: Any = prepared.stages[1]
     sizes = encoder.categorySizes
     encoded = [name for name, size in zip(examples.categories, sizes, strict=True) for _ in range(size - 1)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from streamweir.errors import DatasetUnusable
 from streamweir_spark.training.metrics import Numbers
@@ -16,6 +17,7 @@ PLACE = "__streamweir_place"
 """The column that tells rows apart after Spark had them: 0, 1, 2, ..."""
 
 _TRAIN, _SELECT = 0.6, 0.8
+_MUST_HOLD_BOTH = {False: "each part of the time", True: "the first 60 % of the time"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Examples:
     def labels(self) -> Numbers:
         """1 for fraud, 0 else."""
         return np.asarray(self.rows[LABEL].to_numpy(), dtype=np.float64)
+
+    @property
+    def has_both(self) -> bool:
+        """Whether there are frauds and others."""
+        return 0 < self.labels.sum() < len(self.rows)
+
+    def where(self, wanted: NDArray[np.bool_]) -> "Examples":
+        """The rows where `wanted` is true."""
+        return Examples(self.rows.filter(pa.array(wanted)), self.numbers, self.categories)
 
     def part(self, start: int, end: int) -> "Examples":
         """The rows from `start` up to `end`."""
@@ -66,19 +77,19 @@ class Split:
         return rows | {f"{name}_frauds": int(part.labels.sum()) for name, part in parts}
 
 
-def split(examples: Examples) -> Split:
+def split(examples: Examples, *, sparse_ok: bool = False) -> Split:
     """The first 60 %, the next 20 % and the last 20 % of the time.
 
-    Raises DatasetUnusable when a part holds no fraud, or nothing else: nothing can be learnt then.
+    sparse_ok: whether the parts that nothing is learnt from may hold no fraud. Raises DatasetUnusable when a
+    part that must hold frauds holds none, or nothing else.
     """
     count = len(examples.rows)
     first, second = int(count * _TRAIN), int(count * _SELECT)
     parts = Split(examples.part(0, first), examples.part(first, second), examples.part(second, count))
     for name, part in vars(parts).items():
-        frauds = part.labels.sum()
-        if not 0 < frauds < len(part.rows):
+        if not (part.has_both or (sparse_ok and part is not parts.train)):
             raise DatasetUnusable(
-                f"the history's {name} part has {len(part.rows)} rows and {frauds:.0f} frauds: "
-                "fraud_transaction.csv must name frauds, and spare others, in each part of the time"
+                f"the history's {name} part has {len(part.rows)} rows and {part.labels.sum():.0f} frauds: "
+                f"the labels must name frauds, and spare others, in {_MUST_HOLD_BOTH[sparse_ok]}"
             )
     return parts

@@ -45,12 +45,12 @@ class Training:
             )
         return datasets.download(self.store, self.dataset, self.folder / "dataset", names)
 
-    def select(self, examples: Examples) -> tuple[Split, Selected]:
-        """Split the examples by time, fit the candidates and take the best."""
+    def select(self, examples: Examples, *, sparse_ok: bool = False) -> tuple[Split, Selected]:
+        """Split the examples by time, fit the candidates and take the best; `sparse_ok` as in `split`."""
         known = examples.complete()
         frauds = int(known.labels.sum())
         say(f"{len(known.rows)} examples of {len(examples.rows)} are complete; {frauds} are fraud")
-        parts = split(known)
+        parts = split(known, sparse_ok=sparse_ok)
         return parts, select(self.spark, parts, self.columns, say)
 
     def publish(self, parts: Split, selected: Selected) -> None:
@@ -79,7 +79,9 @@ class Training:
             selected.model.write().save(saved.as_uri())
             archive.pack(saved, packed)
             history = self.dataset.history_fingerprint or ""
-            return registry.publish(packed, replace(selected.card, history_fingerprint=history))
+            card = registry.publish(packed, replace(selected.card, history_fingerprint=history))
+            registry.put_selection(card)
+            return card
 
     def _decide(self, registry: Registry, card: Card, held_out: Examples) -> Decision:
         judge = judge_on(self.spark, registry, held_out, self.columns)

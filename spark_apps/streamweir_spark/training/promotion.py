@@ -47,13 +47,15 @@ def promote_if_not_worse(registry: Registry, card: Card, held_out_rows: int, jud
 
 
 def _decide(card: Card, champion: Champion | None, held_out_rows: int, judge: Judge) -> Decision:
-    own = float(card.metrics["pr_auc"])
+    own = float(card.metrics["pr_auc"] or 0)
     other, reason = None, "there was no champion"
     if champion is not None:
         try:
             other = judge(champion.version)
             verb = "is not worse" if passes(own, other) else "is worse"
             reason = f"PR-AUC {own:.4f} {verb} than the champion's {other:.4f}"
+            if card.metrics["pr_auc"] is None:
+                reason = "no fraud is among the held-out rows, so that no version can be worse than another"
         except ModelUnusable as error:
             reason = f"the champion cannot score these rows: {error}"
     return Decision(

@@ -1,8 +1,9 @@
 """Which candidate is taken, at which threshold, and what its card says."""
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from streamweir.contracts.tables import Column
-from streamweir.models.card import TRAINED, Card
+from streamweir.models.card import DEFAULT_THRESHOLD, TRAINED, Card
 from streamweir_spark.model import prepare
 from streamweir_spark.training import metrics
 from streamweir_spark.training.candidates import Fitted, fit_all
+from streamweir_spark.training.crossval import out_of_fold
 from streamweir_spark.training.examples import LABEL, Examples, Split
 from streamweir_spark.training.metrics import Numbers
 from streamweir_spark.training.scoring import frame_of, fraud_probabilities
@@ -23,7 +25,14 @@ from streamweir_spark.training.shares import category_shares, share_range
 
 Say = Callable[[str], None]
 
+SELECTION_RULE = "the largest PR-AUC on the second part of the history"
 THRESHOLD_RULE = "the probability with the largest F1 on the second part of the history"
+SPARSE_SELECTION_RULE = (
+    "the largest PR-AUC by cross-validation on the first part of the history: the second holds no fraud"
+)
+SPARSE_THRESHOLD_RULE = (
+    f"{DEFAULT_THRESHOLD}, because the second part of the history holds no fraud to choose one by"
+)
 
 
 @dataclass(frozen=True)
@@ -37,32 +46,63 @@ class Selected:
 
 @dataclass(frozen=True)
 class _Tried:
+    """A candidate, its scores on the select and report parts, and those that it is judged by."""
+
     fitted: Fitted
     select: Numbers
     report: Numbers
-    pr_auc: float
+    labels: Numbers
+    judged: Numbers
+
+    @cached_property
+    def pr_auc(self) -> float:
+        return metrics.pr_auc(self.labels, self.judged)
+
+    @cached_property
+    def best_threshold(self) -> float:
+        return metrics.best_f1_threshold(self.labels, self.judged)
+
+    def entry(self, selected: bool) -> dict[str, Any]:
+        """What the card says of it."""
+        at_best = metrics.confusion(self.labels, self.judged, self.best_threshold)
+        return {
+            "algorithm": self.fitted.algorithm,
+            "pr_auc": self.pr_auc,
+            "roc_auc": metrics.roc_auc(self.labels, self.judged),
+            "best_threshold": self.best_threshold,
+            "precision": at_best.precision,
+            "recall": at_best.recall,
+            "selected": selected,
+        }
 
 
 def select(spark: SparkSession, parts: Split, columns: Sequence[Column], say: Say) -> Selected:
-    """Fit all candidates, take the best by PR-AUC on the select part, measure it on the report part."""
+    """Fit all candidates, take the best by PR-AUC on the select part, measure it on the report part.
+
+    When the select part holds no fraud, the best is found by cross-validation on the train part.
+    """
+    by_part = parts.select.has_both
+    if not by_part:
+        say("the second part of the history holds no fraud: selection by cross-validation on the first")
+    if not parts.report.has_both:
+        say("the last part of the history holds no fraud: how good the model is cannot be measured")
+    crossed = {} if by_part else out_of_fold(spark, parts.train, columns)
     tried = []
     for fitted in fit_all(frame_of(spark, parts.train), parts.train):
-        tried.append(_try(spark, fitted, parts, columns))
-        say(f"{fitted.algorithm}: PR-AUC {tried[-1].pr_auc:.4f} on {len(parts.select.rows)} rows")
+        tried.append(_try(spark, fitted, parts, columns, crossed))
+        say(f"{fitted.algorithm}: PR-AUC {tried[-1].pr_auc:.4f} on {len(tried[-1].labels)} rows")
     best = max(tried, key=lambda candidate: candidate.pr_auc)
-    threshold = metrics.best_f1_threshold(parts.select.labels, best.select)
+    threshold = best.best_threshold if by_part else DEFAULT_THRESHOLD
     card = Card(
         source=TRAINED,
         features=(*parts.train.numbers, *parts.train.categories),
         label=LABEL,
         threshold=threshold,
-        threshold_rule=THRESHOLD_RULE,
+        selection_rule=SELECTION_RULE if by_part else SPARSE_SELECTION_RULE,
+        threshold_rule=THRESHOLD_RULE if by_part else SPARSE_THRESHOLD_RULE,
         algorithm=best.fitted.algorithm,
         metrics=_measured(parts.report.labels, best.report, threshold),
-        candidates=tuple(
-            {"algorithm": one.fitted.algorithm, "pr_auc": one.pr_auc, "selected": one is best}
-            for one in tried
-        ),
+        candidates=tuple(one.entry(one is best) for one in tried),
         feature_importances=tuple(
             {"feature": name, "importance": value} for name, value in best.fitted.importances.items()
         ),
@@ -74,14 +114,22 @@ def select(spark: SparkSession, parts: Split, columns: Sequence[Column], say: Sa
     return Selected(best.fitted.model, card, best.report)
 
 
-def _try(spark: SparkSession, fitted: Fitted, parts: Split, columns: Sequence[Column]) -> _Tried:
+def _try(
+    spark: SparkSession,
+    fitted: Fitted,
+    parts: Split,
+    columns: Sequence[Column],
+    crossed: Mapping[str, Numbers],
+) -> _Tried:
     # As the stream will score, so that the figures hold there.
     ready = prepare(spark, fitted.model, Card(source=TRAINED), columns)
     unseen = Examples(_together(parts), parts.train.numbers, parts.train.categories)
     scores = fraud_probabilities(spark, ready, unseen)
     count = len(parts.select.rows)
     first, second = scores[:count], scores[count:]
-    return _Tried(fitted, first, second, metrics.pr_auc(parts.select.labels, first))
+    if fitted.algorithm in crossed:
+        return _Tried(fitted, first, second, parts.train.labels, crossed[fitted.algorithm])
+    return _Tried(fitted, first, second, parts.select.labels, first)
 
 
 def _together(parts: Split) -> pyarrow.Table:
@@ -89,12 +137,14 @@ def _together(parts: Split) -> pyarrow.Table:
 
 
 def _measured(labels: Numbers, scores: Numbers, threshold: float) -> dict[str, Any]:
+    """The figures on the report part; those that need frauds are None when it holds none."""
     counts = metrics.confusion(labels, scores, threshold)
+    known = bool(labels.sum())
     return {
-        "pr_auc": metrics.pr_auc(labels, scores),
-        "roc_auc": metrics.roc_auc(labels, scores),
+        "pr_auc": metrics.pr_auc(labels, scores) if known else None,
+        "roc_auc": metrics.roc_auc(labels, scores) if known else None,
         "precision": counts.precision,
-        "recall": counts.recall,
+        "recall": counts.recall if known else None,
         "alerts_per_thousand": counts.alerts_per_thousand,
         "confusion_matrix": counts._asdict(),
     }

@@ -1,0 +1,1 @@
+"""What the scorer and the training of `card_fraud` know."""

@@ -1,0 +1,89 @@
+"""How `card_fraud` judges transactions: each by itself, each once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
+from streamweir.contracts.card_fraud.dataset import CLASS
+from streamweir.contracts.card_fraud.results import EVENT_TIME, MODEL_COLUMNS
+from streamweir.contracts.rejected import Reason
+from streamweir_spark.card_fraud.memory import Scored
+from streamweir_spark.card_fraud.reader import Transaction
+from streamweir_spark.decode import canonical
+from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.parts import Reject, Verdict
+
+SCORED_COLUMNS = (*MODEL_COLUMNS, CLASS)
+_NAMES = tuple(column.name for column in SCORED_COLUMNS)
+_WHOLE = -1
+"""A transaction is the whole of its message."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Plain = tuple[int, tuple[object, ...] | None, str | None, bytes | None]
+"""A `Transaction` as it travels."""
+
+
+class Domain:
+    """Scores card transactions; see `streamweir_spark.parts.Domain`."""
+
+    used: tuple[str, ...] = ()
+    scored = PIPELINE.scored.name
+    partitions: Mapping[str, int] = {topic.name: topic.partitions for topic in PIPELINE.inputs}
+    scored_columns = SCORED_COLUMNS
+
+    def __init__(self, needs: ModelNeeds, *, lateness_s: int = LATENESS_S) -> None:
+        self.needs = needs
+        # Every transaction that was read has all its numbers: only what a number or id may be is asked.
+        self.choosy = bool(needs.categories or needs.ranges)
+        self.lateness_s = lateness_s
+        self.memory = Scored()
+
+    def load(self, state: Mapping[int, bytes] | None) -> None:
+        """Go on from a state, or from nothing."""
+        self.memory = Scored(state, PIPELINE.shards)
+
+    def dump(self, max_ts: int | None) -> dict[int, bytes]:
+        """Which transactions were scored: one may come again at any time."""
+        return self.memory.dump()
+
+    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
+        """There is no topic of context."""
+        raise AssertionError(f"topic {topic} has no rows to use")
+
+    def score(self, ts: int, rows: Plain) -> Iterator[Verdict]:
+        """Judge a transaction: unscorable, duplicate, or ready for the model."""
+        found = Transaction._make(rows)
+        name = str(found.number)
+        if problem := found.problem or self._refused(found):
+            raw = found.raw or _as_json(found)
+            yield Verdict(_WHOLE, name, None, Reason.UNSCORABLE.value, problem, raw)
+        elif self.memory.first_time(found.number):
+            yield Verdict(_WHOLE, name, found.values)
+        else:
+            detail = f"transaction {name} was scored before"
+            yield Verdict(_WHOLE, name, None, Reason.DUPLICATE.value, detail, _as_json(found))
+
+    def late(self, topic: str, ts: int, rows: Plain) -> Iterator[Reject]:
+        """The transaction of a late message."""
+        found = Transaction._make(rows)
+        detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
+        yield Reject(_WHOLE, 1, str(found.number), detail, found.raw or _as_json(found))
+
+    def closed(self, max_ts: int | None) -> Iterable[tuple[object, ...]]:
+        """Nothing: there are no figures."""
+        return ()
+
+    def _refused(self, found: Transaction) -> str | None:
+        if not self.choosy or found.values is None:
+            return None
+        return self.needs.problem(dict(zip(_NAMES, found.values, strict=True)))
+
+
+def _as_json(found: Transaction) -> bytes:
+    """A sound transaction as its message had it."""
+    row: dict[str, Any] = dict(zip(_NAMES, found.values or (), strict=True))
+    row[EVENT_TIME.name] = (_EPOCH + timedelta(microseconds=row[EVENT_TIME.name])).isoformat()
+    if row[CLASS.name] is None:
+        del row[CLASS.name]
+    return canonical(row)

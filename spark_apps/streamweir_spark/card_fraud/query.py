@@ -1,0 +1,62 @@
+"""What the scorer of `card_fraud` does with a micro-batch's scored rows."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, MODEL_COLUMNS
+from streamweir_spark.card_fraud.domain import Domain
+from streamweir_spark.card_fraud.transforms import model_frame, with_alert
+from streamweir_spark.log import say
+from streamweir_spark.results import Rows
+from streamweir_spark.scorer import Scorer
+
+
+class CardResults:
+    """Scored transactions, and a line for each alert; see `streamweir_spark.results.Results`."""
+
+    def __init__(self, predict: Callable[[DataFrame], DataFrame], *, console_alerts: bool) -> None:
+        self._predict = predict
+        self._console_alerts = console_alerts
+
+    def score(self, scored: DataFrame) -> DataFrame:
+        """The rows of `scored`."""
+        return with_alert(self._predict(model_frame(scored)), datetime.now(UTC))
+
+    def figures(
+        self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]
+    ) -> tuple[Any, Mapping[str, Rows]]:
+        """No figures; the alerts are printed.
+
+        This micro-batch is written next. When that fails, Spark brings the same rows again: an alert is then
+        printed twice, and never not at all.
+        """
+        if self._console_alerts and scored.num_rows:
+            alerts = scored.filter(scored[IS_ALERT.name]).select(list(ALERT_COLUMNS))
+            if alerts.num_rows:
+                print("\n".join(alert_lines(alerts)), flush=True)
+        return None, {}
+
+
+def alert_lines(alerts: pa.Table) -> Iterator[str]:
+    """A line for each alert."""
+    for row in alerts.to_pylist():
+        known = "" if row["Class"] is None else f" class={row['Class']}"
+        yield (
+            f"ALERT transaction={row['transaction_id']} time={row['event_time']:%Y-%m-%dT%H:%M:%SZ} "
+            f"amount={row['Amount']:.2f} fraud_prob={row['fraud_prob']:.4f}{known} "
+            f"model={row['model_version']}"
+        )
+
+
+def prepare(scorer: Scorer) -> tuple[Domain, CardResults]:
+    """The model, ready for the stream; prints the schema of the model's frame."""
+    spec = scorer.spec
+    model = scorer.model(MODEL_COLUMNS)
+    domain = Domain(model.needs, lateness_s=spec.lateness_s)
+    say("the frame that goes to the model:")
+    model_frame(scorer.no_scored_rows(domain)).printSchema()
+    return domain, CardResults(model.transform, console_alerts=bool(spec.options["console_alerts"]))

@@ -1,0 +1,189 @@
+"""How card transactions are read and judged: what is malformed, late, unscorable, duplicate, scored."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
+from streamweir.contracts.messages import Headers, Kind
+from streamweir_spark.card_fraud.domain import SCORED_COLUMNS, Domain
+from streamweir_spark.card_fraud.memory import Scored
+from streamweir_spark.card_fraud.reader import READER
+from streamweir_spark.decode import decode
+from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.parts import Message, Output, OutputKind, Part
+from streamweir_spark.shard import work
+
+START = 1_700_000_000
+PARTITIONS = 4
+Row = dict[str, Any]
+
+
+def row(number: int = 0, **changes: object) -> Row:
+    sound = {"transaction_id": number, "event_time": "2023-11-14T22:13:20+00:00"}
+    return sound | dict.fromkeys(NUMBER_NAMES, 0.5) | {"Time": 0.0, "Amount": 9.99, "Class": 0} | changes
+
+
+def message(
+    sequence: int, value: object, *, ts: int = START, kind: Kind = Kind.BATCH, rows: int = 1
+) -> Message:
+    raw = value if isinstance(value, bytes) else orjson.dumps(value)
+    headers = Headers("r1", sequence, sequence, ts, kind, rows).encode()
+    return Message("transactions", sequence % PARTITIONS, sequence // PARTITIONS, 0, headers, raw)
+
+
+def parts(messages: Iterable[Message]) -> list[Part]:
+    return list(decode(messages, 1, READER))
+
+
+def judged(messages: Sequence[Message], needs: ModelNeeds | None = None) -> list[Output]:
+    outputs = work(None, parts(messages), Domain(needs or ModelNeeds()))[1]
+    return [output for output in outputs if output.kind != OutputKind.FRONTIER]
+
+
+def only(value: object, needs: ModelNeeds | None = None) -> Output:
+    (found,) = judged([message(0, value)], needs)
+    return found
+
+
+def test_a_sound_transaction_is_ready_for_the_model() -> None:
+    found = only(row(7, V3=-2, Class=1, event_time="2023-11-14T22:13:21.250000+00:00"))
+    assert (found.kind, found.row, found.id) == (OutputKind.SCORED, -1, "7")
+    values = dict(zip((column.name for column in SCORED_COLUMNS), found.values or (), strict=True))
+    assert values["transaction_id"] == 7
+    assert values["event_time"] == (START + 1) * 1_000_000 + 250_000
+    assert (values["V3"], values["Amount"], values["Class"]) == (-2.0, 9.99, 1)
+    assert isinstance(values["V3"], float)
+
+
+def test_a_dataset_without_classes_is_scored_without_them() -> None:
+    found = row()
+    del found["Class"]
+    assert (only(found).values or ())[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"Time": "soon"}, "Time is 'soon', not a number"),
+        ({"V5": ""}, "V5 is empty"),
+        ({"V28": None}, "V28 is None, not a number"),
+        ({"Amount": True}, "Amount is True, not a number"),
+        ({"Amount": "12.5"}, "Amount is '12.5', not a number"),
+        ({"V1": [1]}, "V1 is a list, not a number"),
+        ({"Class": ""}, "Class is empty"),
+        ({"Class": "x"}, "Class is 'x', neither 0 nor 1"),
+        ({"Class": 2}, "Class is 2, neither 0 nor 1"),
+        ({"event_time": None}, "event_time is None, not a time"),
+        ({"event_time": "noon"}, "event_time 'noon' is not a time"),
+    ],
+)
+def test_what_cannot_be_scored_is_named_with_its_column(change: Row, detail: str) -> None:
+    found = only(row(3, **change))
+    assert (found.kind, found.reason, found.id, found.rows) == (OutputKind.REJECTED, "unscorable", "3", 1)
+    assert (found.detail or "").startswith(detail)
+    assert orjson.loads(found.raw or b"") == row(3, **change)
+
+
+def test_a_missing_column_is_unscorable_too() -> None:
+    found = row()
+    del found["V9"]
+    assert (only(found).reason, only(found).detail) == ("unscorable", "V9 is missing")
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        (b"{", "the message is not JSON"),
+        ([row()], "the message is not a JSON object"),
+        ({"V1": 1}, "transaction_id is None, not the number of a row"),
+        (row("7"), "transaction_id is '7', not the number of a row"),  # type: ignore[arg-type]
+        (row(-1), "transaction_id is -1"),
+        (row(True), "transaction_id is True"),
+    ],
+)
+def test_what_cannot_be_read_is_malformed(value: object, detail: str) -> None:
+    found = only(value)
+    assert (found.reason, found.row) == ("malformed", -1)
+    assert (found.detail or "").startswith(detail)
+
+
+def test_a_message_that_announces_other_rows_is_malformed_with_all_of_them() -> None:
+    (found,) = judged([message(0, row(), rows=3)])
+    assert (found.reason, found.rows) == ("malformed", 3)
+
+
+def test_a_transaction_is_scored_once_in_a_stream() -> None:
+    found = judged([message(0, row(5)), message(1, row(6)), message(2, row(5, Amount=1.0))])
+    assert [(output.kind, output.id, output.reason) for output in found] == [
+        ("scored", "5", None),
+        ("scored", "6", None),
+        ("rejected", "5", "duplicate"),
+    ]
+    assert found[2].detail == "transaction 5 was scored before"
+    assert orjson.loads(found[2].raw or b"")["Amount"] == 1.0
+
+
+def test_what_was_not_scored_may_come_again() -> None:
+    found = judged([message(0, row(5, V1="")), message(1, row(5)), message(2, row(5, V1=""))])
+    assert [output.reason for output in found] == ["unscorable", None, "unscorable"]
+
+
+def test_a_late_transaction_is_late_before_all_else_that_can_be_read() -> None:
+    late = message(1, row(2, V1=""), ts=START - 61)
+    found = judged([message(0, row(1)), late, message(2, row(3), ts=START - 60)])
+    assert [output.reason for output in found] == [None, "late", None]
+    assert (found[1].id, found[1].rows) == ("2", 1)
+
+
+def test_a_redriven_transaction_is_never_late() -> None:
+    found = judged([message(0, row(1)), message(1, row(2), ts=START - 999, kind=Kind.REDRIVE)])
+    assert [output.kind for output in found] == ["scored", "scored"]
+
+
+def test_a_flush_holds_nothing() -> None:
+    assert judged([message(0, {}, kind=Kind.FLUSH, rows=0)]) == []
+
+
+def test_a_model_may_refuse_more() -> None:
+    needs = ModelNeeds(ranges={"Amount": (0.0, 5.0)})
+    found = only(row(Amount=9.99), needs)
+    assert (found.reason, only(row(Amount=4), needs).kind) == ("unscorable", "scored")
+    assert (found.detail or "").startswith("Amount is 9.99, outside the model's range")
+
+
+def test_the_outcome_does_not_depend_on_where_a_micro_batch_ends() -> None:
+    draw = random.Random(5)
+    sent = [message(at, row(draw.randrange(150), V2=draw.choice([1, ""]))) for at in range(200)]
+    whole = judged(sent)
+    state, cut = None, []
+    for start in range(0, 200, 7):
+        state, outputs = work(state, parts(sent[start : start + 7]), Domain(ModelNeeds()))
+        cut += [output for output in outputs if output.kind != OutputKind.FRONTIER]
+    assert cut == whole
+    assert {output.reason for output in whole} == {None, "duplicate", "unscorable"}
+
+
+@given(st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 300_000), max_size=60), st.integers(1, 4))
+def test_the_bits_remember_what_a_set_would(numbers: list[int], step: int) -> None:
+    mine = [number - number % step for number in numbers]
+    known: set[int] = set()
+    memory = Scored(step=step)
+    for number in mine:
+        assert memory.first_time(number) == (number not in known)
+        known.add(number)
+        memory = Scored(memory.dump(), step)
+
+
+def test_a_whole_dataset_is_remembered_in_little_space() -> None:
+    memory = Scored()
+    for number in range(284_807):
+        memory.first_time(number)
+    assert sum(map(len, memory.dump().values())) <= 40_960
+    assert not memory.first_time(284_806)
+    assert memory.first_time(284_807)
