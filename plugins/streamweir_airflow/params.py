@@ -41,6 +41,22 @@ def dataset_params() -> Params:
     }
 
 
+def fraud_share_params(*, share: float) -> Params:
+    """How many frauds a generated dataset holds."""
+    return {
+        "fraud_share": Param(
+            share,
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Share of frauds",
+            description="Frauds among the generated transactions: 0.0017 are 17 in ten thousand. Not used "
+            "with your own dataset.",
+            section=_DATA,
+        ),
+    }
+
+
 def batch_params(*, rows_per_batch: int) -> Params:
     """How the data is cut into batches."""
     return {
@@ -120,6 +136,21 @@ def replay_params(*, speed: float = 10) -> Params:
     }
 
 
+def rate_params() -> Params:
+    """A fixed rate, for streams whose batches are small and many."""
+    return {
+        "rate": Param(
+            None,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            title="Rate",
+            description="Batches a second, evenly, instead of the speed; the virtual clock in the messages "
+            "stays as it is. Empty: by speed.",
+            section=_REPLAY,
+        ),
+    }
+
+
 def stream_params() -> Params:
     """Which stream, and whether its scorer goes on."""
     return {
@@ -178,6 +209,19 @@ def lateness_params(*, lateness_s: int) -> Params:
             title="Allowed lateness, seconds",
             description="A message that is further behind the clock than this is recorded as late and not "
             "worked on.",
+            section=_SCORING,
+        ),
+    }
+
+
+def alert_params() -> Params:
+    """What the scorer prints."""
+    return {
+        "console_alerts": Param(
+            True,
+            type="boolean",
+            title="Alerts in the log",
+            description="The scorer prints a line for each alert into its log (`make logs`).",
             section=_SCORING,
         ),
     }

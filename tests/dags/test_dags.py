@@ -8,6 +8,8 @@ import pytest
 
 DAGS = Path(__file__).parents[2] / "dags"
 EXPECTED = {
+    "card_fraud",
+    "card_fraud_train",
     "clickstream_anomaly",
     "ecommerce_fraud",
     "ecommerce_fraud_train",

@@ -70,9 +70,10 @@ class Series:
 
 
 def _rows(value: bytes) -> list[dict[str, Any]]:
-    """The rows of a message; what is no list of objects has none."""
+    """The rows of a message, a list of objects or one; anything else has none."""
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError:
         return []
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    rows = found if isinstance(found, list) else [found]
+    return [row for row in rows if isinstance(row, dict)]

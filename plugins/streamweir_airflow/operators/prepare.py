@@ -1,5 +1,6 @@
 """Before the stream starts: topics, dataset, model."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,14 @@ class ProvisionTopics(StreamweirOperator):
 
 
 class EnsureDataset(StreamweirOperator):
-    """Uploads, generates or finds the dataset; returns it as JSON (`fingerprint` names it)."""
+    """Uploads, generates or finds the dataset; returns it as JSON (`fingerprint` names it).
+
+    settings: the params that are settings of the pipeline's generator.
+    """
+
+    def __init__(self, *, settings: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
 
     def work(self, attempt: Attempt) -> Result:
         """Raises DatasetUnusable with file, line and column before anything is uploaded."""
@@ -56,6 +64,7 @@ class EnsureDataset(StreamweirOperator):
             # Only a training reads it, and none is needed when the model is given or a scorer runs with one.
             needs_history=not (attempt.params.get("model") or _running(attempt)),
             progress=console_progress,
+            **{name: attempt.params[name] for name in self.settings},
         )
 
 
@@ -70,6 +79,8 @@ class EnsureModel(Training):
         version, origin = self._settled(attempt) or self._chosen(attempt, registry)
         card = registry.card(version)
         self.log.info("model %s (%s), threshold %s", version, origin, card.threshold)
+        if selection := registry.selection(version):
+            attempt.store.put_json(attempt.run.selection, selection)
         return {"version": version, "sha256": card.sha256, "threshold": card.threshold, "origin": origin}
 
     def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
@@ -93,6 +104,9 @@ class EnsureModel(Training):
         champion = registry.champion_for(history) if history else None
         if champion:
             return champion.version, "champion"
+        if history is None and (other := registry.champion()):
+            # Nothing to learn from: what was learnt from other data must do.
+            return other.version, "champion of another dataset"
         return self.train(attempt)["version"], "trained"
 
 

@@ -13,3 +13,6 @@ CLASS = Column("Class", Type.INT, "1 for fraud, else 0; null when the dataset ha
 NUMBERS = (TIME, *COMPONENTS, AMOUNT)
 """What every transaction must have, as numbers, in the file's order."""
 NUMBER_NAMES = tuple(column.name for column in NUMBERS)
+
+FRAUD_SHARE = 0.0017
+"""Frauds among generated transactions, by default."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, COMPONENTS, FILE, TIME
+from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, COMPONENTS, FILE, FRAUD_SHARE, TIME
 from streamweir.datagen.card_fraud.shapes import (
     AMOUNTS,
     BELL,
@@ -25,8 +25,6 @@ from streamweir.datagen.text import write_csv
 from streamweir.errors import BadConfiguration
 from streamweir.progress import Progress, no_progress
 
-FRAUD_SHARE = 0.0017
-"""Frauds among transactions, by default."""
 TRANSACTIONS = 60_000
 DAYS = 2
 _HOUR_S = 3600

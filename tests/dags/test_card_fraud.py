@@ -1,0 +1,51 @@
+"""The flow of `card_fraud`: the tasks of the other replays, and the params that only it has."""
+
+import pytest
+from airflow.sdk import TriggerRule
+
+PARAMS = {
+    "dataset": None,
+    "seed": 42,
+    "fraud_share": 0.0017,
+    "model": None,
+    "speed": 3600,
+    "batches": None,
+    "start_ts": None,
+    "late": None,
+    "rate": None,
+    "stream": None,
+    "keep_scorer": False,
+    "console_alerts": True,
+    "lateness_s": 60,
+}
+
+
+def test_it_flows_as_the_first_pipeline_does(dags) -> None:
+    def shape(name: str) -> dict[str, set[str]]:
+        return {task.task_id: task.upstream_task_ids for task in dags[name].tasks}
+
+    assert len(shape("card_fraud")) == 12
+    assert shape("card_fraud") == shape("ecommerce_fraud")
+    assert shape("card_fraud_train") == shape("ecommerce_fraud_train")
+    assert dags["card_fraud"].get_task("stop_scorer").is_teardown
+    assert dags["card_fraud"].get_task("publish_report").trigger_rule == TriggerRule.ALL_DONE
+
+
+def test_the_params_and_their_defaults(dags) -> None:
+    assert dags["card_fraud"].params.dump() == PARAMS
+    assert dags["card_fraud_train"].params.dump() == {"dataset": None, "seed": 42, "fraud_share": 0.0017}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("rate", 0), ("rate", -5), ("fraud_share", 2), ("console_alerts", "no")]
+)
+def test_a_wrong_param_is_refused_by_the_form(dags, name: str, value: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dags["card_fraud"].params.get_param(name).resolve(value)
+
+
+@pytest.mark.parametrize("dag_id", ["card_fraud", "card_fraud_train"])
+def test_the_share_of_frauds_reaches_the_generator(dags, dag_id: str) -> None:
+    assert dags[dag_id].get_task("ensure_dataset").settings == ["fraud_share"]
