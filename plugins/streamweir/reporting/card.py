@@ -41,6 +41,8 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
         **{name: bundle.model.get(name) for name in ("version", "origin", "threshold")},
         "algorithm": card.get("algorithm"),
         "threshold_rule": card.get("threshold_rule"),
+        "selection_rule": card.get("selection_rule")
+        or "the largest PR-AUC on the middle part of the history",
         "metrics": [
             {"name": name, "meaning": meaning, "value": metrics[key]}
             for key, (name, meaning) in _METRICS.items()
