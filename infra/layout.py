@@ -63,8 +63,13 @@ class Layout:
         for folder in (self.var, self.logs, self.work):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.supervisor, self.sockets):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            folder.chmod(0o700)
+            make_private(folder)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def write_private(path: Path, text: str) -> None:

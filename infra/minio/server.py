@@ -7,7 +7,7 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 
-from infra.layout import Layout
+from infra.layout import Layout, make_private
 from infra.minio.policies import policies
 from infra.secrets import Secrets
 from infra.service import Service
@@ -36,13 +36,19 @@ def service(settings: Settings, layout: Layout, tools: Mapping[str, Path], secre
             "GOMEMLIMIT": "512MiB",
         },
         ready=lambda: _missing(settings.minio_port),
-        prepare=lambda: (folder / "data").mkdir(parents=True, exist_ok=True),
+        prepare=lambda: _prepare(folder),
         provision=lambda: _provision(settings, secrets),
         ports={
             settings.variable("minio_port"): settings.minio_port,
             settings.variable("minio_console_port"): settings.minio_console_port,
         },
     )
+
+
+def _prepare(folder: Path) -> None:
+    # MinIO keeps its accounts' passwords as they are, in files that a group may read.
+    make_private(folder)
+    (folder / "data").mkdir(exist_ok=True)
 
 
 def _missing(port: int) -> str | None:

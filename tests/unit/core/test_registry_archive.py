@@ -88,6 +88,17 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         archive.unpack(tmp_path / "bad.zip", tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["metadata/part-00009", "stages/7_Elsewhere"])
+def test_a_folder_with_a_link_that_leads_out_of_it_is_refused(model: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("{}")
+    (model / name).symlink_to(tmp_path if name.startswith("stages") else tmp_path / "secret")
+    with (
+        pytest.raises(ModelUnusable, match=f"{name} leads out of the model's folder"),
+        archive.opened(model),
+    ):
+        pytest.fail("it was opened")
+
+
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04broken"])
 def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "bad.zip").write_bytes(data)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.streams import Run
 from streamweir.ledger.arrow import schema_of
 from streamweir.reporting import plot, publish, refresh_summary
 from streamweir.reporting.inputs import Bundle
@@ -126,6 +127,20 @@ def test_text_from_data_stays_text(good: MadeUpRun) -> None:
     assert "<i>LinkAja</i>" in page.words
     assert "script" not in page.tags
     assert "customer '<b>x</b>' is unknown" in page.words
+
+
+def test_what_a_user_calls_run_and_dataset_stays_text_too(made_up: MadeUpRun) -> None:
+    objects, before = made_up.store.objects, made_up.run
+    made_up.run = Run(before.stream, EVIL)
+    for key, data in list(objects.items()):
+        objects[key.replace(str(before.bundle), str(made_up.run.bundle))] = data
+    record = made_up.store.get_json(made_up.run.task("ensure_dataset"))
+    made_up.store.put_json(made_up.run.task("ensure_dataset"), {**record, "error": EVIL, "outcome": "failed"})
+    made_up.store.put_json(made_up.run.parameters, {"dataset": EVIL})
+    publish(made_up.run, made_up.store)
+    page = Page(report(made_up))
+    assert page.words.count(EVIL) > 3
+    assert "script" not in page.tags
 
 
 def test_a_record_with_control_characters_is_shown_escaped() -> None:

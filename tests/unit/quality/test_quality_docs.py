@@ -19,6 +19,7 @@ from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import Run, Stream
 from streamweir.datasets.store import upload
 from streamweir.errors import BadConfiguration, RunFailed
+from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.docs import write_docs
 from streamweir_quality.ecommerce_fraud import subjects
 from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
@@ -63,7 +64,10 @@ def docs(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shares = {"payment_method": {EVIL: {"share": 0.5, "low": 0.4, "high": 0.6}}}
     bad = with_frame(replace(inputs, card=replace(inputs.card, category_shares=shares)), "predictions", frame)
     folder = tmp_path_factory.mktemp("quality") / "docs"
-    write_docs(validate([predictions_subject(bad), *share_subjects(bad)]), folder, title="A & B", run="r<1>")
+    differing = pd.DataFrame({"difference": [EVIL]})
+    again = Subject("again", "top_products", differing, (all_equal("difference", "no row differs"),))
+    found = validate([predictions_subject(bad), *share_subjects(bad), again])
+    write_docs(found, folder, title="A & B", run="r<1>")
     return folder
 
 
@@ -93,13 +97,15 @@ def test_all_links_stay_in_the_folder_and_lead_somewhere(docs: Path) -> None:
 def test_values_from_the_data_are_shown_as_text(docs: Path) -> None:
     page = pages(docs)["predictions.html"]
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 2
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages(docs)["again.html"]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages(docs)["index.html"]
     assert "&amp;lt;" not in page
     assert "could not be evaluated" not in "".join(pages(docs).values())
 
 
 def test_the_index_begins_with_what_failed(docs: Path) -> None:
     index = pages(docs)["index.html"]
-    assert "1 critical expectation failed: the run&#39;s result must not be trusted" in index.replace(
+    assert "2 critical expectations failed: the run&#39;s result must not be trusted" in index.replace(
         "'", "&#39;"
     )
     assert index.index("What failed") < index.index("model_version is the run") < index.index("All suites")
