@@ -12,11 +12,11 @@ from pathlib import Path
 from infra.bootstrap import cache
 from infra.bootstrap.processes import SetupFailed, output, run, say
 
-UV_LOCK = Path("infra/bootstrap/uv.lock")
+INSTALLER_LOCK = Path("infra/bootstrap/installer.lock")
 BUILD_LOCK = Path("infra/bootstrap/build-constraints.lock")
 REQUIREMENTS = Path("requirements.lock")
 NETWORK = "check the network and the package index that pip is configured for, then run `make setup` again"
-_INPUTS = (REQUIREMENTS, UV_LOCK, BUILD_LOCK)
+_INPUTS = (REQUIREMENTS, INSTALLER_LOCK, BUILD_LOCK)
 _SUPPORTED = ((3, 11), (3, 12))
 
 
@@ -76,10 +76,10 @@ def _package(checkout: Path) -> str:
 
 def installer(checkout: Path) -> tuple[Path, dict[str, str]]:
     """The pinned uv, installed once per Python into the cache, and the environment to run it in."""
-    lock = checkout / UV_LOCK
+    lock = checkout / INSTALLER_LOCK
     version = re.search(r"^uv==(\S+)", lock.read_text(), re.MULTILINE)
     if version is None:
-        raise SetupFailed(f"{lock} names no version of uv: run `git checkout {UV_LOCK}`")
+        raise SetupFailed(f"{lock} names no version of uv: run `git checkout {INSTALLER_LOCK}`")
 
     def make(folder: Path) -> None:
         say(f"installing uv {version[1]} into the cache")

@@ -140,7 +140,7 @@ def test_links_into_etc_are_turned_inwards(tmp_path: Path) -> None:
 def test_the_lock_files_hold_no_address() -> None:
     for name in (
         python_env.REQUIREMENTS,
-        python_env.UV_LOCK,
+        python_env.INSTALLER_LOCK,
         python_env.BUILD_LOCK,
         Path("infra/bootstrap/go.lock"),
     ):
