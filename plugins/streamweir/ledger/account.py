@@ -28,7 +28,10 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) ->
         run=run.id,
         stream=run.stream.id,
         batches=batches,
-        totals={topic.name: _total(topic.name, batches) for topic in pipeline.inputs},
+        totals={
+            topic.name: Line.together([batch.topics[topic.name] for batch in batches])
+            for topic in pipeline.inputs
+        },
         checks=tuple(_checks(pipeline, sent, held, kept)),
         next_sequence=held.next_sequence,
         foreign=kept.foreign,
@@ -55,20 +58,6 @@ def _line(pipeline: Pipeline, topic: Topic, batch: SentBatch, held: Held, kept: 
         worked=worked,
         rejected=rejected,
         unexplained=produced + redriven - worked - sum(rejected.values()),
-    )
-
-
-def _total(topic: str, batches: tuple[BatchLine, ...]) -> Line:
-    lines = [batch.topics[topic] for batch in batches]
-    return Line(
-        worked_as=lines[0].worked_as,
-        produced=sum(line.produced for line in lines),
-        in_kafka=sum(line.in_kafka for line in lines),
-        redriven=sum(line.redriven for line in lines),
-        worked=sum(line.worked for line in lines),
-        rejected={reason: sum(line.rejected[reason] for line in lines) for reason in lines[0].rejected},
-        # Differences of opposite sign in two batches must not cancel out.
-        unexplained=sum(abs(line.unexplained) for line in lines),
     )
 
 

@@ -1,10 +1,13 @@
 """The ledger as a value, and how it is written as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from streamweir.contracts.rejected import Reason
+
+_MOST_LINES = 10_000
+"""Batches that ledger.json lists one by one; of more, each line sums up ten, a hundred and so on."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,20 @@ class Line:
     worked: int
     rejected: Mapping[Reason, int]
     unexplained: int
+
+    @classmethod
+    def together(cls, lines: "Sequence[Line]") -> "Line":
+        """The sum of lines of one topic."""
+        return cls(
+            worked_as=lines[0].worked_as,
+            produced=sum(line.produced for line in lines),
+            in_kafka=sum(line.in_kafka for line in lines),
+            redriven=sum(line.redriven for line in lines),
+            worked=sum(line.worked for line in lines),
+            rejected={reason: sum(line.rejected[reason] for line in lines) for reason in lines[0].rejected},
+            # Differences of opposite sign in two batches must not cancel out.
+            unexplained=sum(abs(line.unexplained) for line in lines),
+        )
 
     def to_dict(self) -> dict[str, int]:
         """The line as in ledger.json."""
@@ -46,6 +63,20 @@ class BatchLine:
     facts: Mapping[str, int]
     topics: Mapping[str, Line]
 
+    @classmethod
+    def together(cls, batches: "Sequence[BatchLine]") -> "BatchLine":
+        """The sum of consecutive batches, in the place of the first."""
+        if len(batches) == 1:
+            return batches[0]
+        first = batches[0]
+        return cls(
+            first.index,
+            first.sequence,
+            first.ts,
+            sums(batches),
+            {name: Line.together([batch.topics[name] for batch in batches]) for name in first.topics},
+        )
+
     @property
     def unexplained(self) -> int:
         """Rows of all topics that nothing explains, without their signs."""
@@ -61,6 +92,12 @@ class BatchLine:
             "topics": {name: line.to_dict() for name, line in self.topics.items()},
             "unexplained": self.unexplained,
         }
+
+
+def sums(batches: Sequence[BatchLine]) -> dict[str, int]:
+    """The sum of each fact over the batches that know it."""
+    names = dict.fromkeys(name for batch in batches for name in batch.facts)
+    return {name: sum(batch.facts.get(name, 0) for batch in batches) for name in names}
 
 
 @dataclass(frozen=True)
@@ -114,8 +151,15 @@ class Ledger:
     @property
     def facts(self) -> dict[str, int]:
         """The sum of each fact over the batches that know it."""
-        names = dict.fromkeys(name for batch in self.batches for name in batch.facts)
-        return {name: sum(batch.facts.get(name, 0) for batch in self.batches) for name in names}
+        return sums(self.batches)
+
+    @property
+    def batches_per_line(self) -> int:
+        """How many batches a line of ledger.json sums up: 1, or so many that it stays readable."""
+        per_line = 1
+        while len(self.batches) > per_line * _MOST_LINES:
+            per_line *= 10
+        return per_line
 
     def to_dict(self) -> dict[str, object]:
         """The whole of ledger.json."""
@@ -132,7 +176,12 @@ class Ledger:
             "redriven_waiting": self.waiting,
             "dropped_by_watermark": self.dropped_by_watermark,
             "checks": [check.to_dict() for check in self.checks],
-            "batches": [batch.to_dict() for batch in self.batches],
+            "batch_count": len(self.batches),
+            "batches_per_line": (step := self.batches_per_line),
+            "batches": [
+                BatchLine.together(self.batches[at : at + step]).to_dict()
+                for at in range(0, len(self.batches), step)
+            ],
         }
 
     def problem(self) -> str:

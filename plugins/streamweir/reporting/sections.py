@@ -45,7 +45,7 @@ def headline(bundle: Bundle, verdict: Verdict, content: Content) -> list[str]:
         first = verdict.failures[0]
         sentences.append(f"Task {first.task} failed: {first.sentence}" if first.task else first.sentence)
     if bundle.ledger:
-        totals, batches = bundle.ledger["totals"], len(bundle.ledger["batches"])
+        totals, batches = bundle.ledger["totals"], bundle.ledger["batch_count"]
         rows = " and ".join(f"{line['produced']:,} rows of {name}" for name, line in totals.items())
         sentences.append(f"{rows} were replayed in {batches:,} batches. {content.finding(bundle)}")
         sentences.extend(_set_aside(totals.values()))
@@ -58,7 +58,7 @@ def facts(bundle: Bundle, content: Content) -> list[Fact]:
     if bundle.ledger:
         totals = bundle.ledger["totals"]
         sent = sum(line["produced"] for line in totals.values())
-        found.append(Fact("rows replayed", f"{sent:,}", f"{len(bundle.ledger['batches']):,} batches"))
+        found.append(Fact("rows replayed", f"{sent:,}", f"{bundle.ledger['batch_count']:,} batches"))
         leading = bundle.pipeline.scored.name
         worked_as = "scored" if bundle.pipeline.scored_table else "used"
         found.append(Fact(worked_as, f"{totals[leading][worked_as]:,}", leading))

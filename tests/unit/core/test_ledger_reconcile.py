@@ -11,6 +11,7 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.errors import RunFailed
+from streamweir.ledger import values
 from tests.support.made_up_ledger import reconcile_made_up as count
 from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
 
@@ -234,6 +235,23 @@ def _insert_foreign(made_up: MadeUpRun) -> Record:
     manifest["offsets"]["transactions"][str(flush.partition)] += 1
     made_up.store.put_json(made_up.run.manifest, manifest)
     return foreign
+
+
+def test_a_ledger_of_very_many_batches_sums_them_up_by_the_line(
+    made_up: MadeUpRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = count(made_up)
+    monkeypatch.setattr(values, "_MOST_LINES", 5)
+    told = whole.to_dict()
+    lines = told["batches"]
+    assert isinstance(lines, list)
+    assert (told["batch_count"], told["batches_per_line"]) == (24, 10)
+    assert [line["batch_index"] for line in lines] == [0, 10, 20]
+    for topic, total in whole.totals.items():
+        for name, rows in total.to_dict().items():
+            assert sum(line["topics"][topic][name] for line in lines) == rows
+    assert sum(line["success_payments"] for line in lines) == whole.facts["success_payments"] > 0
+    assert _parquet(made_up, made_up.run.ledger_table).num_rows == 48
 
 
 def _parquet(made_up: MadeUpRun, key: ObjectKey) -> pq.ParquetFile:
