@@ -9,7 +9,7 @@ from streamweir.replay.ecommerce_fraud import SUCCESS_PAYMENTS, success_payments
 TOPIC = TRANSACTIONS_TOPIC
 NAME = SUCCESS_PAYMENTS
 TITLE = "Successful payments per batch"
-AXIS = "transactions with payment_status Success"
+AXIS = "transactions paid"
 SPAN_S = 1
 
 

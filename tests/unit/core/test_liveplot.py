@@ -77,6 +77,18 @@ def test_a_picture_is_drawn_for_none_one_and_many_points() -> None:
         assert imread(io.BytesIO(picture)).shape == (360, 960, 4)
 
 
+def test_no_word_of_the_picture_is_cut_off() -> None:
+    for seconds in (1, 300, 3 * 86_400):
+        chart = Chart(
+            "Successful payments per batch", "transactions paid", "manual__2026-01-01T00:00:00+00:00"
+        )
+        picture = imread(
+            io.BytesIO(chart.draw([Point(n, 1_700_000_000 + n * seconds, n) for n in range(9)], 9))
+        )
+        edges = [picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]]
+        assert all((edge == 1).all() for edge in edges), seconds
+
+
 def test_the_page_shows_the_newest_picture_and_escapes_the_run(tmp_path: Path) -> None:
     page = LivePage(tmp_path / "live", "payments", "Title", "<script>alert(1)</script>")
     for picture in (b"one", b"two"):
