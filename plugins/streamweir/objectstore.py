@@ -26,6 +26,8 @@ _CONTENT_TYPES = {
     ".woff2": "font/woff2",
 }
 _PRESIGNED_FOR = timedelta(minutes=1)
+_CONNECTIONS = 16
+"""How many threads may use a store at the same time without losing their connection to another."""
 
 
 class ObjectStore:
@@ -38,6 +40,7 @@ class ObjectStore:
     def __init__(self, connection: StoreConnection) -> None:
         self._connection = connection
         self._http = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
             timeout=urllib3.Timeout(connect=5, read=60),
             retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         )
