@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.drills import blows
 from tests.drills.blows import Inject
-from tests.drills.trials import AirflowTrial, PlainTrial, Trial
+from tests.drills.trials import AirflowTrial, HelpedTrial, PlainTrial, Trial
 
 Measure = Callable[[Trial], int]
 
@@ -49,7 +49,7 @@ FAULTS: Mapping[str, Fault] = {
     "kafka": _stream(blows.server("kafka"), AirflowTrial),
     "minio": _stream(blows.server("minio"), AirflowTrial),
     "scorer": _stream(blows.scorer, AirflowTrial),
-    "restart": _stream(blows.restart, AirflowTrial),
+    "restart": _stream(blows.restart, HelpedTrial),
     "plot": _flow(blows.plot),
     "task": _flow(blows.waiting_task),
     "scheduler": _flow(blows.server("airflow-scheduler")),

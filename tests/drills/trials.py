@@ -104,7 +104,9 @@ class Trial(ABC):
 
 
 class AirflowTrial(Trial):
-    """A run of the DAG."""
+    """A run of the DAG. may_clear: whether tasks that failed because of the fault may be cleared, once."""
+
+    may_clear = False
 
     def begin(self, model: Model) -> None:
         """Trigger it."""
@@ -120,9 +122,9 @@ class AirflowTrial(Trial):
         return self.run.stream.pipeline
 
     def finish(self) -> None:
-        """Wait for the end; tasks that failed because of the fault may be cleared, once."""
+        """Wait for the end."""
         state = self._ended()
-        if state == "failed":
+        if state == "failed" and self.may_clear:
             cleared = self.ground.airflow.clear_failed(self.dag, self.run.id)
             self.notes.append(f"cleared {', '.join(cleared)}")
             state = self._ended()
@@ -162,14 +164,23 @@ class AirflowTrial(Trial):
         return "no task says why"
 
 
+class HelpedTrial(AirflowTrial):
+    """A run of the DAG in which a person clears what has failed."""
+
+    may_clear = True
+
+
 class PlainTrial(Trial):
     """A run without Airflow: the same code in the same order, and processes started again when killed."""
+
+    def __init__(self, ground: Ground, name: str) -> None:
+        super().__init__(ground, name)
+        self._workers: dict[str, Worker] = {}
 
     def begin(self, model: Model) -> None:
         """Start the scorer and, when it is up, replay and plot, in the background."""
         self._spec = model.spec_for(self.run)
         self._params = model.params
-        self._workers: dict[str, Worker] = {}
         provision(self.ground.kafka, self.run.stream, self.ground.subject.pipeline)
         self._launch()
         self._sending = threading.Thread(target=self._send, daemon=True)
@@ -190,6 +201,12 @@ class PlainTrial(Trial):
     def pid(self, task: str) -> int | None:
         """The worker's process."""
         return self._workers[task].pid if task in self._workers else None
+
+    def give_up(self) -> None:
+        """End the workers and the scorer."""
+        for worker in self._workers.values():
+            worker.end()
+        super().give_up()
 
     def _send(self) -> None:
         with suppress(DrillFailed):
@@ -233,6 +250,7 @@ class Worker:
         self._log = ground.stack.layout.log(f"drill-{trial.run.id}-{module}")
         self._process: subprocess.Popen[bytes] | None = None
         self._code: int | None = None
+        self._wanted = True
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -241,6 +259,12 @@ class Worker:
         """The process that works now."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
+
+    def end(self) -> None:
+        """Kill it, for good."""
+        self._wanted = False
+        if self._process is not None:
+            self._process.kill()
 
     def join(self) -> None:
         """Wait for its end; raises DrillFailed when it failed."""
@@ -253,5 +277,5 @@ class Worker:
             for _ in range(_TRIES):
                 self._process = subprocess.Popen(self._argv, env=self._env, stdout=log, stderr=log)
                 self._code = self._process.wait()
-                if self._code >= 0:
+                if self._code >= 0 or not self._wanted:
                     return
