@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 from pyspark.sql.streaming.listener import StreamingQueryListener
@@ -13,7 +12,7 @@ from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
 from streamweir.scorer.spec import ScorerSpec
-from streamweir.scorer.status import State, Status, timestamp
+from streamweir.scorer.status import State, Status, starting, timestamp
 from streamweir_spark.commit import Commit
 from streamweir_spark.log import say
 from streamweir_spark.sink import Sink
@@ -124,17 +123,7 @@ def dropped(progress: dict[str, Any]) -> int:
 def _first(found: Status | None, spec: ScorerSpec, holder: str) -> Status:
     if found is not None and found.holder == holder:
         return found
-    now = timestamp()
-    fresh = Status(
-        stream=str(spec.stream),
-        scorer=spec.scorer,
-        holder=holder,
-        state=State.STARTING,
-        started_at=now,
-        updated_at=now,
-        progressed_at=now,
-    )
-    return replace(fresh, dataset=spec.dataset, model_version=spec.model)
+    return starting(spec, holder)
 
 
 def _rate(progress: dict[str, Any], name: str, per_message: float) -> float:

@@ -17,7 +17,7 @@ from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec, Servers
-from streamweir.scorer.status import ALIVE, State, Status, health, of_json, timestamp, to_bytes
+from streamweir.scorer.status import ALIVE, State, Status, health, of_json, starting, to_bytes
 
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
@@ -45,8 +45,8 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     """Start the scorer, detached from this process, unless the stream has one; does not wait for it.
 
     Of two callers at the same time one starts it, whatever their scorer ids. `work` is the folder for logs.
-    Raises BadConfiguration when the running one scores with another model or dataset, and Retryable when it
-    is stopping and takes too long.
+    Raises BadConfiguration when the running one scores with another model, dataset or setting, and Retryable
+    when it is stopping and takes too long.
     """
     found = _settled(store, spec.stream)
     if found is not None and health(found[0], datetime.now(UTC)) in ALIVE:
@@ -107,6 +107,7 @@ def _attach(status: Status, spec: ScorerSpec) -> Attached:
     for name, running, wanted in (
         ("dataset", status.dataset, spec.dataset),
         ("model", status.model_version, spec.model),
+        *((name, status.settings.get(name), wanted) for name, wanted in spec.settings.items()),
     ):
         if running != wanted:
             raise BadConfiguration(
@@ -117,18 +118,7 @@ def _attach(status: Status, spec: ScorerSpec) -> Attached:
 
 
 def _claim(store: ObjectStore, spec: ScorerSpec, holder: str, etag: str | None) -> bool:
-    now = timestamp()
-    status = Status(
-        stream=str(spec.stream),
-        scorer=spec.scorer,
-        holder=holder,
-        state=State.STARTING,
-        started_at=now,
-        updated_at=now,
-        progressed_at=now,
-        dataset=spec.dataset,
-        model_version=spec.model,
-    )
+    status = starting(spec, holder)
     if etag is None:
         return store.put_if_absent(spec.stream.status, to_bytes(status)) is not None
     return store.put_if_match(spec.stream.status, to_bytes(status), etag) is not None

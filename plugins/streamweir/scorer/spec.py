@@ -27,6 +27,11 @@ class ScorerSpec:
     max_messages: int
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it counts with: runs that share a scorer must agree on it."""
+        return {"time_zone": self.time_zone, "lateness_s": self.lateness_s, **self.options}
+
     def to_json(self) -> dict[str, Any]:
         """A form for a file; holds nothing secret."""
         return asdict(self)

@@ -1,6 +1,7 @@
 """The scorer's status object: the only thing that tasks and pages look at to know how a scorer is."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from streamweir.errors import (
     StreamweirError,
 )
 from streamweir.objectstore import ObjectStore, to_json
+from streamweir.scorer.spec import ScorerSpec
 
 FRESH_FOR = timedelta(seconds=20)
 """A running scorer rewrites its status every 5 s; four times that without a word, and it is not well."""
@@ -71,7 +73,7 @@ class Status:
     sequence that is not worked on yet. max_ts: the largest ts so far, and watermark that less the allowed
     lateness, both Unix seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark:
     rows that Spark itself dropped. error: one sentence. restarts: how often the keeper has started the driver
-    again.
+    again. settings: as in `ScorerSpec`.
     """
 
     stream: str
@@ -97,6 +99,7 @@ class Status:
     error: str | None = None
     exit_code: int | None = None
     restarts: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class HasFlush(Protocol):
@@ -111,6 +114,23 @@ class HasFlush(Protocol):
 def timestamp(moment: datetime | None = None) -> str:
     """A time as the status holds it; now by default."""
     return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds")
+
+
+def starting(spec: ScorerSpec, holder: str) -> Status:
+    """The first status of a scorer whose driver is on the way up."""
+    now = timestamp()
+    return Status(
+        stream=str(spec.stream),
+        scorer=spec.scorer,
+        holder=holder,
+        state=State.STARTING,
+        started_at=now,
+        updated_at=now,
+        progressed_at=now,
+        dataset=spec.dataset,
+        model_version=spec.model,
+        settings=spec.settings,
+    )
 
 
 def of_json(value: dict[str, Any]) -> Status:

@@ -110,6 +110,23 @@ def test_attaching_to_a_scorer_with_another_model_or_dataset_is_refused(
     assert len(launched) == 1
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"lateness_s": 0}, "lateness_s 600, not 0"),
+        ({"time_zone": "UTC"}, "time_zone Australia/Melbourne, not UTC"),
+        ({"options": {"lookback_s": 60}}, "lookback_s None, not 60"),
+    ],
+)
+def test_attaching_to_a_scorer_that_counts_otherwise_is_refused(
+    store: ObjectStore, launched: list[str], other: dict[str, Any], words: str
+) -> None:
+    begin(store)
+    set_status(store, state=State.RUNNING)
+    with pytest.raises(BadConfiguration, match=f"runs with {words}.*stop it first"):
+        begin(store, replace(SPEC, **other))
+
+
 def test_a_start_forgets_an_old_request_to_stop(store: ObjectStore, launched: list[str]) -> None:
     stop.request(store, STREAM, "the run before")
     begin(store)
