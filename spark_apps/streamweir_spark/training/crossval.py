@@ -7,10 +7,10 @@ from pyspark.sql import SparkSession
 
 from streamweir.contracts.tables import Column
 from streamweir.models.card import TRAINED, Card
+from streamweir.models.metrics import Numbers
 from streamweir_spark.model import prepare
 from streamweir_spark.training.candidates import SEED, fit_all
 from streamweir_spark.training.examples import Examples
-from streamweir_spark.training.metrics import Numbers
 from streamweir_spark.training.scoring import frame_of, fraud_probabilities
 
 _FOLDS = 3

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streamweir.errors import DatasetUnusable
-from streamweir_spark.training.metrics import Numbers
+from streamweir.models.metrics import Numbers
 
 LABEL = "is_fraud"
 """The label's column: 1.0 for fraud, else 0.0."""

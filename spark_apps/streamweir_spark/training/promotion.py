@@ -11,10 +11,10 @@ from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
 from streamweir.models.gate import Decision, passes
+from streamweir.models.metrics import pr_auc
 from streamweir.models.registry import Champion, Registry
 from streamweir_spark.model import load
 from streamweir_spark.training.examples import Examples
-from streamweir_spark.training.metrics import pr_auc
 from streamweir_spark.training.scoring import fraud_probabilities
 
 Judge = Callable[[str], float]

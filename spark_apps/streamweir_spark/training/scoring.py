@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from streamweir.models.metrics import Numbers
 from streamweir_spark.model import ScoringModel
 from streamweir_spark.training.examples import LABEL, PLACE, Examples
-from streamweir_spark.training.metrics import Numbers
 
 
 def frame_of(spark: SparkSession, examples: Examples) -> DataFrame:

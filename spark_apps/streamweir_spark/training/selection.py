@@ -13,13 +13,13 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from streamweir.contracts.tables import Column
+from streamweir.models import metrics
 from streamweir.models.card import DEFAULT_THRESHOLD, TRAINED, Card
+from streamweir.models.metrics import Numbers
 from streamweir_spark.model import prepare
-from streamweir_spark.training import metrics
 from streamweir_spark.training.candidates import Fitted, fit_all
 from streamweir_spark.training.crossval import out_of_fold
 from streamweir_spark.training.examples import LABEL, Examples, Split
-from streamweir_spark.training.metrics import Numbers
 from streamweir_spark.training.scoring import frame_of, fraud_probabilities
 from streamweir_spark.training.shares import category_shares, share_range
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from streamweir.errors import DatasetUnusable
-from streamweir_spark.training import metrics
+from streamweir.models import metrics
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.shares import category_shares, share_range
 

@@ -13,6 +13,7 @@ from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.contracts.tables import Column, Type
 from streamweir.datagen import generator
 from streamweir.errors import DatasetUnusable, ModelUnusable
+from streamweir.models import metrics
 from streamweir.models.card import Card
 from streamweir.models.gate import Decision
 from streamweir.models.registry import Champion, Registry
@@ -20,7 +21,6 @@ from streamweir.progress import no_progress
 from streamweir_spark.ecommerce_fraud.train import CATEGORIES, FILES, NUMBERS, examples
 from streamweir_spark.model import ScoringModel, prepare
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.training import metrics
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.promotion import promote_if_not_worse
 from streamweir_spark.training.scoring import fraud_probabilities

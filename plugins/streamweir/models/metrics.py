@@ -58,6 +58,15 @@ def pr_auc(labels: Numbers, scores: Numbers) -> float:
     return float(np.sum(gained * curve.hits / curve.alerts))
 
 
+def precision_recall(labels: Numbers, scores: Numbers) -> tuple[Numbers, Numbers]:
+    """Precision and recall at every threshold, the largest first; nothing without a fraud."""
+    frauds = labels.sum()
+    if not frauds:
+        return np.zeros(0), np.zeros(0)
+    curve = _curve(labels, scores)
+    return curve.hits / curve.alerts, curve.hits / frauds
+
+
 def roc_auc(labels: Numbers, scores: Numbers) -> float:
     """The probability that a fraud scores higher than an honest row, ties counted half (Mann-Whitney U).
 

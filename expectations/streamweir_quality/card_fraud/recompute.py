@@ -1,0 +1,57 @@
+"""`card_fraud` again, as one batch in DuckDB: which transactions are scored, and what is kept of them.
+
+What the model says is taken as it is: its probabilities, and which rows it refuses.
+"""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
+from streamweir.contracts.card_fraud.results import SCORED
+from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
+from streamweir_quality.inputs import Inputs
+
+_MESSAGES = pa.schema(
+    [
+        ("run", pa.string()),
+        ("batch_index", pa.int64()),
+        ("sequence", pa.int64()),
+        ("partition", pa.int64()),
+        ("offset", pa.int64()),
+        ("value", pa.binary()),
+    ]
+)
+
+
+def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckdb.DuckDBPyRelation]:
+    """The scored transactions, but for what the model says of them."""
+    sql.execute("set variable run = $1", [inputs.replayed.run])
+    sql.register("messages", _messages(inputs))
+    sql.register("numbers", pa.table({"name": list(NUMBER_NAMES)}))
+    rejected = inputs.frame(REJECTED.name)
+    refused = (rejected["reason"] == Reason.UNSCORABLE.value) & rejected["detail"].str.contains(BY_MODEL)
+    sql.register("refused", rejected.loc[refused, ["partition", "offset"]].astype("int64"))
+    sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
+    return {SCORED.name: sql.table("batch_scored")}
+
+
+def _messages(inputs: Inputs) -> pa.Table:
+    """The messages that hold one row, in time, of all runs of the stream."""
+    rows = [
+        (
+            message.said.run,
+            message.said.batch,
+            message.said.sequence,
+            message.partition,
+            message.offset,
+            message.value,
+        )
+        for message in inputs.replayed.of(TRANSACTIONS_TOPIC)
+        if message.said.rows == 1
+    ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(_MESSAGES)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _MESSAGES, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=_MESSAGES)

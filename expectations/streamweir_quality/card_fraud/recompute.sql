@@ -1,0 +1,34 @@
+-- The batch computation of `card_fraud`. recompute.py registers what it begins with: messages, in time, of all
+-- runs of the stream; numbers: the columns that must be numbers; refused: what only the model refuses; the run.
+
+create table rows as
+select * exclude (value), try_cast(decode(value) as json) as row
+from messages
+where try(decode(value)) is not null and json_valid(try(decode(value)));
+
+create table transactions as
+select *, (row ->> '$.transaction_id')::bigint as transaction_id
+from rows
+where json_type(row) = 'OBJECT' and json_type(row, '$.transaction_id') = 'UBIGINT'
+  and try_cast(row ->> '$.transaction_id' as bigint) is not null;
+
+-- A class may be missing, like all classes of a dataset without the column.
+create table scorable as
+select *
+from transactions t
+where (select bool_and(coalesce(json_type(t.row, '$.' || name) in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false))
+    from numbers)
+  and coalesce(json_type(t.row, '$.Class') = 'NULL' or try_cast(t.row ->> '$.Class' as double) in (0, 1)
+    and json_type(t.row, '$.Class') in ('UBIGINT', 'BIGINT', 'DOUBLE'), json_type(t.row, '$.Class') is null)
+  and try_cast(t.row ->> '$.event_time' as timestamptz) is not null
+  and not exists (from refused r where (r.partition, r.offset) = (t.partition, t.offset) and t.run = getvariable('run'));
+
+-- In order, and each transaction once in the stream.
+create table firsts as
+from scorable qualify row_number() over (partition by transaction_id order by sequence) = 1;
+
+create table batch_scored as
+select transaction_id, (row ->> '$.event_time')::timestamptz as event_time, (row ->> '$.Amount')::double as "Amount",
+  try_cast(row ->> '$.Class' as double)::bigint as "Class", batch_index
+from firsts
+where run = getvariable('run');

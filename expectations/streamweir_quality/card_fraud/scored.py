@@ -1,0 +1,64 @@
+"""The scored transactions: keys, ranges, the threshold, the model; and the share of alerts."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, FILE, NUMBER_NAMES
+from streamweir.contracts.card_fraud.results import EVENT_TIME, IS_ALERT, SCORED
+from streamweir.models.card import DEFAULT_THRESHOLD
+from streamweir.replay.csvfile import CsvFile
+from streamweir_quality.checks import (
+    WARNING,
+    Subject,
+    between,
+    equal,
+    mean_between,
+    one_of,
+    present,
+    rows,
+    unique,
+)
+from streamweir_quality.inputs import Inputs
+
+_ALWAYS = (EVENT_TIME.name, AMOUNT.name, "fraud_prob", "prediction", IS_ALERT.name, "scored_at")
+
+
+def scored_subject(inputs: Inputs) -> Subject:
+    """The table `scored`, with what its alerts must be beside it."""
+    scored = inputs.ledger["totals"][TRANSACTIONS_TOPIC.name]["scored"]
+    last = sum(1 for _ in CsvFile(inputs.dataset / FILE, NUMBER_NAMES).rows()) - 1
+    expectations = (
+        rows(scored, "the table has as many rows as the ledger counts as scored"),
+        unique(*SCORED.key),
+        *(present(name) for name in (*SCORED.key, *_ALWAYS)),
+        between("transaction_id", 0, last, "the transaction is a row of the dataset"),
+        between(AMOUNT.name, 0, None, "no amount is negative", WARNING),
+        one_of(CLASS.name, [0, 1], "the class is 0 or 1 where the dataset has classes"),
+        between("fraud_prob", 0, 1, "fraud_prob lies in [0, 1]"),
+        one_of("prediction", [0, 1], "prediction is 0 or 1"),
+        equal("prediction", "expected", "prediction is 1 exactly where the threshold is reached"),
+        equal(IS_ALERT.name, "expected_alert", "is_alert says the same as prediction"),
+        one_of("model_version", [inputs.version], "model_version is the run's model"),
+    )
+    return Subject(SCORED.name, SCORED.name, _frame(inputs), expectations)
+
+
+def share_subjects(inputs: Inputs) -> Iterable[Subject]:
+    """The share of alerts; none for a model that says nothing of shares, as one from elsewhere."""
+    share = inputs.card.fraud_share if inputs.card else {}
+    frame = inputs.frame(SCORED.name)
+    if not share or frame.empty:
+        return
+    low, high = share["low"], share["high"]
+    said = f"the share of alerts is in the range that training saw, {low:.3%} to {high:.3%}"
+    alerts = pd.DataFrame({"alerts": frame[IS_ALERT.name].astype(float)})
+    yield Subject("alerts and training", SCORED.name, alerts, (mean_between("alerts", low, high, said),))
+
+
+def _frame(inputs: Inputs) -> pd.DataFrame:
+    frame = inputs.frame(SCORED.name)
+    threshold = inputs.card.threshold if inputs.card else DEFAULT_THRESHOLD
+    reached = frame["fraud_prob"] >= threshold
+    return frame.assign(expected=reached.astype("int64"), expected_alert=reached)
