@@ -1,7 +1,9 @@
 """From messages to parts: every message becomes one part per shard, whatever its bytes are."""
 
+import json
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 from zlib import crc32
 
@@ -34,8 +36,21 @@ def decode(messages: Iterable[Message], shards: int, reader: Reader) -> Iterator
             yield from _parts(message, headers, shards, reader)
 
 
-def row_list(value: bytes, headers: Headers) -> list[Row]:
-    """The message's list of objects; raises RejectRecord when it is none, or not of the announced length."""
+class Rows(list[Row]):
+    """The rows of a message. kinds: the types of all their values, row by row."""
+
+    kinds: list[type]
+
+
+class Repeated(list[Any]):
+    """The values of a key that a row names more than once; a parser would silently take the last."""
+
+
+def row_list(value: bytes, headers: Headers) -> Rows:
+    """The message's list of objects; raises RejectRecord when it is none, or not of the announced length.
+
+    A key that a row names more than once has all its values, as `Repeated`.
+    """
     try:
         rows = orjson.loads(value)
     except orjson.JSONDecodeError as error:
@@ -44,22 +59,43 @@ def row_list(value: bytes, headers: Headers) -> list[Row]:
         raise RejectRecord("the message is not a JSON list of objects")
     if len(rows) != headers.rows:
         raise RejectRecord(f"the message holds {len(rows)} rows where its header says {headers.rows}")
-    return rows
+    found = Rows(rows)
+    found.kinds = _kinds(found)
+    if may_repeat_keys(value, found.kinds):
+        _mark_repeated(value, found)
+        found.kinds = _kinds(found)
+    return found
+
+
+def may_repeat_keys(value: bytes, kinds: list[type]) -> bool:
+    """Whether an object may name a key more than once: false is certain, and costs next to nothing.
+
+    Every string has two quotes, and a parser that drops a repeated key drops a string with it. kinds: the
+    types of all values, one for each key that is left. What containers hold is not counted.
+    """
+    strings = len(kinds) + kinds.count(str)
+    if b"\\" in value:
+        value = value.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return value.count(b'"') != 2 * strings
 
 
 def row_problem(row: Row, key: Iterable[str], headers: Headers) -> str | None:
-    """What makes a row malformed, or None: key columns, strings everywhere, the header's ts (a redriven row
-    keeps its own)."""
+    """What makes a row malformed, or None: key columns, strings everywhere, no key twice, the header's ts (a
+    redriven row keeps its own, which is no later)."""
     for name in key:
         if name not in row:
             return f"key column {name} is missing"
         if row[name] == "":
             return f"key column {name} is empty"
     for name, value in row.items():
+        if type(value) is Repeated:
+            return f"{name[:80]} is there {len(value)} times"
         if name != "ts" and type(value) is not str:
             return f"{name[:80]} is {_shown(value)}, not a string"
     ts = row.get("ts")
-    if type(ts) is not int or (ts != headers.ts and headers.kind != Kind.REDRIVE):
+    if headers.kind == Kind.REDRIVE and type(ts) is int and 0 <= ts <= headers.ts:
+        return None
+    if type(ts) is not int or ts != headers.ts:
         return f"ts is {_shown(ts)}, not the message's {headers.ts}"
     return None
 
@@ -83,6 +119,31 @@ class ShardOf(dict[str, int]):
                 self.clear()
             self[session] = shard
         return shard
+
+
+def _kinds(rows: Iterable[Row]) -> list[type]:
+    return list(map(type, chain.from_iterable(map(dict.values, rows))))
+
+
+def _mark_repeated(value: bytes, rows: list[Row]) -> None:
+    try:
+        pairs = json.loads(value, object_pairs_hook=_with_repeated)
+    except RecursionError as error:
+        raise RejectRecord("the message is nested too deeply to look for repeated keys") from error
+    for row, found in zip(rows, pairs, strict=True):
+        row.update((name, values) for name, values in found.items() if type(values) is Repeated)
+
+
+def _with_repeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name not in found:
+            found[name] = value
+        elif isinstance(earlier := found[name], Repeated):
+            earlier.append(value)
+        else:
+            found[name] = Repeated([earlier, value])
+    return found
 
 
 def _shown(value: object) -> str:

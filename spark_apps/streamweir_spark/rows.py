@@ -1,12 +1,11 @@
 """The rows of a message: which are well-formed, and what is wrong with the others."""
 
 from collections.abc import Callable
-from itertools import chain
 from operator import itemgetter
 
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
-from streamweir_spark.decode import Row, canonical, row_problem
+from streamweir_spark.decode import Row, Rows, canonical, row_problem
 from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
 
@@ -16,9 +15,9 @@ Closer = Callable[[Row], str | None]
 _ts_of = itemgetter("ts")
 
 
-def all_well_formed(rows: list[Row], key: tuple[str, ...], headers: Headers) -> bool:
+def all_well_formed(rows: Rows, key: tuple[str, ...], headers: Headers) -> bool:
     """Whether `row_problem` finds nothing, seen over all rows at once; False may also mean: look closer."""
-    kinds = list(map(type, chain.from_iterable(map(dict.values, rows))))
+    kinds = rows.kinds
     # One int a row, and every row's ts equals the header's: so the ints are the ts, and the rest are strings.
     if kinds.count(int) != len(rows) or kinds.count(str) != len(kinds) - len(rows):
         return False

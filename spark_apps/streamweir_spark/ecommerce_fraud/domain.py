@@ -1,6 +1,7 @@
 """How `ecommerce_fraud` remembers browsing rows and judges transactions."""
 
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, Protocol
 
@@ -68,13 +69,13 @@ class Domain:
 
     def use(self, topic: str, ts: int, rows: Browsing) -> tuple[int, tuple[Verdict, ...]]:
         """Remember browsing rows; none is refused."""
-        _, sessions, events, _, times = rows
-        known = self.memory.sessions
-        for session, event, time in zip(sessions, events, times, strict=True):
+        _, sessions, events, _, times, own_ts = rows
+        known, clock = self.memory.sessions, own_ts or repeat(ts, len(sessions))
+        for session, event, time, row_ts in zip(sessions, events, times, clock, strict=True):
             numbers = known.get(session)
             if numbers is None:
                 numbers = known[session] = []
-            numbers += (ts, time, EVENT_LEVELS.get(event, 0))
+            numbers += (row_ts, time, EVENT_LEVELS.get(event, 0))
         return len(sessions), ()
 
     def score(self, ts: int, rows: Transactions) -> Iterator[Verdict]:
@@ -99,7 +100,7 @@ class Domain:
             for place, row in rows:
                 yield Reject(place, 1, row["transaction_id"], detail, canonical(row))
             return
-        places, sessions, events, times, _ = rows
+        places, sessions, events, times, *_ = rows
         for place, *key in zip(places, sessions, events, times, strict=True):
             yield Reject(place, 1, None, detail, canonical(dict(zip(BROWSING_KEY, key, strict=True))))
 
@@ -112,7 +113,10 @@ class Domain:
         if customer is None:
             raise RejectRecord(f"customer_id {row['customer_id'][:80]!r} is not a known customer")
         created = created_micros(row)
-        seen = visit(self.memory.sessions.get(row["session_id"], []), ts, self.lookback_s, created)
+        # A redriven row keeps its own ts. It looks back as far as the state reaches in any micro-batch.
+        own_ts = int(row["ts"])
+        earliest = max(own_ts, ts - self.lateness_s) - self.lookback_s
+        seen = visit(self.memory.sessions.get(row["session_id"], []), earliest, own_ts, created)
         values = typed(row, created) | features(seen, row, customer, created, self.clock)
         values |= {"ts": ts, "event_ts": ts * _MICROSECONDS}
         problem = self.needs.problem(values)

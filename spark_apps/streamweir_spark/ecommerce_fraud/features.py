@@ -39,14 +39,13 @@ def customers_of(rows: Iterable[Mapping[str, str | None]]) -> dict[str, Customer
     return {row["customer_id"] or "": _customer(row) for row in rows}
 
 
-def visit(browsing: list[int], ts: int, lookback_s: int, created: int) -> Visit:
-    """The rows of a session within the lookback and not after the transaction.
+def visit(browsing: list[int], earliest: int, ts: int, created: int) -> Visit:
+    """The rows of a session with a ts from `earliest` to `ts`, and not after the transaction.
 
     browsing: flat, three ints a row: ts, event time in microseconds, level (0: not a known event type).
     """
     levels = [0, 0, 0, 0]
     first = last = None
-    earliest = ts - lookback_s
     numbers = iter(browsing)
     for row_ts, time, level in zip(numbers, numbers, numbers, strict=True):
         if earliest <= row_ts <= ts and time <= created:

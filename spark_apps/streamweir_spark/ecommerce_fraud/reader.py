@@ -8,20 +8,21 @@ from operator import itemgetter
 
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
-from streamweir.contracts.messages import Headers
-from streamweir_spark.decode import Row, ShardOf, row_list
+from streamweir.contracts.messages import Headers, Kind
+from streamweir_spark.decode import Row, Rows, ShardOf, row_list
 from streamweir_spark.moments import moments
 from streamweir_spark.parts import Reject
 from streamweir_spark.rows import all_well_formed, sort_out, time_problem
 
 Places = tuple[int, ...]
-Browsing = tuple[Places, tuple[str, ...], tuple[str, ...], tuple[str, ...], "array[int]"]
-"""A shard's rows by column: index in the message, session_id, event_type, event_time as text and micros."""
+Browsing = tuple[Places, tuple[str, ...], tuple[str, ...], tuple[str, ...], "array[int]", Places | None]
+"""A shard's rows by column: index in the message, session_id, event_type, event_time as text and micros, and
+their own ts where it is not the message's, as after a redrive."""
 Transactions = list[tuple[int, Row]]
 """A shard's rows: index in the message, and the row as it came."""
 
 _browsing_key = itemgetter(*BROWSING_KEY)
-_session_of = itemgetter("session_id")
+_ts_of = itemgetter("ts")
 _ID = "transaction_id"
 
 
@@ -49,19 +50,20 @@ def _shard_of(shards: int) -> ShardOf:
     return ShardOf(shards)
 
 
-def _browsing(
-    rows: list[Row], headers: Headers, shard_of: ShardOf
-) -> tuple[Mapping[int, Browsing], list[Reject]]:
+def _browsing(rows: Rows, headers: Headers, shard_of: ShardOf) -> tuple[Mapping[int, Browsing], list[Reject]]:
+    as_sent = headers.kind is not Kind.REDRIVE
     if all_well_formed(rows, BROWSING_KEY, headers):
         try:
-            return _by_shard(range(len(rows)), rows, shard_of), []
+            return _by_shard(range(len(rows)), rows, shard_of, as_sent), []
         except ValueError:
             pass  # One of the times is none; which one is found out below.
     good, rejects = sort_out(rows, BROWSING_KEY, headers, _ID, time_problem("event_time"))
-    return _by_shard([place for place, _ in good], [row for _, row in good], shard_of), rejects
+    return _by_shard([place for place, _ in good], [row for _, row in good], shard_of, as_sent), rejects
 
 
-def _by_shard(places: Sequence[int], rows: list[Row], shard_of: ShardOf) -> dict[int, Browsing]:
+def _by_shard(
+    places: Sequence[int], rows: Sequence[Row], shard_of: ShardOf, as_sent: bool
+) -> dict[int, Browsing]:
     if not rows:
         return {}
     sessions, events, times = zip(*map(_browsing_key, rows), strict=True)
@@ -71,16 +73,18 @@ def _by_shard(places: Sequence[int], rows: list[Row], shard_of: ShardOf) -> dict
     shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
     for shard, row in zip(map(shard_of.__getitem__, sessions), columns, strict=True):
         shares[shard].append(row)
-    return {shard: _columns(share) for shard, share in shares.items()}
+    own = None if as_sent else dict(zip(places, map(_ts_of, rows), strict=True))
+    return {shard: _columns(share, own) for shard, share in shares.items()}
 
 
-def _columns(share: list[tuple[int, str, str, str, int]]) -> Browsing:
+def _columns(share: list[tuple[int, str, str, str, int]], own: Mapping[int, int] | None) -> Browsing:
     places, sessions, events, times, micros = zip(*share, strict=True)
-    return places, sessions, events, times, array("q", micros)
+    ts = None if own is None else tuple(own[place] for place in places)
+    return places, sessions, events, times, array("q", micros), ts
 
 
 def _transactions(
-    rows: list[Row], headers: Headers, shard_of: ShardOf
+    rows: Rows, headers: Headers, shard_of: ShardOf
 ) -> tuple[Mapping[int, Transactions], list[Reject]]:
     rejects: list[Reject] = []
     good = list(enumerate(rows))

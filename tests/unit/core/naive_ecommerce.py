@@ -35,18 +35,22 @@ def verdicts(
             break
         for topic in ("browsing", "transactions"):
             headers, rows = stream[sequence][topic]
-            late = largest is not None and largest - int(headers["ts"]) > lateness
+            clock = int(headers["ts"])
+            again = headers["kind"] == "redrive"
+            late = not again and largest is not None and largest - clock > lateness
             for index, row in _rows(rows, headers):
                 where = (topic, sequence, index)
-                if row is None or _malformed(topic, row, int(headers["ts"])):
+                if row is None or _malformed(topic, row, clock, again):
                     found.append((*where, "malformed", None))
                 elif late:
                     found.append((*where, "late", None))
                 elif topic == "browsing":
-                    used.append((sequence, int(headers["ts"]), row))
+                    used.append((sequence, row["ts"], row))
                     found.append((*where, "used", None))
                 else:
-                    found.append((*where, *_judge(row, used, done, customers, lookback, zone)))
+                    # What a scorer may have forgotten by now, it must not remember by chance either.
+                    known = [event for event in used if event[1] >= clock - lateness - lookback]
+                    found.append((*where, *_judge(row, known, done, customers, lookback, zone)))
         clocks = [int(headers["ts"]) for headers, _ in stream[sequence].values()]
         largest = max([largest, *clocks] if largest is not None else clocks)
     return found
@@ -73,7 +77,7 @@ def _in_sequence(messages: Sequence[Any]) -> tuple[list[dict], list[tuple]]:
 
 def _rows(value: bytes, headers: dict) -> list[tuple[int, dict | None]]:
     try:
-        rows = json.loads(value)
+        rows = json.loads(value, object_pairs_hook=_each_key_once)
     except ValueError:
         rows = None
     whole = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
@@ -82,12 +86,19 @@ def _rows(value: bytes, headers: dict) -> list[tuple[int, dict | None]]:
     return list(enumerate(rows))
 
 
-def _malformed(topic: str, row: dict, ts: int) -> bool:
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict:
+    names = [name for name, _ in pairs]
+    return {name: value if names.count(name) == 1 else ["there", "twice"] for name, value in pairs}
+
+
+def _malformed(topic: str, row: dict, ts: int, again: bool) -> bool:
     if any(not row.get(name) for name in KEYS[topic]):
         return True
     if any(not isinstance(value, str) for name, value in row.items() if name != "ts"):
         return True
-    if type(row.get("ts")) is not int or row["ts"] != ts:
+    if type(row.get("ts")) is not int:
+        return True
+    if not (0 <= row["ts"] <= ts if again else row["ts"] == ts):
         return True
     return topic == "browsing" and _time(row["event_time"]) is None
 

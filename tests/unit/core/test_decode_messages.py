@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.values import parse_time
-from streamweir_spark.decode import decode, unpack
+from streamweir_spark.decode import decode, row_list, row_problem, unpack
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.moments import moment, moments
 from streamweir_spark.parts import Message, Part
@@ -218,3 +218,58 @@ def test_what_is_remembered_of_times_leads_to_none_outside_the_calendar() -> Non
 def test_a_time_that_no_calendar_can_show_everywhere_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="outside the years"):
         moment(text)
+
+
+def read(value: bytes, rows: int) -> list[dict]:
+    return row_list(value, Headers("run", 0, 0, START, Kind.BATCH, rows))
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none()), max_size=4),
+    st.booleans(),
+)
+def test_rows_that_name_each_key_once_are_read_as_they_are(rows: list[dict], plain: bool) -> None:
+    value = json.dumps(rows, ensure_ascii=plain, indent=None if plain else 1).encode("utf-8", "replace")
+    assert read(value, len(rows)) == json.loads(value)
+
+
+@settings(max_examples=300)
+@given(
+    st.dictionaries(st.text(), st.text() | st.integers(-9, 9), min_size=1),
+    st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none() | st.lists(st.text())),
+    st.text() | st.none() | st.integers(),
+    st.data(),
+)
+def test_a_key_that_is_there_twice_is_always_found(row: dict, other: dict, value: Any, data: Any) -> None:
+    name = data.draw(st.sampled_from(sorted(row)))
+    names = [json.dumps(name), json.dumps(name, ensure_ascii=False)]
+    again = f"{data.draw(st.sampled_from(names))} : {json.dumps(value)}"
+    text = f"[{json.dumps(other)}, {json.dumps(row)[:-1]}, {again}}}]".encode("utf-8", "replace")
+    if b"?" not in text:
+        found = read(text, 2)
+        assert found == [other, row | {name: [row[name], value]}]
+        assert row_problem(found[1], (), Headers("r", 0, 0, 0, Kind.BATCH, 1)) is not None
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("name", ["session_id", "ts", "device_type"])
+def test_only_the_row_with_a_key_twice_is_malformed_and_keeps_both_values(topic: str, name: str) -> None:
+    row = (browsing() if topic == "browsing" else transaction()) | {"device_type": "x", "ts": START}
+    twice = json.dumps(row)[:-1] + f', "{name}": {json.dumps(row[name])}}}'
+    value = f"[{json.dumps(row)}, {twice}]".encode()
+    outputs = run(
+        [message(other, 0, []) for other in TOPICS if other != topic]
+        + [message(topic, 0, [], value=value, announced=2)]
+    )
+    (found,) = rejected(outputs)
+    assert (found.row, found.reason, found.detail) == (1, "malformed", f"{name} is there 2 times")
+    assert json.loads(found.raw)[name] == [row[name]] * 2
+
+
+def test_a_message_too_deep_to_be_searched_is_malformed() -> None:
+    value = b'[{"a":"b"},{"a":' + b"[" * 1000 + b"]" * 1000 + b"}]"
+    (found,) = rejected(
+        run([message("browsing", 0, [], value=value, announced=2), message("transactions", 0, [])])
+    )
+    assert (found.row, found.rows, found.reason) == (-1, 2, "malformed")

@@ -119,6 +119,52 @@ def test_a_redriven_record_is_never_late_and_may_keep_its_own_ts() -> None:
     assert len(scored(outputs, domain())) == 1
 
 
+def redriven(sequence: int, seen: list[dict], bought: list[dict], ts: int) -> list[Message]:
+    return batch(sequence, seen, bought, ts=ts, kind=Kind.REDRIVE)
+
+
+def test_a_redriven_transaction_looks_back_from_its_own_ts() -> None:
+    seen = [*batch(0, [browsing()]), *batch(1, [browsing()]), *batch(2, [browsing()])]
+    back = redriven(3, [], [transaction() | {"ts": START + 1}], ts=START + 300)
+    (row,) = scored(run([*seen, *back]), domain())
+    assert (row["session_events"], row["ts"], row["event_ts"]) == (2, START + 300, (START + 300) * 1_000_000)
+
+
+def test_a_redriven_browsing_row_is_as_old_as_it_was() -> None:
+    back = [
+        *redriven(1, [browsing() | {"ts": START}], [], ts=START + 9),
+        *redriven(2, [], [transaction() | {"ts": START}], ts=START + 9),
+    ]
+    (row,) = scored(run([*batch(0), *back]), domain())
+    assert row["session_events"] == 1
+    late_buyer = batch(3, [], [transaction("later")], ts=START + 601)
+    rows = scored(run([*batch(0), *back, *late_buyer]), domain())
+    assert [row["session_events"] for row in rows] == [1, 0]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_a_redriven_row_sees_does_not_depend_on_what_happens_to_be_remembered(apart: bool) -> None:
+    dom = domain(lookback_s=100, lateness_s=10)
+    messages = [
+        *batch(0, [browsing()]),
+        *batch(1, [browsing()], ts=START + 60),
+        *redriven(2, [], [transaction() | {"ts": START + 61}], ts=START + 150),
+    ]
+    micro_batches = [[one] for one in messages] if apart else [messages]
+    (row,) = scored(run_apart(micro_batches, dom, 1), dom)
+    assert row["session_events"] == 1
+
+
+@pytest.mark.parametrize("ts", [START + 8, -1, 2**63, "1", None, True])
+def test_a_redriven_row_with_an_impossible_ts_is_malformed(ts: object) -> None:
+    rows = [browsing() | {"ts": ts}], [transaction() | {"ts": ts}]
+    outputs = run([*batch(0), *redriven(1, *rows, ts=START + 7)])
+    assert [(o.topic, o.reason) for o in rejected(outputs)] == [
+        ("browsing", "malformed"),
+        ("transactions", "malformed"),
+    ]
+
+
 def test_the_state_forgets_what_no_transaction_can_reach() -> None:
     dom = domain()
     state, sizes = None, []

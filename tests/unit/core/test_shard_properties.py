@@ -57,15 +57,22 @@ def rows(draw: st.DrawFn, topic: str) -> dict:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Message]:
-    """A stream's messages: batches, some delayed, some broken, and messages of strangers between them."""
-    messages = []
+    """A stream's messages: batches, some delayed, some broken, some put back, and strangers between them."""
+    messages: list[Message] = []
+    largest = START
     for sequence in range(draw(st.integers(1, 14))):
-        ts = START + sequence - draw(st.sampled_from([0, 0, 0, 0, 2, 3, 4, 7]))
+        again = draw(st.sampled_from([False] * 5 + [True]))
+        kind = Kind.REDRIVE if again else Kind.BATCH
+        ts = largest + 1 if again else START + sequence - draw(st.sampled_from([0, 0, 0, 0, 2, 3, 4, 7]))
+        largest = max(largest, ts)
         for topic in ("browsing", "transactions"):
             found = draw(st.lists(rows(topic), max_size=4))
+            if again:
+                own = st.sampled_from([START, START + 2, ts - 9, ts - 1, ts, ts + 1, -1, 2**63])
+                found = [{"ts": draw(own)} | row for row in found]
             value = draw(st.sampled_from([None] * 9 + [b"", b"[", b"{}", b"[1]", b"\xff", b"null"]))
             announced = draw(st.sampled_from([len(found)] * 9 + [len(found) + 1]))
-            one = message(topic, sequence, found, ts=ts, value=value, announced=announced)
+            one = message(topic, sequence, found, ts=ts, value=value, announced=announced, kind=kind)
             messages.append(one)
             stranger = draw(st.sampled_from(["none"] * 6 + ["repeat", "future", "astray", "bare"]))
             offset = one.offset + 1
