@@ -1,0 +1,154 @@
+"""The DAG `card_fraud` on real servers, from a CSV file to the report, against the batch computation."""
+
+import csv
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import pytest
+
+from infra.demo.airflow_api import AirflowApi
+from infra.stack import Stack
+from streamweir.broker.records import read_topic
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.card_fraud.dataset import FILE
+from streamweir.contracts.card_fraud.results import ALERT_COLUMNS
+from streamweir.contracts.streams import Run
+from streamweir.datagen import generator, settings_of
+from streamweir.models.registry import Registry
+from streamweir.objectstore import ObjectStore
+from streamweir.progress import no_progress
+from tests.oracle import card_fraud as oracle
+from tests.support.dag_runs import finished_run, table
+
+TRANSACTIONS = 6_000
+START_TS = 1_700_000_000
+BROKEN = [
+    ("V5", ""),
+    ("Amount", "n/a"),
+    ("Class", ""),
+    ("Time", "soon"),
+    ("Time", ""),
+    ("V1", "1_0"),
+    ("V28", "NaN"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset that is not sorted, has a column too many, and some fields that are no numbers."""
+    folder = tmp_path_factory.mktemp("cards")
+    asked = settings_of("card_fraud", {"batches": TRANSACTIONS, "fraud_share": 0.02})
+    generator("card_fraud")(folder, seed=3, progress=no_progress, **asked)
+    with (folder / FILE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    random.Random(5).shuffle(rows)
+    for place, (column, text) in enumerate(BROKEN):
+        rows[100 + 17 * place][column] = text
+    with (folder / FILE).open("w", newline="") as file:
+        out = csv.DictWriter(file, [*rows[0], "Bank"], restval="unknown", lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(airflow: AirflowApi, folder: Path) -> Run:
+    """A finished run on it."""
+    return finished_run(airflow, "card_fraud", {"dataset": str(folder), "start_ts": START_TS, "speed": 0})
+
+
+@pytest.fixture(scope="module")
+def batch(folder: Path) -> oracle.Batch:
+    return oracle.compute(folder / FILE, START_TS)
+
+
+@pytest.fixture(scope="module")
+def scored(store: ObjectStore, run: Run) -> pd.DataFrame:
+    return table(store, run, "scored")
+
+
+@pytest.fixture(scope="module")
+def alerts(kafka: KafkaConnection, run: Run) -> list[dict[str, Any]]:
+    return [orjson.loads(record.value) for record in read_topic(kafka, run.stream.topic("alerts"))]
+
+
+def test_every_sound_transaction_was_scored_once_in_its_place(
+    scored: pd.DataFrame, batch: oracle.Batch
+) -> None:
+    assert len(batch.scored) == TRANSACTIONS - len(BROKEN)
+    found = scored.sort_values("transaction_id").reset_index(drop=True)
+    found["micros"] = found["event_time"].astype("datetime64[us, UTC]").astype("int64")
+    expected = batch.scored.astype({"micros": "int64"})
+    pd.testing.assert_frame_equal(found[list(expected.columns)], expected, check_dtype=False)
+
+
+def test_the_others_are_listed_as_unscorable(store: ObjectStore, run: Run, batch: oracle.Batch) -> None:
+    rejected = table(store, run, "rejected")
+    assert sorted(rejected["id"].astype(int)) == list(batch.rejected)
+    assert set(rejected["reason"]) == {"unscorable"}
+    assert sorted(detail.split()[0] for detail in rejected["detail"]) == sorted(name for name, _ in BROKEN)
+    total = store.get_json(run.ledger)["totals"]["transactions"]
+    assert (total["produced"], total["scored"], total["unscorable"], total["unexplained"]) == (
+        TRANSACTIONS,
+        len(batch.scored),
+        len(BROKEN),
+        0,
+    )
+
+
+def test_topic_table_and_console_show_the_same_alerts(
+    scored: pd.DataFrame, alerts: list[dict[str, Any]], stack: Stack, run: Run
+) -> None:
+    expected = scored[scored["is_alert"]].set_index("transaction_id")
+    assert len(expected) > 20
+    assert Counter(alert["transaction_id"] for alert in alerts) == Counter(expected.index.tolist())
+    for alert in alerts:
+        row = expected.loc[alert["transaction_id"]]
+        assert tuple(alert) == ALERT_COLUMNS
+        assert pd.Timestamp(alert["event_time"]) == row["event_time"]
+        assert (alert["Amount"], alert["fraud_prob"], alert["Class"]) == (
+            row["Amount"],
+            row["fraud_prob"],
+            row["Class"],
+        )
+    log = next(stack.settings.var.rglob(f"{run.stream.id}/**/scorer.log"))
+    lines = [line for line in log.read_text().splitlines() if line.startswith("ALERT ")]
+    assert sorted(int(line.split()[1].partition("=")[2]) for line in lines) == sorted(expected.index)
+
+
+def test_an_alert_is_what_reaches_the_recommended_threshold(
+    store: ObjectStore, run: Run, scored: pd.DataFrame
+) -> None:
+    summary = store.get_json(run.selection)
+    threshold = summary["recommended_threshold"]
+    assert (scored["is_alert"] == (scored["fraud_prob"] >= threshold)).all()
+    assert (scored["prediction"] == scored["is_alert"].astype(int)).all()
+    assert set(scored["model_version"]) == {summary["model_version"]}
+    assert summary == Registry(store, "card_fraud").selection(summary["model_version"])
+    candidates = summary["candidates"]
+    assert len(candidates) == 3
+    assert candidates[summary["selected_model"]]["pr_auc"] == max(
+        one["pr_auc"] for one in candidates.values()
+    )
+
+
+def test_the_report_judges_alerts_as_scikit_learn_does(
+    store: ObjectStore, run: Run, scored: pd.DataFrame
+) -> None:
+    told = {row["measure"]: row["value"] for row in store.get_json(run.summary)["analysis"]["judgement"]}
+    assert told == pytest.approx(oracle.judge(scored))
+
+
+def test_the_bundle_is_complete(store: ObjectStore, run: Run) -> None:
+    summary = store.get_json(run.summary)
+    assert summary["outcome"] == "success"
+    (row,) = summary["analysis"]["alerts_side_by_side"]
+    assert row["equal"]
+    for plot in ("alerts_per_hour", "precision_recall", "probabilities", "amounts", "transactions"):
+        assert store.exists(run.plot(plot)), plot
+    drawn = store.get_json(run.plots / "transactions.json")
+    assert sum(point["value"] for point in drawn["points"]) == TRANSACTIONS
