@@ -12,8 +12,9 @@ _UNREACHABLE = re.compile(
     r"|java\.net\.\w*Exception|java\.util\.concurrent\.TimeoutException|SdkClientException|AWSClientIOException"
     r"|AWSServiceIOException|ConnectTimeoutException|NoHttpResponseException"
 )
-_CAUSE = re.compile(r"^\s*Caused by: (.+)$", re.MULTILINE)
-_PYTHON = re.compile(r"^(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.MULTILINE)
+# The gateway between Python and Java only passes on what went wrong on its other side.
+_CAUSE = re.compile(r"^\s*Caused by: (?!py4j\.)(.+)$", re.MULTILINE)
+_PYTHON = re.compile(r"^(?!py4j\.)(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.MULTILINE)
 _LONGEST = 500
 
 

@@ -105,6 +105,16 @@ def test_arguments_that_do_not_fit_are_a_bad_configuration(change: list[str], wo
             StreamweirError,
             "KeyError: 'session_id'",
         ),
+        (
+            "Reason: Return Message: Traceback (most recent call last):\n  File x, line 1\n"
+            "py4j.protocol.Py4JJavaError: An error occurred while calling o1.getResult.\n"
+            ": org.apache.spark.SparkException: Exception thrown in awaitResult: \n\tat org.apache.spark\n"
+            "Caused by: org.apache.spark.SparkException: [FAILED_EXECUTE_UDF] User defined function\n"
+            "Caused by: java.lang.IllegalArgumentException: x.size = 6, y.size = 7\n\t... 1 more\n"
+            "Caused by: py4j.Py4JException: An exception was raised by the Python Proxy.",
+            StreamweirError,
+            "IllegalArgumentException: x.size = 6, y.size = 7",
+        ),
         ("nothing known", StreamweirError, "nothing known"),
         ("", StreamweirError, "no reason given"),
     ],
