@@ -19,6 +19,7 @@ from streamweir.errors import (
     StreamweirError,
 )
 from streamweir.models.card import TRAINED, Card
+from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, timestamp, to_bytes
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
@@ -381,6 +382,16 @@ class TestAwaitDrained:
         put_status(store, State.STOPPED, FLUSH + 1)
         assert task.work(attempt(number=2)) == {"flush_sequence": FLUSH, "started_again": 0}
         assert launched == []
+
+    def test_what_was_put_back_since_is_waited_for_and_cleared_by_hand_it_starts_a_scorer_for_it(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.STOPPED, FLUSH + 1)
+        store.put_json(RUN.redriven, {"last_sequence": FLUSH + 3})
+        stop.request(store, RUN.stream, "the run's own teardown")
+        arguments = deferred(lambda: task.work(attempt(number=2)))
+        assert arguments["flush_sequence"] == FLUSH + 3
+        assert launched == [SPEC]
 
     def test_a_scorer_that_is_gone_is_started_again(
         self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]

@@ -156,7 +156,7 @@ def _print_outcome(store: ObjectStore, stream: Stream, outcome: PutBack) -> None
     if status and health(status, datetime.now(UTC)) in ALIVE:
         print("the running scorer takes them")
     else:
-        print("the next scorer takes them: in Airflow, clear `start_scorer` of the run with all that follows")
+        print("the next scorer takes them: in Airflow, clear `await_drained` of the run and all that follows")
     for run in sorted({content.record.run or "" for content in outcome.sent}):
         names = f"--pipeline {stream.pipeline} --stream {stream.id} --run {shlex.quote(run)}"
         print(f"then account for them, by clearing `reconcile` or with: python -m streamweir.ledger {names}")

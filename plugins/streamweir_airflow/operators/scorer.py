@@ -93,7 +93,7 @@ class StartScorer(ScorerOperator):
 
 
 class AwaitDrained(ScorerOperator):
-    """Waits until every message of the run, the flush included, is processed.
+    """Waits until every message of the run is processed: the flush, and what was put back of the run since.
 
     When nobody works on the stream any more, though nobody asked for that, the scorer is started again.
     """
@@ -105,13 +105,14 @@ class AwaitDrained(ScorerOperator):
         self.scorer = scorer
 
     def work(self, attempt: Attempt) -> Result:
-        """Defers until the flush is processed; a second try starts a failed or stopped scorer again."""
+        """Defers until that is processed; a second try starts a failed or stopped scorer again."""
         from streamweir_airflow.waiting import look, until_drained
 
         manifest = attempt.store.get_json(attempt.run.manifest)
         if manifest is None:
             raise RunFailed(f"the replay left no manifest at {attempt.run.manifest}: clear the task replay")
-        flush = manifest["flush_sequence"]
+        redriven = attempt.store.get_json(attempt.run.redriven) or {}
+        flush = max(manifest["flush_sequence"], redriven.get("last_sequence", -1))
         verdict = until_drained(look(attempt.store, attempt.run.stream), datetime.now(UTC), flush)
         if verdict and verdict.outcome == Outcome.READY:
             return _drained(flush, 0)
