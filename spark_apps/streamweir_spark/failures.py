@@ -13,8 +13,8 @@ _UNREACHABLE = re.compile(
     r"|AWSServiceIOException|ConnectTimeoutException|NoHttpResponseException"
 )
 # The gateway between Python and Java only passes on what went wrong on its other side.
-_CAUSE = re.compile(r"^\s*Caused by: (?!py4j\.)(.+)$", re.MULTILINE)
-_PYTHON = re.compile(r"^(?!py4j\.)(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.MULTILINE)
+_CAUSE = re.compile(r"^\s*Caused by: (?!py4j\.)(.+)$", re.M)
+_PYTHON = re.compile(r"^(?!py4j\.)(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.M)
 _LONGEST = 500
 
 

@@ -14,10 +14,10 @@ import psutil
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.processes import kill
+from streamweir.broker.records import topic_end
 from streamweir.broker.topics import provision
 from streamweir.errors import BadConfiguration, Retryable, StreamweirError
 from streamweir.ledger import reconcile
-from streamweir.replay.position import position
 from streamweir.scorer import launch, stop
 from streamweir.scorer.spec import Servers
 from streamweir.scorer.status import Status, read
@@ -83,11 +83,15 @@ class Trial(ABC):
         return read(self.store, self.run.stream)
 
     def sent(self) -> int:
-        """The next sequence that the topics do not hold; 0 as long as there are none."""
+        """The next sequence that the leading topic does not hold; 0 as long as there is no topic."""
         try:
-            return position(self.ground.kafka, self.run.stream, self.ground.subject.pipeline).next_sequence
+            end = topic_end(
+                self.ground.kafka, self.run.stream.topic(self.ground.subject.pipeline.scored.name)
+            )
         except BadConfiguration:
             return 0
+        said = [record.said.sequence for record in end.last.values() if record.said]
+        return max(said, default=-1) + 1
 
     def worked(self) -> int:
         """The next sequence that no committed micro-batch has worked on."""
