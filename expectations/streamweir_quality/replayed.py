@@ -1,5 +1,6 @@
 """What was replayed, as Kafka holds it: the messages that a batch computation of a run begins with."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,11 +96,11 @@ def in_time(
 def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
     """The well-formed rows of a message that is a list of objects, with their index; none when it is none.
 
-    key: columns that a row must have. Every value is a string but `ts`, which is the message's.
+    key: columns that a row must have. Every value is a string but `ts`, which a redriven row keeps.
     """
     try:
-        found = orjson.loads(message.value)
-    except orjson.JSONDecodeError:
+        found = _parsed(message.value)
+    except (ValueError, RecursionError):
         return
     if not isinstance(found, list) or len(found) != message.said.rows:
         return
@@ -109,9 +110,29 @@ def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
         )
 
 
+def _parsed(value: bytes) -> Any:
+    text = value.decode()
+    found = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse)
+    if "\\u" in text:
+        # Half of a surrogate pair is no character.
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> Row:
+    """An object; one that has a name twice has none, and so no key."""
+    row = dict(pairs)
+    return row if len(row) == len(pairs) else {}
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _is_well_formed(row: Row, key: Iterable[str], said: Headers) -> bool:
     ts = row.get("ts")
-    if type(ts) is not int or (ts != said.ts and said.kind is not Kind.REDRIVE):
+    earliest = 0 if said.kind is Kind.REDRIVE else said.ts
+    if type(ts) is not int or not earliest <= ts <= said.ts:
         return False
     texts = all(type(value) is str for name, value in row.items() if name != "ts")
     return texts and all(row.get(name) for name in key)

@@ -35,7 +35,6 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
 )
-from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir.contracts.tables import Type
 from streamweir.values import parse_number, parse_products, parse_time
@@ -66,7 +65,7 @@ _BOUGHT = pa.schema(
         ("batch_index", pa.int64()),
         ("sequence", pa.int64()),
         ("ts", pa.int64()),
-        ("redriven", pa.bool_()),
+        ("own_ts", pa.int64()),
         ("partition", pa.int64()),
         ("offset", pa.int64()),
         ("row", pa.int64()),
@@ -86,6 +85,7 @@ def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
     """Everything that recompute.sql begins with."""
     variables = {
         "run": inputs.replayed.run,
+        "lateness_s": inputs.parameters.get("lateness_s", inputs.pipeline.lateness_s),
         "lookback_s": inputs.parameters.get("lookback_s", LOOKBACK_S),
         "time_zone": inputs.parameters.get("time_zone", SESSION_TIME_ZONE),
         "fraud_window_s": FRAUD_WINDOW_S,
@@ -120,16 +120,19 @@ _SAID = pa.schema([("session_id", pa.string()), ("transaction_id", pa.string()),
 
 
 def _browsing(replayed: Replayed) -> Iterator[Row]:
-    """The browsing rows that had to be used. t: event_time in microseconds."""
+    """The browsing rows that had to be used. t: event_time in microseconds. ts: the row's own."""
     for message in replayed.of(BROWSING_TOPIC):
-        place = {"ts": message.said.ts, "sequence": message.said.sequence}
         for _, row in rows(message, BROWSING_KEY):
             if (t := _micros(row["event_time"])) is not None:
-                yield {"session_id": row["session_id"], "event_type": row["event_type"], "t": t, **place}
+                names = {name: row[name] for name in ("session_id", "event_type", "ts")}
+                yield {**names, "t": t, "sequence": message.said.sequence}
 
 
 def _bought(replayed: Replayed) -> Iterator[Row]:
-    """The transactions that can be scored as far as their own values go. t: created_at in microseconds."""
+    """The transactions that can be scored as far as their own values go. t: created_at in microseconds.
+
+    own_ts: the row's, which is older than the message's `ts` where a record was put back.
+    """
     for message in replayed.of(TRANSACTIONS_TOPIC):
         said = message.said
         place = {
@@ -137,13 +140,12 @@ def _bought(replayed: Replayed) -> Iterator[Row]:
             "batch_index": said.batch,
             "sequence": said.sequence,
             "ts": said.ts,
-            "redriven": said.kind is Kind.REDRIVE,
             "partition": message.partition,
             "offset": message.offset,
         }
         for index, row in rows(message, TRANSACTION_KEY):
             if (typed := _typed(row)) is not None:
-                yield {**typed, **place, "row": index}
+                yield {**typed, **place, "row": index, "own_ts": row["ts"]}
 
 
 def _typed(row: Row) -> Row | None:

@@ -13,12 +13,14 @@ where case when b.run = getvariable('run')
   else exists (from said_before s where (s.session_id, s.transaction_id) = (b.session_id, b.transaction_id)) end
 qualify row_number() over (partition by session_id, transaction_id order by sequence, row) = 1;
 
+-- A record that was put back looks back from its own ts, but no further than any record that came in time.
 create table visits as
 select s.session_id, s.transaction_id, count(b.t) as session_events, min(b.t) as first_t, max(b.t) as last_t,
   count(*) filter (l.level = 1) as level_1, count(*) filter (l.level = 2) as level_2, count(l.level) as known
 from scored s
   left join browsing b on b.session_id = s.session_id and b.sequence <= s.sequence
-    and b.ts between s.ts - getvariable('lookback_s') and s.ts and b.t <= s.t
+    and b.ts between greatest(s.own_ts, s.ts - getvariable('lateness_s')) - getvariable('lookback_s') and s.own_ts
+    and b.t <= s.t
   left join levels l using (event_type)
 where s.own
 group by all;
@@ -30,23 +32,21 @@ select s.*, v.* exclude (session_id, transaction_id),
   timezone(getvariable('time_zone'), make_timestamptz(s.t))::date as day
 from scored s join visits v using (session_id, transaction_id);
 
--- What a record that was put back sees of its session depends on what the state still held of it.
 create table batch_predictions as
-select f.created_at, f.customer_id, f.transaction_id, f.session_id, f.product_metadata, f.payment_method,
-  f.payment_status, f.promo_amount, f.promo_code, f.shipment_fee, f.shipment_location_lat,
-  f.shipment_location_long, f.total_amount, f.clear_payment, f.ts, make_timestamptz(f.ts * 1000000) as event_ts,
-  case when redriven then said."L1_ratio" when known = 0 then 0 else 100::double * level_1 / known end as "L1_ratio",
-  case when redriven then said."L2_ratio" when known = 0 then 0 else 100::double * level_2 / known end as "L2_ratio",
-  case when redriven then said.time_of_day
-    else ['night', 'morning', 'afternoon', 'evening'][hour // 6 + 1] end as time_of_day,
-  f.num_purchase,
+select created_at, customer_id, transaction_id, session_id, product_metadata, payment_method, payment_status,
+  promo_amount, promo_code, shipment_fee, shipment_location_lat, shipment_location_long, total_amount, clear_payment,
+  ts, make_timestamptz(ts * 1000000) as event_ts,
+  case when known = 0 then 0 else 100::double * level_1 / known end as "L1_ratio",
+  case when known = 0 then 0 else 100::double * level_2 / known end as "L2_ratio",
+  ['night', 'morning', 'afternoon', 'evening'][hour // 6 + 1] as time_of_day,
+  num_purchase,
   year(day) - year(birthdate)
     - ((month(day), day(day)) < (month(birthdate), day(birthdate)))::bigint as age,
   year(first_join_date) as first_join_year,
   customer_gender as gender,
-  case when redriven then said.session_events else f.session_events end as session_events,
-  f.batch_index
-from features f left join said using (session_id, transaction_id);
+  session_events,
+  batch_index
+from features;
 
 -- The figures: of all that was scored, with what the model said of it. `sold` are the lines of honest transactions.
 create table judged as

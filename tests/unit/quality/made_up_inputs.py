@@ -36,7 +36,7 @@ from tests.unit.core.ecommerce_stream import rejected, run, scored
 RUN = "made-up"
 START_TS = 1_700_000_017
 SECONDS = 400
-LATE_BATCH = 5
+LATE_BATCH = 82
 VERSION = "20260101T000000Z-0badcafe"
 THRESHOLD = 0.9
 
@@ -100,7 +100,7 @@ def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **
 
 def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
     """The same run with another table."""
-    arrow = pa.Table.from_pandas(frame, schema=schema_of(PIPELINE.table(table)), preserve_index=False)
+    arrow = pa.Table.from_pandas(frame, schema=schema_of(inputs.pipeline.table(table)), preserve_index=False)
     return replace(inputs, tables={**inputs.tables, table: arrow})
 
 

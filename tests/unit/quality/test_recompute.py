@@ -1,7 +1,7 @@
 """Stream equals batch: what the recomputation lets pass, and that it finds every row that differs."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,6 +13,7 @@ import pytest
 
 from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.messages import Kind
 from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir_quality.checks import CRITICAL
@@ -49,6 +50,10 @@ NONSENSE: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
     lambda row: {name: value for name, value in row.items() if name != "session_id"},
     lambda row: {name: value for name, value in row.items() if name not in ("promo_code", "clear_payment")},
 ]
+
+
+BROKEN = [b"\xff", b"", b"{}", b"[1]", b"null", b"[NaN]", b'["\\ud800"]', b"[" * 100_000]
+"""Messages that are no list of objects."""
 
 
 def differing(inputs: Inputs) -> dict[str, list[str]]:
@@ -204,11 +209,32 @@ def spoilt(records: Iterable[Record]) -> list[Record]:
             rows[0] |= chance.choice([{}, {"event_time": "soon"}, {"event_type": ""}, {"event_type": "??"}])
         value = json.dumps(rows).encode()
         if chance.random() < 0.05:
-            value = chance.choice([b"\xff", b"", b"{}", b"[1]", value[:-1], value.replace(b"[", b"[{},", 1)])
+            value = chance.choice([*BROKEN, value[:-1], value.replace(b"[", b"[{},", 1)])
         assert record.said is not None
         rows_said = replace(record.said, rows=len(rows)).encode()
         found.append(replace(record, value=value, headers=rows_said))
     return found
+
+
+def test_records_that_were_put_back_are_compared_too(dataset_folder: Path) -> None:
+    records = made_up_records(dataset_folder)
+    inputs = made_up_inputs(dataset_folder, [*records, *put_back(records)])
+    again = inputs.frame("predictions").query("batch_index == @LATE_BATCH")
+    assert len(again) == 3
+    assert again.ts.min() > START_TS + SECONDS
+    assert again.session_events.max() > 0
+    assert differing(inputs) == {}
+
+
+def put_back(records: Sequence[Record]) -> Iterator[Record]:
+    """The late batch's records once more, as an operator would send them after the run's flush."""
+    flush = records[-1].said
+    assert flush is not None
+    for record in records:
+        if record.said is not None and record.said.batch == LATE_BATCH:
+            again = replace(record.said, kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
+            place = {"partition": again.sequence % 4, "offset": again.sequence // 4}
+            yield replace(record, **place, headers=again.encode())
 
 
 def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Path) -> None:
