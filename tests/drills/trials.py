@@ -84,10 +84,9 @@ class Trial(ABC):
 
     def sent(self) -> int:
         """The next sequence that the leading topic does not hold; 0 as long as there is no topic."""
+        leading = self.ground.subject.pipeline.scored.name
         try:
-            end = topic_end(
-                self.ground.kafka, self.run.stream.topic(self.ground.subject.pipeline.scored.name)
-            )
+            end = topic_end(self.ground.kafka, self.run.stream.topic(leading))
         except BadConfiguration:
             return 0
         said = [record.said.sequence for record in end.last.values() if record.said]
