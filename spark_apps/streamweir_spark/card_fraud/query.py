@@ -1,7 +1,6 @@
 """What the scorer of `card_fraud` does with a micro-batch's scored rows."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +23,7 @@ class CardResults:
 
     def score(self, scored: DataFrame) -> DataFrame:
         """The rows of `scored`."""
-        return with_alert(self._predict(model_frame(scored)), datetime.now(UTC))
+        return with_alert(self._predict(model_frame(scored)))
 
     def figures(
         self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]

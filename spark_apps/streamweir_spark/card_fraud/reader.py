@@ -1,6 +1,8 @@
 """How transaction messages are read: one JSON object each."""
 
+import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
 from operator import itemgetter
@@ -12,7 +14,7 @@ from streamweir.contracts.card_fraud.dataset import CLASS, NUMBER_NAMES
 from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
-from streamweir_spark.decode import Row
+from streamweir_spark.decode import Row, may_repeat_keys
 from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
 
@@ -65,9 +67,26 @@ def _object(value: bytes, headers: Headers) -> Row:
         raise RejectRecord(f"the message is not JSON: {error}") from error
     if type(row) is not dict:
         raise RejectRecord("the message is not a JSON object")
+    if may_repeat_keys(value, list(map(type, row.values()))):
+        _refuse_repeated(value)
     if headers.rows != 1:
         raise RejectRecord(f"the message holds 1 row where its header says {headers.rows}")
     return row
+
+
+def _refuse_repeated(value: bytes) -> None:
+    """Raise RejectRecord for an object that names a key twice: a parser silently takes the last."""
+    # The hook is given the outermost object last.
+    names: list[str] = []
+
+    def keep(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names[:] = [name for name, _ in pairs]
+        return {}
+
+    json.loads(value, object_pairs_hook=keep)
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise RejectRecord(f"{name[:80]} is there {times} times")
 
 
 def _values(row: Row) -> tuple[object, ...]:

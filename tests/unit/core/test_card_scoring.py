@@ -105,12 +105,18 @@ def test_a_missing_column_is_unscorable_too() -> None:
         (row("7"), "transaction_id is '7', not the number of a row"),  # type: ignore[arg-type]
         (row(-1), "transaction_id is -1"),
         (row(True), "transaction_id is True"),
+        (orjson.dumps(row())[:-1] + b',"Amount":1.0}', "Amount is there 2 times"),
     ],
 )
 def test_what_cannot_be_read_is_malformed(value: object, detail: str) -> None:
     found = only(value)
     assert (found.reason, found.row) == ("malformed", -1)
     assert (found.detail or "").startswith(detail)
+
+
+def test_quotes_inside_a_text_do_not_look_like_a_repeated_key() -> None:
+    assert only(row(3, V1='a "quoted" \\ one')).reason == "unscorable"
+    assert only(row(3, V1={"a": "b"})).reason == "unscorable"
 
 
 def test_a_message_that_announces_other_rows_is_malformed_with_all_of_them() -> None:
