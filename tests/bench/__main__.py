@@ -3,6 +3,7 @@
 import os
 import platform
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,11 @@ import typer
 from jinja2 import Template
 
 from streamweir.cli import run
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
 from streamweir.datagen import DEFAULT_SEED, generator
 from streamweir.progress import console_progress
+from tests.bench import card_fraud
 from tests.bench.ecommerce_fraud import CatchingUp, RealTime, catching_up, real_time
 from tests.bench.servers import bench_stack
 
@@ -26,7 +30,10 @@ def main(
     table: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("docs/benchmark.md"),
 ) -> None:
     """Measure, print and write the table."""
-    with tempfile.TemporaryDirectory(prefix="streamweir-bench-data-") as name, bench_stack() as bench:
+    with (
+        tempfile.TemporaryDirectory(prefix="streamweir-bench-data-") as name,
+        bench_stack(PIPELINE, {"lookback_s": LOOKBACK_S}, SESSION_TIME_ZONE) as bench,
+    ):
         generator("ecommerce_fraud")(
             Path(name),
             seed=DEFAULT_SEED,
@@ -37,7 +44,8 @@ def main(
         model = bench.train(dataset)
         backlog = catching_up(bench, dataset, model)
         live = real_time(bench, dataset, model, seconds)
-    text = _table(backlog, live, batches)
+        cards = card_fraud.measured(replace(bench, **card_fraud.BENCH))
+    text = _table(backlog, live, batches) + "\n" + card_fraud.table(cards)
     table.write_text(text)
     print(text)
 

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
@@ -20,9 +21,8 @@ from infra.progress import Board
 from infra.stack import Stack
 from streamweir.broker.topics import provision
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
 from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.tables import Pipeline
 from streamweir.datasets.dataset import Dataset
 from streamweir.datasets.store import download, upload
 from streamweir.errors import StreamweirError
@@ -41,8 +41,14 @@ _PORTS = ("kafka_port", "kafka_controller_port", "minio_port", "minio_console_po
 
 @dataclass(frozen=True)
 class Bench:
-    """A running stack and a scratch folder. `servers`: with the scorer's account. `tasks`: with the other."""
+    """A running stack, a scratch folder, and the pipeline that is measured on them.
 
+    servers: with the scorer's account. tasks: with the other. options, time_zone: of the pipeline's scorers.
+    """
+
+    pipeline: Pipeline
+    options: Mapping[str, Any]
+    time_zone: str
     kafka: KafkaConnection
     tasks: StoreConnection
     store: ObjectStore
@@ -51,13 +57,13 @@ class Bench:
 
     def dataset(self, folder: Path) -> Dataset:
         """Upload a dataset."""
-        return upload(self.store, PIPELINE.name, folder, "benchmark", progress=console_progress)
+        return upload(self.store, self.pipeline.name, folder, "benchmark", progress=console_progress)
 
     def train(self, dataset: Dataset) -> str:
         """Train a model; returns its version."""
         result = ObjectKey("runs", "bench/training.json")
         arguments = ["--dataset", dataset.fingerprint, "--promote", "--result", str(result)]
-        self.submit(f"{PIPELINE.name}_train", arguments)
+        self.submit(f"{self.pipeline.name}_train", arguments)
         return str(self.store.get_json(result)["version"])
 
     def submit(self, app: str, arguments: list[str]) -> str:
@@ -74,8 +80,8 @@ class Bench:
 
     def run(self, stream_id: str) -> Run:
         """A run on a new stream with its topics."""
-        stream = Stream(PIPELINE.name, stream_id)
-        provision(self.kafka, stream, PIPELINE)
+        stream = Stream(self.pipeline.name, stream_id)
+        provision(self.kafka, stream, self.pipeline)
         return Run(stream, stream_id)
 
     def send(self, run: Run, dataset: Dataset, **request: float) -> Manifest:
@@ -93,10 +99,10 @@ class Bench:
             run.id,
             dataset.fingerprint,
             model,
-            SESSION_TIME_ZONE,
-            LATENESS_S,
+            self.time_zone,
+            self.pipeline.lateness_s,
             max_messages,
-            {"lookback_s": LOOKBACK_S},
+            self.options,
         )
         launch.start(spec, self.servers, self.store, self.folder)
 
@@ -120,7 +126,7 @@ def await_status(store: ObjectStore, stream: Stream, wanted: Callable[[status.St
 
 
 @contextmanager
-def bench_stack() -> Iterator[Bench]:
+def bench_stack(pipeline: Pipeline, options: Mapping[str, Any], time_zone: str) -> Iterator[Bench]:
     """A stack of its own, on free ports and in a scratch folder; ended afterwards."""
     os.environ.update(environment.programs(Layout(Path("/nowhere")), installed_tools()))
     with tempfile.TemporaryDirectory(prefix="streamweir-bench-") as name:
@@ -134,6 +140,6 @@ def bench_stack() -> Iterator[Bench]:
             tasks = environment.tasks_store(stack.settings, stack.secrets)
             scorers = environment.scorer_store(stack.settings, stack.secrets)
             servers = Servers(kafka, scorers, SparkConnection(stack.settings.spark_master))
-            yield Bench(kafka, tasks, ObjectStore(tasks), servers, folder)
+            yield Bench(pipeline, options, time_zone, kafka, tasks, ObjectStore(tasks), servers, folder)
         finally:
             stack.down(board)
