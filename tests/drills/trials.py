@@ -144,9 +144,9 @@ class AirflowTrial(Trial):
         return self.ground.airflow.pid(self.dag, self.run.id, task)
 
     def give_up(self) -> None:
-        """End the run and its scorer."""
+        """End the run; its teardown stops the scorer."""
         self.ground.airflow.give_up(self.dag, self.run.id)
-        super().give_up()
+        self._ended()
 
     def finished(self) -> int:
         """How many of the run's tasks have succeeded."""
