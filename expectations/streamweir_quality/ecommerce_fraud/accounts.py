@@ -5,15 +5,13 @@ from collections.abc import Iterable
 import pandas as pd
 
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
-from streamweir.contracts.rejected import REJECTED, Reason
-from streamweir_quality.checks import Subject, between, equal, one_of, present, rows
+from streamweir_quality.checks import Subject, between, equal, rows
 from streamweir_quality.inputs import Inputs
-
-_COUNTED = (Reason.MALFORMED, Reason.LATE, Reason.UNSCORABLE, Reason.DUPLICATE)
+from streamweir_quality.rejected import rejected_subjects
 
 
 def account_subjects(inputs: Inputs) -> Iterable[Subject]:
-    """Predictions per batch, rejected records, and rejected records per reason."""
+    """Predictions per batch, and the rejected records."""
     batches = inputs.ledger["batches"]
     yield Subject(
         "predictions per batch",
@@ -25,26 +23,7 @@ def account_subjects(inputs: Inputs) -> Iterable[Subject]:
             between("unexplained", 0, 0, "no row of the batch is unexplained"),
         ),
     )
-    yield Subject(
-        REJECTED.name,
-        REJECTED.name,
-        inputs.frame(REJECTED.name).drop(columns="raw"),
-        (
-            one_of("reason", [reason.value for reason in Reason], "the reason is one of the five"),
-            *(present(column) for column in ("topic", "partition", "offset", "row", "reason", "detail")),
-            between("rows", 0, None, "the number of records a line accounts for is not negative"),
-        ),
-    )
-    yield Subject(
-        "rejected per reason",
-        REJECTED.name,
-        _per_reason(inputs),
-        (
-            equal(
-                "in_ledger", "in_rejected", "as many records were rejected for each reason as the ledger says"
-            ),
-        ),
-    )
+    yield from rejected_subjects(inputs)
 
 
 def _per_batch(inputs: Inputs) -> pd.DataFrame:
@@ -59,13 +38,3 @@ def _per_batch(inputs: Inputs) -> pd.DataFrame:
     found = inputs.frame(PREDICTIONS.name).groupby("batch_index").size().rename("in_predictions")
     merged = ledger.set_index("batch_index").join(found, how="outer").fillna(0)
     return merged.astype("int64").reset_index()
-
-
-def _per_reason(inputs: Inputs) -> pd.DataFrame:
-    rejected = inputs.frame(REJECTED.name)
-    lines = []
-    for topic, line in inputs.ledger["totals"].items():
-        for reason in _COUNTED:
-            mine = rejected[(rejected["topic"] == topic) & (rejected["reason"] == reason.value)]
-            lines.append((topic, reason.value, line.get(reason.value, 0), int(mine["rows"].sum())))
-    return pd.DataFrame(lines, columns=["topic", "reason", "in_ledger", "in_rejected"])

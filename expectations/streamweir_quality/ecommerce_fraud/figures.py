@@ -15,8 +15,8 @@ from streamweir.contracts.ecommerce_fraud.results import (
 from streamweir_quality.checks import Subject, between, equal, rows, sum_is, unique
 from streamweir_quality.ecommerce_fraud.sales import Sales, since_start
 from streamweir_quality.ecommerce_fraud.top import top_subjects
-from streamweir_quality.ecommerce_fraud.windows import seconds, window_checks, with_windows
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.windows import seconds, window_checks, with_windows
 
 
 def figure_subjects(inputs: Inputs) -> Iterable[Subject]:

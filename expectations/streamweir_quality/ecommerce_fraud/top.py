@@ -15,8 +15,8 @@ from streamweir.contracts.ecommerce_fraud.results import (
 from streamweir_quality.checks import Subject, between, equal, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import Sales, by_category, since_start
 from streamweir_quality.ecommerce_fraud.static import read
-from streamweir_quality.ecommerce_fraud.windows import seconds, window_checks, with_windows
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.windows import seconds, window_checks, with_windows
 
 Sold = dict[int, Counter[str]]
 

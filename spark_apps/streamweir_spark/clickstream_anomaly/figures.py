@@ -74,7 +74,11 @@ def means_of(before: Sequence[Sequence[float | None]]) -> Means:
 
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    total = 0.0
+    # Plainly, the oldest first: how `sum` rounds depends on Python's version.
+    for value in known:
+        total += value
+    return total / len(known) if known else None
 
 
 def _rate(part: int, whole: int) -> float | None:

@@ -1,0 +1,109 @@
+"""The windows: none missing, figures in their ranges, and means and flags that follow from them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from great_expectations.expectations.expectation import Expectation
+
+from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC
+from streamweir.contracts.clickstream_anomaly.results import (
+    FLAGS,
+    KPIS,
+    MEANS,
+    SLIDE_S,
+    THRESHOLDS,
+    WINDOW_S,
+    WINDOWS,
+    WINDOWS_BEFORE,
+)
+from streamweir_quality.checks import Subject, between, equal, one_of, present, rows, unique
+from streamweir_quality.inputs import Inputs
+from streamweir_quality.windows import seconds, window_checks, with_windows
+
+_START, _END = "window_start", "window_end"
+_AGAIN = "again_{}"
+Row = dict[str, Any]
+
+
+def windows_subject(inputs: Inputs) -> Subject:
+    """The table of windows, with everything that follows from the figures worked out again beside it."""
+    due = _due(_counted_seconds(inputs))
+    expectations = (
+        unique(_START),
+        *(present(column) for column in (_START, _END, "page_views", "active_sessions")),
+        *window_checks(WINDOW_S, SLIDE_S),
+        rows(len(due), "every window from the first to the last counted event is there"),
+        one_of("is_due", [True], "no window lies beyond the first or the last counted event"),
+        between("page_views", 0, None, "page_views is not negative"),
+        between("active_sessions", 0, None, "active_sessions is not negative"),
+        between("purchase_conversion_rate", 0, None, "purchase_conversion_rate is not negative"),
+        between("checkout_abandonment_rate", -1, None, "checkout_abandonment_rate is at least -1"),
+        *(_follows(mean.name, f"{mean.name} is the mean of the three windows before") for mean in MEANS),
+        *(_follows(flag.name, f"{flag.name} is raised exactly when {flag.meaning}") for flag in FLAGS),
+        _follows("flagged", "flagged says whether one of the four flags is raised"),
+        _follows("complete", "complete says whether the first and the last event spare the window"),
+    )
+    return Subject(WINDOWS.name, WINDOWS.name, _frame(inputs, due), expectations)
+
+
+def _follows(column: str, said: str) -> Expectation:
+    return equal(column, _AGAIN.format(column), said)
+
+
+def _counted_seconds(inputs: Inputs) -> list[int]:
+    """The ts of all batches with an event that was counted, as the ledger has them."""
+    batches = inputs.ledger["batches"]
+    return [batch["ts"] for batch in batches if batch["topics"][EVENTS_TOPIC.name]["used"]]
+
+
+def _due(counted: Sequence[int]) -> range:
+    """The starts of the windows that must be there."""
+    if not counted:
+        return range(0)
+    return range(min(counted) // SLIDE_S * SLIDE_S - WINDOW_S + SLIDE_S, max(counted) + 1, SLIDE_S)
+
+
+def _frame(inputs: Inputs, due: range) -> pd.DataFrame:
+    frame = inputs.frame(WINDOWS.name).sort_values(_START, ignore_index=True)
+    counted = _counted_seconds(inputs) or [0]
+    spared = range(min(counted), max(counted) + 2 - WINDOW_S)
+    thresholds = {name: inputs.parameters.get(name, value) for name, value in THRESHOLDS.items()}
+    lines = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    starts = [start for start, _ in seconds(frame)]
+    again = pd.DataFrame(
+        [
+            {**means, **_flags(line, thresholds), "complete": start in spared}
+            for start, line, means in zip(starts, lines, _means(lines), strict=True)
+        ],
+        columns=[*(column.name for column in (*MEANS, *FLAGS)), "flagged", "complete"],
+        dtype=object,
+    )
+    frame = with_windows(frame, SLIDE_S).assign(is_due=[start in due for start in starts])
+    return frame.join(again.rename(columns=_AGAIN.format))
+
+
+def _means(lines: Sequence[Row]) -> Iterator[Row]:
+    """The means of each window, by the figures of the three lines before."""
+    for place in range(len(lines)):
+        before = lines[place - WINDOWS_BEFORE : place] if place >= WINDOWS_BEFORE else []
+        yield {mean.name: _mean(before, kpi.name) for mean, kpi in zip(MEANS, KPIS, strict=True)}
+
+
+def _mean(lines: Sequence[Row], kpi: str) -> float | None:
+    known = [line[kpi] for line in lines if line[kpi] is not None]
+    total = 0.0
+    for value in known:
+        total += value
+    return total / len(known) if known else None
+
+
+def _flags(line: Row, than: Mapping[str, float]) -> Row:
+    views, sessions, conversion, abandonment = (line[mean.name] for mean in MEANS)
+    flags = {
+        "page_view_drop": views is not None and line["page_views"] < than["page_view_drop"] * views,
+        "session_drop": sessions is not None and line["active_sessions"] < than["session_drop"] * sessions,
+        "low_conversion": conversion is not None and conversion < than["low_conversion"],
+        "high_abandonment": abandonment is not None and abandonment > than["high_abandonment"],
+    }
+    return {**flags, "flagged": any(flags.values())}

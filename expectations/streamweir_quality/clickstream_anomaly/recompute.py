@@ -1,0 +1,60 @@
+"""`clickstream_anomaly` again, as one batch in DuckDB: the windows from the messages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S
+from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
+from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, THRESHOLDS, WINDOW_S, WINDOWS
+from streamweir.contracts.rejected import REJECTED, Reason
+from streamweir.replay.batches import UNKNOWN
+from streamweir.replay.csvfile import TimeReader
+from streamweir_quality.inputs import Inputs
+from streamweir_quality.replayed import Row, rows
+
+_EVENTS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("sequence", pa.int64()),
+        ("row", pa.int64()),
+        ("ts", pa.int64()),
+        *((name, pa.string()) for name in CLICKSTREAM_KEY),
+    ]
+)
+
+
+def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckdb.DuckDBPyRelation]:
+    """All windows with figures, means and flags."""
+    variables = {
+        "run": inputs.replayed.run,
+        "lateness_s": inputs.parameters.get("lateness_s", LATENESS_S),
+        "window_s": WINDOW_S,
+        "slide_s": SLIDE_S,
+        **{name: inputs.parameters.get(name, value) for name, value in THRESHOLDS.items()},
+    }
+    for name, value in variables.items():
+        sql.execute(f"set variable {name} = $1", [value])
+    sql.register("events", pa.Table.from_pylist(list(_events(inputs)), _EVENTS))
+    sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
+    return {WINDOWS.name: sql.table("batch_windows")}
+
+
+def _events(inputs: Inputs) -> Iterator[Row]:
+    """The events that were sent in time, duplicates included, of all runs of the stream.
+
+    One that was put back comes late when its windows are final: which those are, the stream itself says.
+    """
+    frame = inputs.frame(REJECTED.name)
+    late = frame[frame["reason"] == Reason.LATE.value]
+    too_late = set(zip(late["partition"], late["offset"], late["row"], strict=True))
+    micros = TimeReader()
+    for message in inputs.replayed.of(EVENTS_TOPIC):
+        said = message.said
+        for place, row in rows(message, CLICKSTREAM_KEY):
+            if (message.partition, message.offset, place) in too_late or micros(row["timestamp"]) == UNKNOWN:
+                continue
+            key = {name: row[name] for name in CLICKSTREAM_KEY}
+            yield {"run": said.run, "sequence": said.sequence, "row": place, "ts": row["ts"], **key}
