@@ -2,11 +2,12 @@
 
 import os
 import uuid
-from ipaddress import ip_address
 
 import httpx
-import psutil
 import pytest
+from minio import Minio, MinioAdmin
+from minio.credentials.providers import StaticProvider
+from minio.error import MinioAdminException, S3Error
 from rich.console import Console
 
 from infra import memory, processes
@@ -17,24 +18,12 @@ from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, StackError
 from streamweir.objectstore import ObjectStore
 from streamweir.settings import Settings
+from tests.support.stack_watch import listening, processes_of, secrets_of
 
 SERVICES = {
     "kafka", "minio", "postgres",
     "airflow-api", "airflow-scheduler", "airflow-triggerer", "airflow-dag-processor",
 }  # fmt: skip
-
-
-def processes_of(stack: Stack) -> list[psutil.Process]:
-    found = [item.process for item in processes.find(stack.settings.var)]
-    assert len(found) > len(SERVICES)
-    return found
-
-
-def secrets_of(stack: Stack) -> list[str]:
-    values = vars(stack.secrets)
-    found = [value for name, value in values.items() if not name.endswith("_user")]
-    assert len(found) == 7
-    return found
 
 
 def test_every_service_is_up_and_takes_memory(stack: Stack) -> None:
@@ -47,22 +36,15 @@ def test_every_service_is_up_and_takes_memory(stack: Stack) -> None:
 
 
 def test_it_listens_on_the_loopback_only(stack: Stack) -> None:
-    pids = {process.pid for process in processes_of(stack)}
-    listening = [
-        found.laddr
-        for found in psutil.net_connections("inet")
-        if found.pid in pids and found.status == psutil.CONN_LISTEN
-    ]
-    settings = stack.settings
+    found, settings = listening(processes_of(stack)), stack.settings
     expected = {settings.kafka_port, settings.minio_port, settings.airflow_port}
-    assert {address.port for address in listening} >= expected
-    # Java listens on the IPv6 form of the loopback.
-    hosts = {ip_address(address.ip.removeprefix("::ffff:")) for address in listening}
-    assert all(host.is_loopback for host in hosts), hosts
+    assert {port for _, port in found} >= expected
+    assert [place for place in found if not place[0].is_loopback] == []
 
 
 def test_no_secret_is_in_a_command_line(stack: Stack) -> None:
     lines = [" ".join(process.cmdline()) for process in processes_of(stack)]
+    assert len(lines) > len(SERVICES)
     shown = [line for line in lines for secret in secrets_of(stack) if secret in line]
     assert not shown
 
@@ -78,7 +60,7 @@ def test_no_secret_is_in_a_log(stack: Stack) -> None:
 
 def test_what_holds_secrets_is_private(stack: Stack) -> None:
     private = [stack.layout.secrets, stack.layout.env, *stack.layout.supervisor.glob("*.json")]
-    private += [stack.layout.data("airflow") / "passwords.json"]
+    private += [stack.layout.data("airflow") / "passwords.json", stack.layout.data("minio")]
     assert len(private) > len(SERVICES)
     assert {path.stat().st_mode & 0o077 for path in private} == {0}
 
@@ -148,6 +130,19 @@ def test_the_scorer_sees_no_other_bucket(
         with pytest.raises(BadConfiguration, match="AccessDenied"):
             refused()
     store.delete(key)
+
+
+def test_the_scorer_neither_makes_buckets_nor_accounts(
+    scorer_store_connection: StoreConnection, store_connection: StoreConnection
+) -> None:
+    for account in (scorer_store_connection, store_connection):
+        keys = StaticProvider(account.access_key, account.secret_key)
+        client = Minio(account.endpoint, credentials=keys, secure=False, region=account.region)
+        with pytest.raises(S3Error, match="AccessDenied"):
+            client.make_bucket(f"{account.bucket_prefix}another")
+        admin = MinioAdmin(endpoint=account.endpoint, credentials=keys, secure=False, region=account.region)
+        with pytest.raises(MinioAdminException, match="AccessDenied"):
+            admin.user_list()
 
 
 def test_the_shell_environment_reaches_the_stack(stack: Stack) -> None:

@@ -36,7 +36,8 @@ from tests.unit.core.ecommerce_stream import rejected, run, scored
 RUN = "made-up"
 START_TS = 1_700_000_017
 SECONDS = 400
-LATE_BATCH = 82
+LATE_BATCH, DELAYED_BATCH = 82, 20
+LOOKBACK_S = 60
 VERSION = "20260101T000000Z-0badcafe"
 THRESHOLD = 0.9
 
@@ -47,13 +48,15 @@ def made_up_dataset(folder: Path) -> Path:
     return folder
 
 
-def made_up_inputs(folder: Path, records: Sequence[Record] = (), run_id: str = RUN) -> Inputs:
+def made_up_inputs(
+    folder: Path, records: Sequence[Record] = (), run_id: str = RUN, lookback_s: int = LOOKBACK_S
+) -> Inputs:
     """A run of that dataset in which everything is right: one batch late, the others scored.
 
     records: what the stream's topics hold, by default of that run alone.
     """
     held = records or made_up_records(folder)
-    domain = Domain(customers_of(_csv(folder, dataset.CUSTOMERS)), ModelNeeds())
+    domain = Domain(customers_of(_csv(folder, dataset.CUSTOMERS)), ModelNeeds(), lookback_s=lookback_s)
     outputs = run([_message(record) for record in held], domain)
     every = _predictions(scored(outputs, domain))
     predictions = every[every["run"] == run_id]
@@ -71,18 +74,22 @@ def made_up_inputs(folder: Path, records: Sequence[Record] = (), run_id: str = R
         card=_card(predictions),
         version=VERSION,
         first=held[0].said is not None and held[0].said.run == run_id,
-        parameters={"lateness_s": LATENESS_S},
+        parameters={"lateness_s": LATENESS_S, "lookback_s": lookback_s},
         replayed=_replayed(held, run_id, {PREDICTIONS.name: others}),
     )
 
 
 def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **more: Any) -> list[Record]:
-    """What a replay of a tenth of a batch a second leaves on the topics, one batch late."""
+    """What a replay leaves on the topics; one batch is late, another one only comes after its successors."""
     plan = Plan(
         **{
             **{"run": run_id, "pipeline": PIPELINE.name, "stream": "made-up", "dataset": "f" * 64},
             **{"start_ts": START_TS, "interval_s": 1, "speed": 0, "batches": None, "batch_rows": 10},
-            **{"first_sequence": first_sequence, "late": {LATE_BATCH: LATENESS_S + 30}, "offsets": {}},
+            **{
+                "first_sequence": first_sequence,
+                "late": {LATE_BATCH: LATENESS_S + 30, DELAYED_BATCH: LATENESS_S - 10},
+                "offsets": {},
+            },
             **{"planned_at": "", **more},
         }
     )

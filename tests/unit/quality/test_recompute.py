@@ -54,6 +54,8 @@ NONSENSE: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
 
 BROKEN = [b"\xff", b"", b"{}", b"[1]", b"null", b"[NaN]", b'["\\ud800"]', b"[" * 100_000]
 """Messages that are no list of objects."""
+TWICE = (b'"session_id"', b'"session_id": "x", "session_id"')
+"""A name, and the same name twice in an object."""
 
 
 def differing(inputs: Inputs) -> dict[str, list[str]]:
@@ -209,7 +211,9 @@ def spoilt(records: Iterable[Record]) -> list[Record]:
             rows[0] |= chance.choice([{}, {"event_time": "soon"}, {"event_type": ""}, {"event_type": "??"}])
         value = json.dumps(rows).encode()
         if chance.random() < 0.05:
-            value = chance.choice([*BROKEN, value[:-1], value.replace(b"[", b"[{},", 1)])
+            value = chance.choice(
+                [*BROKEN, value[:-1], value.replace(b"[", b"[{},", 1), *[value.replace(*TWICE, 1)] * 3]
+            )
         assert record.said is not None
         rows_said = replace(record.said, rows=len(rows)).encode()
         found.append(replace(record, value=value, headers=rows_said))
@@ -218,7 +222,7 @@ def spoilt(records: Iterable[Record]) -> list[Record]:
 
 def test_records_that_were_put_back_are_compared_too(dataset_folder: Path) -> None:
     records = made_up_records(dataset_folder)
-    inputs = made_up_inputs(dataset_folder, [*records, *put_back(records)])
+    inputs = made_up_inputs(dataset_folder, [*records, *put_back(records)], lookback_s=600)
     again = inputs.frame("predictions").query("batch_index == @LATE_BATCH")
     assert len(again) == 3
     assert again.ts.min() > START_TS + SECONDS
