@@ -56,7 +56,7 @@ PARAMS = {
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     provision_topics = ProvisionTopics(task_id="provision_topics")
-    ensure_dataset = EnsureDataset(task_id="ensure_dataset", outlets=[dataset_asset(PIPELINE)])
+    ensure_dataset = EnsureDataset(task_id="ensure_dataset", trains=False, outlets=[dataset_asset(PIPELINE)])
     dataset = ensure_dataset.result("fingerprint")
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset)
     replay = Replay(task_id="replay", dataset=dataset, execution_timeout=UNLIMITED)

@@ -227,6 +227,9 @@ class TestEnsureDataset:
         task = EnsureDataset(task_id="ensure_dataset", pipeline="ecommerce_fraud")
         task.work(attempt(dataset=None, seed=42, model=model))
         assert asked == [needed]
+        without_model = EnsureDataset(task_id="ensure_data", pipeline="ecommerce_fraud", trains=False)
+        without_model.work(attempt(dataset=None, seed=42))
+        assert asked == [needed, False]
 
 
 def dataset(source: str) -> Dataset:

@@ -32,12 +32,13 @@ class ProvisionTopics(StreamweirOperator):
 class EnsureDataset(StreamweirOperator):
     """Uploads, generates or finds the dataset; returns it as JSON (`fingerprint` names it).
 
-    settings: the params that are settings of the pipeline's generator.
+    settings: the params that are settings of the pipeline's generator. trains: whether the pipeline has a
+    model, for which a dataset may need a history.
     """
 
-    def __init__(self, *, settings: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(self, *, settings: Sequence[str] = (), trains: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.settings = settings
+        self.settings, self.trains = settings, trains
 
     def work(self, attempt: Attempt) -> Result:
         """Raises DatasetUnusable with file, line and column before anything is uploaded."""
@@ -62,7 +63,7 @@ class EnsureDataset(StreamweirOperator):
             attempt.params["dataset"] or "",
             seed=attempt.params["seed"],
             # Only a training reads it, and none is needed when the model is given or a scorer runs with one.
-            needs_history=not (attempt.params.get("model") or _running(attempt)),
+            needs_history=self.trains and not (attempt.params.get("model") or _running(attempt)),
             progress=console_progress,
             **{name: attempt.params[name] for name in self.settings},
         )
