@@ -57,19 +57,18 @@ def fault_free(ground: Ground, say: Say) -> Model:
             f"nothing to compare with in {', '.join(found.empty())}: change the params of the subject"
         )
     say(f"{found.count:,} rows to compare, after {trial.seconds:.0f} s")
-    dataset = _result(trial, "ensure_dataset")["fingerprint"]
-    version = _result(trial, "ensure_model")["version"]
     spec = ScorerSpec.from_json(_result(trial, "start_scorer"))
-    return Model(found, trial.seconds, {**params, "dataset": dataset, "model": version}, spec)
+    same = {"dataset": spec.dataset, **({"model": spec.model} if spec.model else {})}
+    return Model(found, trial.seconds, trial.flush() + 1, {**params, **same}, spec)
 
 
 def drill(
     ground: Ground, model: Model, fault: str, name: str, say: Say, kind: type[Trial] | None = None
 ) -> Drill:
     """One drill, on a stream of this name; kind: of run, by default the one that the fault wants."""
-    trial = (kind or FAULTS[fault].trial)(ground, name)
+    trial = (kind or FAULTS[fault].trial)(ground, name, model.end)
     try:
-        return _drilled(trial, model, fault, Moment.draw(ground, name), say)
+        return _drilled(trial, model, fault, Moment.draw(model.end, name), say)
     except StreamweirError as error:
         trial.give_up()
         return Drill(fault, seen=_seen(trial), seconds=trial.seconds, said=(str(error),))

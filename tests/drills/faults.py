@@ -31,8 +31,7 @@ def _flow(inject: Inject) -> Fault:
 
 
 def _next_message(trial: Trial) -> int:
-    batches_and_flush = trial.ground.subject.batches + 1
-    return min(trial.sent() + 1, batches_and_flush)
+    return min(trial.sent() + 1, trial.end)
 
 
 def _finished(trial: Trial) -> int:

@@ -87,10 +87,15 @@ class Ground:
 
 @dataclass(frozen=True)
 class Model:
-    """A fault-free run: its outcome, how long it took, and what its tasks said, for others to do the same."""
+    """A fault-free run, for others to do the same.
+
+    outcome: what it left. seconds: how long it took. end: the sequence after its flush. params, spec: what
+    it was asked for, and what its scorer was.
+    """
 
     outcome: Outcome
     seconds: float
+    end: int
     params: dict[str, Any]
     spec: ScorerSpec
 
@@ -120,9 +125,8 @@ def _ground(stack: Stack, subject: Subject) -> Iterator[Ground]:
     generator(subject.pipeline.name)(
         folder,
         seed=1,
-        batches=subject.batches,
-        history_batches=subject.history_batches,
         progress=no_progress,
+        **subject.dataset,
     )
     user, password = stack.secrets.airflow_admin_user, stack.secrets.airflow_admin_password
     with closing(Airflow(stack.settings.airflow_url, user, password)) as airflow:

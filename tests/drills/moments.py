@@ -12,7 +12,6 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from streamweir.broker.clients import consumer
-from tests.drills.ground import Ground
 from tests.drills.trials import DrillFailed, Trial, await_
 
 _EARLIEST, _LATEST = 0.15, 0.6
@@ -28,10 +27,10 @@ class Moment:
     chance: random.Random
 
     @classmethod
-    def draw(cls, ground: Ground, seed: str) -> "Moment":
+    def draw(cls, batches: int, seed: str) -> "Moment":
         """A moment that depends on the seed alone."""
         chance = random.Random(seed)
-        return cls(int(ground.subject.batches * chance.uniform(_EARLIEST, _LATEST)), chance)
+        return cls(int(batches * chance.uniform(_EARLIEST, _LATEST)), chance)
 
     def await_sent(self, trial: Trial) -> None:
         """Wait until the topics hold so much."""

@@ -1,9 +1,10 @@
-"""What is drilled, by pipeline: a dataset's size and the run's params. The rest comes from the contracts."""
+"""What is drilled, by pipeline: the size of a dataset, params of a replay. The rest comes from the contracts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.tables import Pipeline
 
 
@@ -11,25 +12,33 @@ from streamweir.contracts.tables import Pipeline
 class Subject:
     """A pipeline as it is drilled.
 
-    batches, history_batches: of the generated dataset. params: of the runs; they should make a row for every
-    result table, rejected records included. wall: columns that hold wall time, which no two runs share.
+    dataset: settings of its generator. params: of the replay; it should take a quarter of a minute, and put a
+    row into every result table, rejected records included. wall: columns that hold wall time, which no two
+    runs share.
     """
 
     pipeline: Pipeline
-    batches: int = 150
-    history_batches: int = 150
+    dataset: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     wall: tuple[str, ...] = ("scored_at",)
 
 
-def subject(name: str) -> Subject:
-    """The subject called `name`: what `SUBJECTS` says of it, else the defaults; BadConfiguration for none."""
-    from streamweir.contracts.pipelines import pipeline
-
-    return Subject(pipeline(name), **SUBJECTS.get(name, {}))
-
-
 SUBJECTS: Mapping[str, Mapping[str, Any]] = {
-    # Two late batches fill the table of rejected records; 10 batches a second leave time for a fault.
-    "ecommerce_fraud": {"params": {"speed": 10, "late": "20:70,40:90"}},
+    "ecommerce_fraud": {
+        "dataset": {"batches": 150, "history_batches": 150},
+        "params": {"speed": 10, "late": "20:70,40:90"},
+    },
+    "card_fraud": {
+        "dataset": {"batches": 6_000, "fraud_share": 0.02},
+        "params": {"rate": 400, "late": "900:90,1500:600"},
+    },
+    "clickstream_anomaly": {
+        "dataset": {"batches": 7_200},
+        "params": {"speed": 480, "late": "900:700,1500:900"},
+    },
 }
+
+
+def subject(name: str) -> Subject:
+    """The pipeline as it is drilled; raises BadConfiguration for a word that is none."""
+    return Subject(pipeline(name), **SUBJECTS.get(name, {}))

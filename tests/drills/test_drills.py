@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,14 @@ from tests.drills.subjects import Subject
 from tests.drills.trials import PlainTrial
 
 MODEL = Path(__file__).parents[1] / "fixtures" / "spark35_model.zip"
-SUBJECT = Subject(PIPELINE, batches=90, params={"speed": 10, "late": "10:65"})
+BATCHES = 90
+SUBJECT = Subject(PIPELINE, params={"speed": 10, "late": "10:65"})
 
 
 @pytest.fixture(scope="module")
 def ground(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     folder = tmp_path_factory.mktemp("dataset")
-    generator(PIPELINE.name)(
-        folder, seed=3, batches=SUBJECT.batches, history_batches=20, progress=no_progress
-    )
+    generator(PIPELINE.name)(folder, seed=3, batches=BATCHES, history_batches=20, progress=no_progress)
     user, password = stack.secrets.airflow_admin_user, stack.secrets.airflow_admin_password
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -54,13 +54,13 @@ def model(ground: Ground) -> Model:
     counting = (SESSION_TIME_ZONE, PIPELINE.lateness_s, PIPELINE.max_messages, {"lookback_s": LOOKBACK_S})
     spec = ScorerSpec(trial.run.stream, trial.run.id, dataset, version, *counting)
     params = {**SUBJECT.params, "start_ts": START_TS, "dataset": dataset}
-    plan = Model(Outcome({}, 0), 0, params, spec)
+    plan = Model(Outcome({}, 0), 0, BATCHES + 1, params, spec)
     trial.begin(plan)
     trial.finish()
     found = outcome(trial.run, SUBJECT, ground.kafka, ground.store)
     assert (found.unexplained, found.empty()) == (0, [])
     assert found.count > 1000
-    return Model(found, trial.seconds, params, spec)
+    return replace(plan, outcome=found)
 
 
 @pytest.mark.parametrize("fault", ["driver-at-work", "replay", "second-scorer"])

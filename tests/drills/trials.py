@@ -48,10 +48,11 @@ def await_(what: str, reached: Any, *, within: float = PATIENCE_S, look_s: float
 
 
 class Trial(ABC):
-    """A run on a stream of its own, from its beginning to its ledger."""
+    """A run on a stream of its own, from its beginning to its ledger; end: the sequence after its flush."""
 
-    def __init__(self, ground: Ground, name: str) -> None:
+    def __init__(self, ground: Ground, name: str, end: int = 0) -> None:
         self.ground = ground
+        self.end = end
         self.run = ground.run(name)
         self.store = ground.store
         self.began = time.monotonic()
@@ -91,6 +92,10 @@ class Trial(ABC):
             return 0
         said = [record.said.sequence for record in end.last.values() if record.said]
         return max(said, default=-1) + 1
+
+    def flush(self) -> int:
+        """The sequence of the flush, once it was sent."""
+        return int(self.store.get_json(self.run.manifest)["flush_sequence"])
 
     def worked(self) -> int:
         """The next sequence that no committed micro-batch has worked on."""
@@ -176,8 +181,8 @@ class HelpedTrial(AirflowTrial):
 class PlainTrial(Trial):
     """A run without Airflow: the same code in the same order, and processes started again when killed."""
 
-    def __init__(self, ground: Ground, name: str) -> None:
-        super().__init__(ground, name)
+    def __init__(self, ground: Ground, name: str, end: int = 0) -> None:
+        super().__init__(ground, name, end)
         self._workers: dict[str, Worker] = {}
 
     def begin(self, model: Model) -> None:
@@ -215,8 +220,7 @@ class PlainTrial(Trial):
         with suppress(DrillFailed):
             await_("the scorer's start", lambda: (found := self.status()) and found.state == "running")
             common = {"pipeline": self.run.stream.pipeline, "stream": self.run.stream.id, "run": self.run.id}
-            names = ("dataset", "speed", "late", "start_ts")
-            asked = {name.replace("_", "-"): value for name in names if (value := self._params.get(name))}
+            asked = {key.replace("_", "-"): value for key, value in self._params.items() if key != "model"}
             self._workers["plot_live"] = Worker(self, "liveplot", common)
             self._workers["replay"] = Worker(self, "replay", {**common, **asked})
 
@@ -227,7 +231,7 @@ class PlainTrial(Trial):
         return look(self.store, self.run.stream)
 
     def _await_drained(self) -> None:
-        flush = self.store.get_json(self.run.manifest)["flush_sequence"]
+        flush = self.flush()
 
         def verdict() -> Any:
             found = until_drained(self._look(), datetime.now(UTC), flush)
