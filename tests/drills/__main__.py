@@ -1,6 +1,7 @@
 """`python -m tests.drills`: crash drills. Exit status 1 when one has failed."""
 
 import random
+import sys
 import time
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,6 +18,9 @@ from tests.drills.faults import FAULTS
 from tests.drills.ground import drill_ground
 from tests.drills.subjects import subject
 
+_WIDE = 180
+"""Columns of the table where no terminal says how many there are."""
+
 app = typer.Typer(add_completion=False)
 
 
@@ -30,7 +34,7 @@ def main(
     """Drill a pipeline and show what came of it."""
     if fault and fault not in FAULTS:
         raise BadConfiguration(f"no fault is called {fault!r}; there are: {', '.join(FAULTS)}")
-    console, began = Console(highlight=False, soft_wrap=True), time.monotonic()
+    console, began = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE), time.monotonic()
     seed = random.randrange(10_000) if seed < 0 else seed
     names = chosen(fault, n or (1 if fault else 20))
     done: list[Drill] = []

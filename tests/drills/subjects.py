@@ -1,4 +1,4 @@
-"""What is drilled, by pipeline: the size of a dataset, params of a replay. The rest comes from the contracts."""
+"""What is drilled, by pipeline: the size of a dataset, params of a replay. The contracts say the rest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
