@@ -4,6 +4,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -37,22 +38,22 @@ def main(
     console, began = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE), time.monotonic()
     seed = random.randrange(10_000) if seed < 0 else seed
     names = chosen(fault, n or (1 if fault else 20))
+    say = partial(_say, console, began)
     done: list[Drill] = []
     with drill_ground(subject(pipeline)) as ground:
-        model = fault_free(ground, lambda text: _say(console, began, text))
+        model = fault_free(ground, say)
         for number, name in enumerate(names, 1):
-            title = f"[{number}/{len(names)}] {name}"
-            say = lambda text, title=title: _say(console, began, f"{title}: {text}")  # noqa: E731
-            done.append(drill(ground, model, name, f"drill-{seed}-{number}-{name}", say))
-            say("passed" if done[-1].passed else f"FAILED: {done[-1].said[0]}")
+            told = partial(_say, console, began, title=f"[{number}/{len(names)}] {name}: ")
+            done.append(drill(ground, model, name, f"drill-{seed}-{number}-{name}", told))
+            told("passed" if done[-1].passed else f"FAILED: {done[-1].said[0]}")
     console.print(_table(done, model.seconds, seed))
     failed = sum(not item.passed for item in done)
     console.print(f"{len(done) - failed} of {len(done)} drills passed in {time.monotonic() - began:.0f} s")
     raise typer.Exit(1 if failed else 0)
 
 
-def _say(console: Console, began: float, text: str) -> None:
-    console.print(f"{time.monotonic() - began:6.0f} s  {text}", markup=False)
+def _say(console: Console, began: float, text: str, title: str = "") -> None:
+    console.print(f"{time.monotonic() - began:6.0f} s  {title}{text}", markup=False, soft_wrap=True)
 
 
 def _table(done: Sequence[Drill], undisturbed_s: float, seed: int) -> Table:
