@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -216,3 +217,26 @@ def test_a_transactions_file_that_cannot_be_read_is_refused_before_the_first_bat
         file.write("," * 20 + "\n")
     with pytest.raises(DatasetUnusable, match=r"new_transactions.csv line 4: 21 values for 14 columns"):
         recording(tmp_path)
+
+
+odd_times = st.integers(0, 90).map(at) | st.sampled_from(
+    ["", "never", "2024-01-01", "\0", "2024-13-01 00:00:00"]
+)
+
+
+@given(st.lists(odd_times, min_size=1, max_size=30), st.lists(odd_times, max_size=30), st.integers(1, 7))
+def test_every_row_is_sent_once_whatever_its_time_is(
+    browsing: list[str], bought: list[str], batch_rows: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        write_browsing(Path(folder), browsing)
+        write_transactions(Path(folder), bought)
+        found = list(batches(Path(folder), batch_rows=batch_rows, unsorted_ok=True))
+    seen = [row for batch in found for row in batch.rows["browsing"]]
+    assert [(row["session_id"], row["event_time"]) for row in seen] == [
+        (f"s{number}", time) for number, time in enumerate(browsing)
+    ]
+    assert [len(batch.rows["browsing"]) for batch in found[:-1]] == [batch_rows] * (len(found) - 1)
+    sent = {row["transaction_id"]: row["created_at"] for batch in found for row in batch.rows["transactions"]}
+    assert sent == {f"t{number}": time for number, time in enumerate(bought)}
+    assert sum(len(batch.rows["transactions"]) for batch in found) == len(bought)

@@ -1,9 +1,12 @@
 """Reading CSV files: original strings, exact complaints, times as the strict parser sees them."""
 
+import csv
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamweir.errors import DatasetUnusable
@@ -86,3 +89,29 @@ def test_times_that_share_their_parts_are_told_apart() -> None:
     dates, clocks = ("2024-01-01", "2024-01-02"), ("00:00:00", "00:00:09", "00:09:00", "09:00:00")
     texts = [f"{d}T{c}.{f}{z}" for d in dates for c in clocks for f in (0, 9) for z in ("", "Z", "+10:00")]
     assert [read(text) for text in texts] == [parse_time(text) for text in texts]
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@given(st.lists(st.tuples(texts, texts, texts), max_size=8), st.sampled_from(["\n", "\r\n"]))
+def test_whatever_a_csv_writer_wrote_is_read_as_it_was(rows: list[tuple[str, ...]], line_end: str) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file.csv"
+        with path.open("w", newline="", encoding="utf-8") as out:
+            csv.writer(out, lineterminator=line_end, quoting=csv.QUOTE_ALL).writerows([COLUMNS, *rows])
+        assert list(map(tuple, CsvFile(path, COLUMNS).rows())) == rows
+
+
+hostile = st.binary(max_size=60) | st.text('",\r\n;x\0\ufeff ', max_size=60).map(str.encode)
+
+
+@settings(max_examples=300)
+@given(hostile, st.sampled_from([b"", b"id,time,text\n"]))
+def test_whatever_the_bytes_are_a_file_is_read_or_refused(content: bytes, header: bytes) -> None:
+    with TemporaryDirectory() as folder, suppress(DatasetUnusable):
+        file = csv_file(Path(folder), header + content)
+        rows = list(file.rows())
+        assert len(list(file.times("time"))) == len(rows)
+        assert all(0 < len(row) <= len(file.names) for row in rows)
+        assert all(file.line_of(number) > 0 for number in range(len(rows)))
