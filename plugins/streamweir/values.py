@@ -5,9 +5,8 @@ All raise ValueError with the offending text, so that the caller can name file, 
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import orjson
 
@@ -19,8 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
-class ProductLine:
+class ProductLine(NamedTuple):
     """One product of a transaction: how many were bought, and the price of one."""
 
     product_id: int

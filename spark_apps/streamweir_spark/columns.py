@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import pyarrow as pa
-from pyspark.sql import Column as Expression
-from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
@@ -66,11 +64,24 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
 
 
-def from_core(column: Column) -> Expression:
-    """The expression that makes a result's column of a core's column."""
-    if column.type is Type.TIMESTAMP:
-        return F.timestamp_micros(column.name).alias(column.name)
-    return F.col(column.name)
+def from_core(column: Column) -> str:
+    """The SQL that makes a result's column of a core's column.
+
+    Text, because what happens in every micro-batch should cost little: PySpark looks up a class in Java for
+    each expression that it makes, text is handed over as it is.
+    """
+    name = quoted(column.name)
+    return f"timestamp_micros({name}) AS {name}" if column.type is Type.TIMESTAMP else name
+
+
+def quoted(name: str) -> str:
+    """A column's name in SQL."""
+    return f"`{name.replace('`', '``')}`"
+
+
+def struct(names: Iterable[str]) -> str:
+    """The SQL of a struct of columns."""
+    return f"struct({', '.join(map(quoted, names))})"
 
 
 def _in_core(column: Column, types: Mapping[Type, T], long: T) -> T:

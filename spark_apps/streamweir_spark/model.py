@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
-from streamweir_spark.columns import spark_schema
+from streamweir_spark.columns import quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.scala import Stage, kind_of, title
@@ -39,29 +39,16 @@ class ScoringModel:
     inputs: tuple[str, ...]
     fraud_index: int
     _pipeline: Stage = field(repr=False)
-    _raw: str = field(repr=False)
-    _probability: str = field(repr=False)
+    _scores: tuple[Expression, ...] = field(repr=False)
 
     def transform(self, frame: DataFrame) -> DataFrame:
         """All columns of the frame, then `rawPrediction` and `probability` (arrays of doubles; rawPrediction
         is null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 at the
         threshold or above) and `model_version`. As many rows as the frame has, if all fulfil `needs`.
         """
-        carried = frame.select(F.struct(*frame.columns).alias(ROW), *self.inputs)
+        carried = frame.selectExpr(f"{struct(frame.columns)} AS {ROW}", *map(quoted, self.inputs))
         scored = DataFrame(self._pipeline.transform(carried._jdf), frame.sparkSession)
-        probability = vector_to_array(F.col(self._probability))
-        fraud = probability[self.fraud_index]
-        return scored.select(
-            f"{ROW}.*",
-            self._raw_prediction().alias("rawPrediction"),
-            probability.alias("probability"),
-            fraud.alias("fraud_probability"),
-            (fraud >= self.threshold).cast("long").alias("prediction"),
-            F.lit(self.version).alias("model_version"),
-        )
-
-    def _raw_prediction(self) -> Expression:
-        return vector_to_array(F.col(self._raw)) if self._raw else F.lit(None).cast("array<double>")
+        return scored.select(*self._scores)
 
 
 def load(spark: SparkSession, location: str, card: Card, columns: Sequence[Column]) -> ScoringModel:
@@ -98,8 +85,22 @@ def prepare(spark: SparkSession, model: PipelineModel, card: Card, columns: Sequ
         inputs=tuple(inputs),
         fraud_index=flow.fraud_index,
         _pipeline=_pipeline(spark, flow.steps),
-        _raw=flow.classifier.getRawPredictionCol(),
-        _probability=flow.classifier.getProbabilityCol(),
+        _scores=_scores(flow, card),
+    )
+
+
+def _scores(flow: Flow, card: Card) -> tuple[Expression, ...]:
+    """What `ScoringModel.transform` selects; made once, because PySpark takes long to make an expression."""
+    raw = flow.classifier.getRawPredictionCol()
+    probability = vector_to_array(F.col(flow.classifier.getProbabilityCol()))
+    fraud = probability[flow.fraud_index]
+    return (
+        F.col(f"{ROW}.*"),
+        (vector_to_array(F.col(raw)) if raw else F.lit(None).cast("array<double>")).alias("rawPrediction"),
+        probability.alias("probability"),
+        fraud.alias("fraud_probability"),
+        (fraud >= card.threshold).cast("long").alias("prediction"),
+        F.lit(card.version).alias("model_version"),
     )
 
 

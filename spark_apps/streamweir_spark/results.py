@@ -16,7 +16,8 @@ class Results(Protocol):
         """The rows of the table `Pipeline.scored_table`, its columns in any order, from the core's scored
         rows.
 
-        Every column of the core's outputs is there to be taken along. Not called for a pipeline without one.
+        Every column of the core's outputs is there to be taken along, and `scored_at`. Not called for a
+        pipeline without one.
         """
 
     def figures(

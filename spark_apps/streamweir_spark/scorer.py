@@ -25,7 +25,7 @@ from streamweir_spark.results import Results
 from streamweir_spark.sink import Sink
 from streamweir_spark.source import cut_into_parts, read_messages
 from streamweir_spark.stopping import Stopping
-from streamweir_spark.transform import scored_columns, work_on
+from streamweir_spark.transform import frame_columns, scored_columns, work_on
 
 _TRIGGER = "200 milliseconds"
 """How often Kafka is asked for news. Without a pause an idle stream would ask all the time."""
@@ -90,7 +90,7 @@ class Scorer:
 
     def no_scored_rows(self, domain: Domain) -> DataFrame:
         """An empty frame with the columns of the core's scored rows."""
-        return self.spark.createDataFrame([], core_schema(scored_columns(domain)))
+        return self.spark.createDataFrame([], core_schema(frame_columns(domain)))
 
     def _for_executors(self, model: Path) -> str:
         """The model's address; executors on other machines cannot read the driver's disk."""

@@ -11,9 +11,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from streamweir.contracts.messages import partition_of
 from streamweir.contracts.rejected import REJECTED
@@ -22,17 +20,18 @@ from streamweir.contracts.tables import OutputTopic, Pipeline
 from streamweir.contracts.worked import WORKED
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
+from streamweir_spark.columns import quoted, struct
 from streamweir_spark.commit import BEGINNING, Commit
 from streamweir_spark.log import show_windows
 from streamweir_spark.parts import OutputKind
 from streamweir_spark.publish import Outgoing, Publisher
 from streamweir_spark.results import Results, Rows
 from streamweir_spark.tables import parquet, stored_schema, windows
-from streamweir_spark.transform import Lines, unpack
+from streamweir_spark.transform import SCORED_AT, Lines, unpack
 
 _JSON = "json of {}"
 """The column that holds a scored row's message for an output topic."""
-_JSON_OPTIONS = {"ignoreNullFields": "false", "timeZone": "UTC"}
+_JSON_OPTIONS = "map('ignoreNullFields', 'false', 'timeZone', 'UTC')"
 _WRITERS = 8
 """Small objects are written side by side: waiting for the store dominates."""
 
@@ -115,8 +114,10 @@ class Sink:
                 *((_JSON.format(topic.name), pa.string()) for topic in topics),
             ]
             return pa.schema(fields).empty_table()
-        rows = self._results.score(spark.createDataFrame(scored))
-        return rows.select(*names, *map(_message, topics)).toArrow()
+        # A column, not a literal: Spark would compile its code anew for each new value.
+        now = pa.array([commits.now_us()] * scored.num_rows, pa.int64())
+        rows = self._results.score(spark.createDataFrame(scored.append_column(SCORED_AT.name, now)))
+        return rows.selectExpr(*map(quoted, names), *map(_message, topics)).toArrow()
 
     def _put(self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines) -> Commit:
         next_sequence, max_ts = commits.frontier(lines, before)
@@ -194,10 +195,11 @@ class Sink:
         return zip(*(column.to_pylist() for column in wanted.columns), strict=True)
 
 
-def _message(topic: OutputTopic) -> Expression:
-    value = F.to_json(F.struct(*topic.fields), _JSON_OPTIONS)
-    wanted = value if topic.where is None else F.when(F.col(topic.where), value)
-    return wanted.alias(_JSON.format(topic.name))
+def _message(topic: OutputTopic) -> str:
+    """The SQL that makes a scored row's message, null for a row that is not repeated."""
+    value = f"to_json({struct(topic.fields)}, {_JSON_OPTIONS})"
+    wanted = value if topic.where is None else f"CASE WHEN {quoted(topic.where)} THEN {value} END"
+    return f"{wanted} AS {quoted(_JSON.format(topic.name))}"
 
 
 def _types(schema: pa.Schema) -> dict[str, pa.DataType]:

@@ -10,7 +10,7 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
-from streamweir.contracts.tables import Column
+from streamweir.contracts.tables import Column, Type
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.parts import OUTPUT_COLUMNS, Domain, Output, OutputKind
 from streamweir_spark.shard import work
@@ -18,6 +18,7 @@ from streamweir_spark.source import BUNDLE, KEY, open_bundles
 
 PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset", "row", "appended_at")
 """The columns of an output that say where a scored row came from."""
+SCORED_AT = Column("scored_at", Type.TIMESTAMP, "wall time of the scoring, the same in a micro-batch")
 
 _SHARE = "scored binary, lines binary"
 _STATE = "memory binary"
@@ -31,6 +32,11 @@ def scored_columns(domain: Domain) -> tuple[Column, ...]:
     """The columns of a scored row: its place, then what the domain made of it."""
     known = {column.name: column for column in OUTPUT_COLUMNS}
     return (*(known[name] for name in PLACE), *domain.scored_columns)
+
+
+def frame_columns(domain: Domain) -> tuple[Column, ...]:
+    """The columns of the frame that `Results.score` is given."""
+    return (*scored_columns(domain), SCORED_AT)
 
 
 def work_on(parts: DataFrame, domain: Domain, shards: int) -> DataFrame:

@@ -11,7 +11,7 @@ _COLUMNS = (*map(from_core, MODEL_COLUMNS), CLASS.name, *PLACE, from_core(SCORED
 
 
 def model_frame(scored: DataFrame) -> DataFrame:
-    """The columns that a model may use, typed, in the contract's order; then Class, place and scored_at."""
+    """The columns that a model may use, typed, in their order; then Class, the row's place, scored_at."""
     return scored.selectExpr(*_COLUMNS)
 
 

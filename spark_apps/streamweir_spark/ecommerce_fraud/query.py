@@ -1,7 +1,6 @@
 """What the scorer of `ecommerce_fraud` does with a micro-batch's scored rows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
-from streamweir_spark.ecommerce_fraud.transforms import model_frame, with_time
+from streamweir_spark.ecommerce_fraud.transforms import model_frame
 from streamweir_spark.log import say
 from streamweir_spark.results import Rows
 from streamweir_spark.scorer import Scorer
@@ -27,7 +26,7 @@ class ShopResults:
 
     def score(self, scored: DataFrame) -> DataFrame:
         """The rows of `predictions`."""
-        return with_time(self._predict(model_frame(scored)), datetime.now(UTC))
+        return self._predict(model_frame(scored))
 
     def figures(
         self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]

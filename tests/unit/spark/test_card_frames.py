@@ -21,18 +21,19 @@ from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.selection import Selected, select
-from streamweir_spark.transform import scored_columns
+from streamweir_spark.transform import frame_columns
 from tests.support.card_files import at, write_cards
 
 
 def core_rows(probabilities: list[float]) -> pa.Table:
     """Scored rows as the core gives them; Amount stands for the probability."""
-    schema = core_arrow_schema(scored_columns(Domain(ModelNeeds())))
+    schema = core_arrow_schema(frame_columns(Domain(ModelNeeds())))
     plain = {"run": "r1", "topic": "transactions", "event_time": 1_700_000_000_000_000, "Class": None}
     lines = [
         dict.fromkeys(NUMBER_NAMES, 0.5)
         | dict.fromkeys(
-            ("batch_index", "sequence", "partition", "offset", "row", "appended_at", "ts"), number
+            ("batch_index", "sequence", "partition", "offset", "row", "appended_at", "ts", "scored_at"),
+            number,
         )
         | {"transaction_id": number, "Amount": probability}
         | plain
