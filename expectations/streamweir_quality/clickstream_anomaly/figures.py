@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
-from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC
 from streamweir.contracts.clickstream_anomaly.results import (
     FLAGS,
     KPIS,
@@ -17,9 +16,9 @@ from streamweir.contracts.clickstream_anomaly.results import (
     WINDOWS,
     WINDOWS_BEFORE,
 )
-from streamweir_quality.checks import Subject, between, equal, one_of, present, rows, unique
+from streamweir_quality.checks import Subject, between, equal, present, unique
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.windows import seconds, window_checks, with_windows
+from streamweir_quality.windows import window_checks, with_windows
 
 _START, _END = "window_start", "window_end"
 _AGAIN = "again_{}"
@@ -28,13 +27,10 @@ Row = dict[str, Any]
 
 def windows_subject(inputs: Inputs) -> Subject:
     """The table of windows, with everything that follows from the figures worked out again beside it."""
-    due = _due(_counted_seconds(inputs))
     expectations = (
         unique(_START),
         *(present(column) for column in (_START, _END, "page_views", "active_sessions")),
         *window_checks(WINDOW_S, SLIDE_S),
-        rows(len(due), "every window from the first to the last counted event is there"),
-        one_of("is_due", [True], "no window lies beyond the first or the last counted event"),
         between("page_views", 0, None, "page_views is not negative"),
         between("active_sessions", 0, None, "active_sessions is not negative"),
         between("purchase_conversion_rate", 0, None, "purchase_conversion_rate is not negative"),
@@ -42,45 +38,36 @@ def windows_subject(inputs: Inputs) -> Subject:
         *(_follows(mean.name, f"{mean.name} is the mean of the three windows before") for mean in MEANS),
         *(_follows(flag.name, f"{flag.name} is raised exactly when {flag.meaning}") for flag in FLAGS),
         _follows("flagged", "flagged says whether one of the four flags is raised"),
-        _follows("complete", "complete says whether the first and the last event spare the window"),
+        _follows("complete", "the first and the last window are not complete, and those inside are"),
     )
-    return Subject(WINDOWS.name, WINDOWS.name, _frame(inputs, due), expectations)
+    return Subject(WINDOWS.name, WINDOWS.name, _frame(inputs), expectations)
 
 
 def _follows(column: str, said: str) -> Expectation:
     return equal(column, _AGAIN.format(column), said)
 
 
-def _counted_seconds(inputs: Inputs) -> list[int]:
-    """The ts of all batches with an event that was counted, as the ledger has them."""
-    batches = inputs.ledger["batches"]
-    return [batch["ts"] for batch in batches if batch["topics"][EVENTS_TOPIC.name]["used"]]
-
-
-def _due(counted: Sequence[int]) -> range:
-    """The starts of the windows that must be there."""
-    if not counted:
-        return range(0)
-    return range(min(counted) // SLIDE_S * SLIDE_S - WINDOW_S + SLIDE_S, max(counted) + 1, SLIDE_S)
-
-
-def _frame(inputs: Inputs, due: range) -> pd.DataFrame:
+def _frame(inputs: Inputs) -> pd.DataFrame:
     frame = inputs.frame(WINDOWS.name).sort_values(_START, ignore_index=True)
-    counted = _counted_seconds(inputs) or [0]
-    spared = range(min(counted), max(counted) + 2 - WINDOW_S)
     thresholds = {name: inputs.parameters.get(name, value) for name, value in THRESHOLDS.items()}
     lines = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    starts = [start for start, _ in seconds(frame)]
     again = pd.DataFrame(
         [
-            {**means, **_flags(line, thresholds), "complete": start in spared}
-            for start, line, means in zip(starts, lines, _means(lines), strict=True)
+            {**means, **_flags(line, thresholds), "complete": _complete(place, lines)}
+            for place, (line, means) in enumerate(zip(lines, _means(lines), strict=True))
         ],
         columns=[*(column.name for column in (*MEANS, *FLAGS)), "flagged", "complete"],
         dtype=object,
     )
-    frame = with_windows(frame, SLIDE_S).assign(is_due=[start in due for start in starts])
-    return frame.join(again.rename(columns=_AGAIN.format))
+    return with_windows(frame, SLIDE_S).join(again.rename(columns=_AGAIN.format))
+
+
+def _complete(place: int, lines: Sequence[Row]) -> bool:
+    """Each event lies in two windows: so the outermost are cut, and their neighbours may be."""
+    from_edge = min(place, len(lines) - 1 - place)
+    if from_edge == 1:
+        return bool(lines[place]["complete"])
+    return from_edge > 1
 
 
 def _means(lines: Sequence[Row]) -> Iterator[Row]:

@@ -43,7 +43,9 @@ def kpis(bundle: Bundle) -> Figure | None:
         # A rate may be missing in a window that is flagged by its mean; its mark then lies on the axis.
         heights = np.minimum(np.nan_to_num(values[raised]), top)
         marks = [float(height) for height in heights]
-        panel.plot(times[raised], marks, "v", color=style.RED, markersize=4, label=flag.name, clip_on=False)
+        (drawn,) = panel.plot(times[raised], marks, "v", color=style.RED, markersize=4, label=flag.name)
+        # A mark on the edge is shown whole; the layout must not look at it, as there may be none.
+        drawn.set(clip_on=False, in_layout=False)
         panel.set_ylim(0, top)
         style.heading(panel, title, unit)
         style.legend(panel)
