@@ -21,6 +21,7 @@ from streamweir.redrive.places import Place
 from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
 from streamweir.redrive.records import Rejected, choose, rejected_records
 from streamweir.redrive.text import count_lines, description, in_a_line, shown
+from streamweir.replay.replayer import source_of
 from streamweir.scorer.status import ALIVE, health, read
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Work with the rejected records.")
@@ -121,7 +122,13 @@ def _contents(
         content = contents.as_it_is(record, messages)
         if content is None:
             raise BadConfiguration(f"topic {record.place.topic} has lost the message of {record.place}")
-        yield contents.edited(content, _bytes(edited), str(edited)) if edited else content
+        yield _edited(stream, content, edited) if edited else content
+
+
+def _edited(stream: Stream, content: Content, path: Path) -> Content:
+    # Lists of rows hold their ts; a message that is a single row does not.
+    clocked = source_of(stream.pipeline).value((), 0).startswith(b"[")
+    return contents.edited(content, _bytes(path), str(path), clocked=clocked)
 
 
 def _bytes(path: Path) -> bytes:

@@ -36,10 +36,11 @@ def as_it_is(record: Rejected, messages: Messages) -> Content | None:
     return Content(record, rows[record.place.row].encode(), 1, whole=False, ts=ts)
 
 
-def edited(content: Content, text: bytes, name: str) -> Content:
+def edited(content: Content, text: bytes, name: str, *, clocked: bool) -> Content:
     """The content with another text: an object for a row, a list of objects (or one) for a whole message.
 
-    Every object must say its ts, which a replay adds to what the data say. Raises BadConfiguration otherwise.
+    clocked: whether the pipeline's rows say their ts, which a replay adds to what the data say; then each
+    object must. Raises BadConfiguration for anything else. name: of the file, for the error.
     """
     try:
         value = json.loads(text)
@@ -49,7 +50,7 @@ def edited(content: Content, text: bytes, name: str) -> Content:
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise BadConfiguration(f"{name}: element {number} is not an object: {_wanted(content)}")
-        if type(row.get("ts")) is not int:
+        if clocked and type(row.get("ts")) is not int:
             raise BadConfiguration(
                 f'{name}: object {number} has no integer "ts": give it the time of the record, {content.ts}'
             )

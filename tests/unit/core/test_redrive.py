@@ -111,13 +111,18 @@ def test_a_message_that_the_topic_lost_cannot_go_back_as_it_is() -> None:
 
 
 def test_an_edited_row_takes_the_rows_place() -> None:
-    found = edited(content("transactions/1/5/1"), b' {"ts": 5, "a": "x"}\n', "row.json")
+    found = edited(content("transactions/1/5/1"), b' {"ts": 5, "a": "x"}\n', "row.json", clocked=True)
     assert (found.value, found.rows, found.whole) == (b'{"ts": 5, "a": "x"}', 1, False)
 
 
 def test_an_edited_message_may_have_other_rows_than_it_announced() -> None:
-    found = edited(content("transactions/1/5", rows=7), b'[{"ts": 5}, {"ts": 5}]', "m.json")
+    found = edited(content("transactions/1/5", rows=7), b'[{"ts": 5}, {"ts": 5}]', "m.json", clocked=True)
     assert (found.rows, found.whole) == (2, True)
+
+
+def test_an_edited_message_of_a_single_row_needs_no_ts() -> None:
+    found = edited(content("transactions/1/5"), b'{"transaction_id": 3}', "m.json", clocked=False)
+    assert (found.value, found.rows, found.whole) == (b'{"transaction_id": 3}', 1, True)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ def test_an_edited_message_may_have_other_rows_than_it_announced() -> None:
 )
 def test_an_edited_file_that_cannot_be_a_record_is_refused(place: str, text: bytes, problem: str) -> None:
     with pytest.raises(BadConfiguration, match=problem):
-        edited(content(place), text, "f.json")
+        edited(content(place), text, "f.json", clocked=True)
 
 
 def test_every_sequence_has_a_message_on_every_input_topic() -> None:
