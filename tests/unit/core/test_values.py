@@ -1,7 +1,9 @@
 """The strict parsers of text values."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from math import isfinite
 
 import pytest
 from hypothesis import given
@@ -105,4 +107,37 @@ def test_products_are_read_from_a_python_style_list() -> None:
 )
 def test_what_is_no_product_list_is_refused_without_being_run(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
+        parse_products(text)
+
+
+numbers = st.integers(-5, 2**70) | st.floats() | st.booleans() | st.none() | st.text(max_size=3)
+products = st.dictionaries(st.sampled_from(["product_id", "quantity", "item_price", "more"]), numbers)
+
+
+@given(st.lists(products | numbers, max_size=4))
+def test_a_python_list_is_read_as_python_reads_it_or_refused(items: list) -> None:
+    def is_sound(item: object) -> bool:
+        kinds = [type(item.get(name)) for name in ProductLine._fields] if isinstance(item, dict) else []
+        return kinds[:2] == [int, int] and kinds[2] in (int, float)
+
+    try:
+        found = parse_products(repr(items))
+    except ValueError:
+        return
+    assert all(map(is_sound, items))
+    assert found == tuple((item["product_id"], item["quantity"], item["item_price"]) for item in items)
+    assert all(line.quantity >= 1 and isfinite(line.item_price) for line in found)
+
+
+counts, prices = st.integers(1, 2**63 - 1), st.floats(-1e300, 1e300)
+
+
+@given(st.lists(st.builds(ProductLine, st.integers(-(2**63) + 1, 2**63 - 1), counts, prices)))
+def test_every_sound_list_of_products_is_read(lines: list[ProductLine]) -> None:
+    assert parse_products(repr([line._asdict() for line in lines])) == tuple(lines)
+
+
+@given(st.text() | st.text(alphabet="[]{}'\",:0123456789.eE product_idquantity"))
+def test_whatever_the_text_is_products_are_read_or_refused(text: str) -> None:
+    with suppress(ValueError):
         parse_products(text)
