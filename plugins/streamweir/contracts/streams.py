@@ -77,6 +77,11 @@ class Stream:
         return self.root / "status.json"
 
     @property
+    def settings(self) -> ObjectKey:
+        """What the scorer that has the stream was asked to count with, and which scorer that is."""
+        return self.root / "settings.json"
+
+    @property
     def lease(self) -> ObjectKey:
         """The object whose compare-and-set makes sure of one writer."""
         return self.root / "lease.json"

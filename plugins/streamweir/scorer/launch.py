@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -50,10 +51,11 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     """
     found = _settled(store, spec.stream)
     if found is not None and health(found[0], datetime.now(UTC)) in ALIVE:
-        return _attach(found[0], spec)
+        return _attach(store, found[0], spec)
     holder = f"{spec.scorer}-{uuid.uuid4().hex[:8]}"
     if not _claim(store, spec, holder, found[1] if found else None):
         return start(spec, servers, store, work)
+    store.put_json(spec.stream.settings, {"holder": holder, "settings": spec.settings})
     stop.clear(store, spec.stream)
     return Started(holder, _launch(spec, servers, holder, work))
 
@@ -103,11 +105,12 @@ def _refuse(stream: Stream) -> None:
     )
 
 
-def _attach(status: Status, spec: ScorerSpec) -> Attached:
+def _attach(store: ObjectStore, status: Status, spec: ScorerSpec) -> Attached:
+    settings = _settings(store, status, spec)
     for name, running, wanted in (
         ("dataset", status.dataset, spec.dataset),
         ("model", status.model_version, spec.model),
-        *((name, status.settings.get(name), wanted) for name, wanted in spec.settings.items()),
+        *((name, settings.get(name), wanted) for name, wanted in spec.settings.items()),
     ):
         if running != wanted:
             raise BadConfiguration(
@@ -115,6 +118,13 @@ def _attach(status: Status, spec: ScorerSpec) -> Attached:
                 f"ask for {running}, or stop it first"
             )
     return Attached(status)
+
+
+def _settings(store: ObjectStore, status: Status, spec: ScorerSpec) -> Mapping[str, Any]:
+    """What the running scorer counts with; what the caller wants while it has only just claimed the stream."""
+    found = store.get_json(spec.stream.settings)
+    settings: Mapping[str, Any] = spec.settings
+    return found["settings"] if found and found["holder"] == status.holder else settings
 
 
 def _claim(store: ObjectStore, spec: ScorerSpec, holder: str, etag: str | None) -> bool:

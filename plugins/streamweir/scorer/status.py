@@ -1,7 +1,6 @@
 """The scorer's status object: the only thing that tasks and pages look at to know how a scorer is."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -73,7 +72,7 @@ class Status:
     sequence that is not worked on yet. max_ts: the largest ts so far, and watermark that less the allowed
     lateness, both Unix seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark:
     rows that Spark itself dropped. error: one sentence. restarts: how often the keeper has started the driver
-    again. settings: as in `ScorerSpec`.
+    again.
     """
 
     stream: str
@@ -99,7 +98,6 @@ class Status:
     error: str | None = None
     exit_code: int | None = None
     restarts: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class HasFlush(Protocol):
@@ -129,7 +127,6 @@ def starting(spec: ScorerSpec, holder: str) -> Status:
         progressed_at=now,
         dataset=spec.dataset,
         model_version=spec.model,
-        settings=spec.settings,
     )
 
 
