@@ -121,7 +121,7 @@ def _attach(store: ObjectStore, status: Status, spec: ScorerSpec) -> Attached:
 
 
 def _settings(store: ObjectStore, status: Status, spec: ScorerSpec) -> Mapping[str, Any]:
-    """What the running scorer counts with; what the caller wants while it has only just claimed the stream."""
+    """What the running scorer counts with; what the caller wants while it has just claimed the stream."""
     found = store.get_json(spec.stream.settings)
     settings: Mapping[str, Any] = spec.settings
     return found["settings"] if found and found["holder"] == status.holder else settings
