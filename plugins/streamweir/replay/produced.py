@@ -16,29 +16,28 @@ class Produced:
     """Counts by batch. Columns: batch_index, sequence, ts, kind, <topic>_rows per input topic, every fact."""
 
     def __init__(self, pipeline: Pipeline, facts: Sequence[str]) -> None:
-        self._topics = [topic.name for topic in pipeline.inputs]
+        self._topics = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
         self._facts = list(facts)
         self._columns: dict[str, list[Any]] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
-        self._columns.update({f"{topic}_rows": [] for topic in self._topics})
+        self._columns.update({name: [] for name in self._topics.values()})
         self._columns.update({fact: [] for fact in self._facts})
 
     def add(self, delivery: Delivery) -> None:
         """Count a delivery."""
-        row = {
-            "batch_index": delivery.batch,
-            "sequence": delivery.sequence,
-            "ts": delivery.ts,
-            "kind": str(delivery.kind),
-            **{f"{topic}_rows": len(delivery.rows[topic]) for topic in self._topics},
-            **{fact: delivery.facts.get(fact, 0) for fact in self._facts},
-        }
-        for name, value in row.items():
-            self._columns[name].append(value)
+        columns = self._columns
+        columns["batch_index"].append(delivery.batch)
+        columns["sequence"].append(delivery.sequence)
+        columns["ts"].append(delivery.ts)
+        columns["kind"].append(delivery.kind.value)
+        for topic, name in self._topics.items():
+            columns[name].append(len(delivery.rows[topic]))
+        for fact in self._facts:
+            columns[fact].append(delivery.facts.get(fact, 0))
 
     @property
     def rows(self) -> dict[str, int]:
         """Rows in total, per topic."""
-        return {topic: sum(self._columns[f"{topic}_rows"]) for topic in self._topics}
+        return {topic: sum(self._columns[name]) for topic, name in self._topics.items()}
 
     @property
     def facts(self) -> dict[str, int]:

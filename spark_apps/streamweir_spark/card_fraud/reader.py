@@ -4,7 +4,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -97,7 +96,7 @@ def _values(row: Row) -> tuple[object, ...]:
         raise ValueError(f"{error.args[0]} is missing") from error
     if not set(map(type, numbers)) <= _NUMERIC or not math.isfinite(sum(numbers)):
         _refuse(numbers)
-    return tuple(chain((_event_time(row),), map(float, numbers), (_class(row),)))
+    return (_event_time(row), *map(float, numbers), _class(row))
 
 
 def _refuse(numbers: tuple[object, ...]) -> None:
