@@ -131,8 +131,8 @@ def starting(spec: ScorerSpec, holder: str) -> Status:
 
 
 def of_json(value: dict[str, Any]) -> Status:
-    """A status from what was stored."""
-    return Status(**value)
+    """A status from what was stored; a scorer that is newer than its reader may say more than that knows."""
+    return Status(**{name: value[name] for name in Status.__dataclass_fields__ if name in value})
 
 
 def to_bytes(status: Status) -> bytes:

@@ -1,5 +1,6 @@
 """What a status says: health by age and progress, the end of a run, and the error that ended a scorer."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -18,7 +19,17 @@ from streamweir.errors import (
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
 from streamweir.scorer import stop
-from streamweir.scorer.status import Health, State, Status, drained, failure, health, timestamp
+from streamweir.scorer.status import (
+    Health,
+    State,
+    Status,
+    drained,
+    failure,
+    health,
+    of_json,
+    timestamp,
+    to_bytes,
+)
 from tests.support.memory_store import MemoryStore
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -55,6 +66,12 @@ def status(state: State = State.RUNNING, *, age: float = 0, stalled: float = 0, 
 )
 def test_health_is_the_age_and_the_progress_of_the_status(found: Status, expected: Health) -> None:
     assert health(found, NOW) is expected
+
+
+def test_a_status_survives_the_store_also_when_a_newer_scorer_says_more() -> None:
+    found = status(restarts=2, end_offsets={"browsing": {"0": 7}})
+    stored = json.loads(to_bytes(found))
+    assert of_json(stored) == of_json({**stored, "mood": "fine"}) == found
 
 
 @pytest.mark.parametrize(("next_sequence", "expected"), [(0, False), (300, False), (301, True), (305, True)])
