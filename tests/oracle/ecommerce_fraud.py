@@ -109,6 +109,14 @@ class Batch:
             name: int(self._frame(f"select count(*) as n from {table}").n[0]) for name, table in names.items()
         }
 
+    def sent(self, batch: int) -> dict[str, list[str]]:
+        """The rows of a batch by topic: a transaction's id, and the session of a browsing row."""
+        keys = {"browsing": "session_id", "transactions": "transaction_id"}
+        return {
+            table: list(self._frame(f"select {key} as id from {table} where k = {batch} order by rn").id)
+            for table, key in keys.items()
+        }
+
     def success_payments(self) -> dict[int, int]:
         """Successful payments per batch, zeros included."""
         frame = self._frame(

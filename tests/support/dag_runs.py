@@ -1,0 +1,36 @@
+"""Runs of the DAGs on a real Airflow, and the tables that they leave."""
+
+import uuid
+from io import BytesIO
+from typing import Any
+
+import pandas as pd
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from infra.demo.airflow_api import AirflowApi
+from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.objectstore import ObjectStore
+
+
+def finished_run(airflow: AirflowApi, pipeline: str, parameters: dict[str, Any]) -> Run:
+    """A successful run of a pipeline's DAG; its tasks are shown when it failed."""
+    run_id = f"e2e__{uuid.uuid4().hex[:8]}"
+    airflow.trigger(pipeline, run_id, parameters)
+    assert _finished(airflow, pipeline, run_id) == "success", airflow.tasks(pipeline, run_id)
+    return Run(Stream(pipeline, stream_id_of(run_id)), run_id)
+
+
+def table(store: ObjectStore, run: Run, name: str) -> pd.DataFrame:
+    """A result table of a run's bundle."""
+    data = store.get(run.table_file(name))
+    assert data is not None, f"the bundle lacks {name}"
+    return pd.read_parquet(BytesIO(data))
+
+
+@retry(
+    retry=retry_if_result(lambda state: state not in ("success", "failed")),
+    wait=wait_fixed(1),
+    stop=stop_after_delay(600),
+)
+def _finished(airflow: AirflowApi, pipeline: str, run_id: str) -> str:
+    return airflow.run_state(pipeline, run_id)

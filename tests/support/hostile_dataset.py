@@ -1,0 +1,58 @@
+"""A generated shop with rows that cannot be scored, and texts that a browser must not run."""
+
+import csv
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from streamweir.datagen import generator
+from streamweir.progress import no_progress
+
+BATCHES = 40
+START_TS = 1_700_000_000
+SCRIPT = "<script>alert('{}')</script>"
+HOSTILE: dict[str, list[dict[str, str]]] = {
+    "unscorable": [
+        {"customer_id": SCRIPT.format("nobody")},
+        {"total_amount": "NaN"},
+        {"promo_amount": "1_0"},
+        {"product_metadata": "[{'product_id': 1, 'quantity': 0, 'item_price': 5}]"},
+        {"created_at": "yesterday"},
+    ],
+    "malformed": [{"session_id": ""}, {"customer_id": ""}],
+    "duplicate": [{}, {}, {}],
+}
+"""By reason, what is wrong with a copy of an honest transaction."""
+
+Rows = list[dict[str, str]]
+
+
+def hostile_dataset(folder: Path) -> Path:
+    """Make the dataset in `folder`."""
+    generator("ecommerce_fraud")(folder, seed=11, batches=BATCHES, history_batches=150, progress=no_progress)
+    _rewrite(folder / "new_transactions.csv", _add_hostile_rows)
+    _rewrite(folder / "product.csv", _name_products)
+    return folder
+
+
+def _add_hostile_rows(rows: Rows) -> None:
+    """Copies of honest transactions, each with one thing wrong, somewhere behind the original."""
+    chance = random.Random(7)
+    for changes in (change for group in HOSTILE.values() for change in group):
+        place = chance.randrange(len(rows) // 2)
+        rows.insert(place + chance.randrange(1, 50), rows[place] | changes)
+
+
+def _name_products(rows: Rows) -> None:
+    for row in rows:
+        row["productDisplayName"] = SCRIPT.format(row["id"])
+
+
+def _rewrite(path: Path, change: Callable[[Rows], None]) -> None:
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    change(rows)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
