@@ -3,6 +3,7 @@
 All raise ValueError with the offending text, so that the caller can name file, line and column.
 """
 
+import json
 import math
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -57,14 +58,33 @@ def parse_number(text: str) -> float:
 
 def parse_products(text: str) -> tuple[ProductLine, ...]:
     """The products of a Python-style list: `[{'product_id': 3231, 'quantity': 1, 'item_price': 367619}]`."""
+    # Such a list is JSON but for its quotes; a JSON parser never runs or compiles what it reads.
+    as_json = text.replace("'", '"')
     try:
-        # Such a list is JSON but for its quotes; a JSON parser never runs or compiles what it reads.
-        items = orjson.loads(text.replace("'", '"'))
+        items = orjson.loads(as_json)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"{text[:80]!r} is not a list of products") from error
     if not isinstance(items, list):
         raise ValueError(f"{text[:80]!r} is not a list of products")
-    return tuple(_product_line(item) for item in items)
+    lines = tuple(_product_line(item) for item in items)
+    # Of two equal keys a parser drops one, and its quotes with it; texts have quotes as well, but are rare.
+    if as_json.count('"') != 2 * sum(map(len, items)):
+        _refuse_repeated(as_json)
+    return lines
+
+
+def _refuse_repeated(as_json: str) -> None:
+    try:
+        json.loads(as_json, object_pairs_hook=_each_once)
+    except RecursionError as error:
+        raise ValueError(f"{as_json[:80]!r} is nested too deeply") from error
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"a product says {_shown(repeated)} more than once")
 
 
 def _product_line(item: object) -> ProductLine:
