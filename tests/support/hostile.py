@@ -248,7 +248,7 @@ class Hostile:
         kinds = [*SPOILT_ROWS, *SPOILT_MESSAGES, "wrong number of rows"]
         kind = self._random.choice(kinds)
         heavy = "huge" in kind or "very deeply" in kind
-        return self._random.choice(kinds[:4]) if heavy and self._random.random() < 0.8 else kind
+        return self._random.choice(kinds[:4]) if heavy and self._random.random() < 0.95 else kind
 
     def _sample(self, rows: Sequence[Any]) -> list[Any]:
         return self._random.choices(rows, k=self._random.randrange(1, 4)) if rows else []
