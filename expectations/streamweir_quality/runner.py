@@ -10,7 +10,7 @@ from great_expectations.core import ExpectationSuiteValidationResult, Expectatio
 from streamweir_quality import quiet
 from streamweir_quality.checks import CRITICAL, SENTENCE, Subject
 
-_SHOWN = 5
+_SHOWN = 3
 _MISSING = "nan"
 _RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 20}
 
