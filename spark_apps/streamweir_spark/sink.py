@@ -87,7 +87,8 @@ class Sink:
         scored, lines = unpack(shares, self._schema)
         results = self._scored_rows(outputs.sparkSession, scored)
         before = self._last or self._read(batch_id - 1) or BEGINNING
-        self._last = self._put(batch_id, before, results, lines)
+        state_bytes = sum(shares["state_bytes"].to_pylist())
+        self._last = self._put(batch_id, before, results, lines, state_bytes)
 
     def _is_done(self, batch_id: int) -> bool:
         # Spark repeats its last micro-batch after a crash, also one whose commit record was written.
@@ -119,7 +120,9 @@ class Sink:
         rows = self._results.score(spark.createDataFrame(scored.append_column(SCORED_AT.name, now)))
         return rows.selectExpr(*map(quoted, names), *map(_message, topics)).toArrow()
 
-    def _put(self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines) -> Commit:
+    def _put(
+        self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines, state_bytes: int
+    ) -> Commit:
         next_sequence, max_ts = commits.frontier(lines, before)
         totals, figures = self._results.figures(before.totals, scored, max_ts, commits.closed(lines))
         spans = commits.spans(before.spans, lines, scored)
@@ -138,6 +141,7 @@ class Sink:
             spans=spans,
             published=published,
             foreign=commits.foreign(lines),
+            state_bytes=state_bytes,
             dropped_by_watermark=self.dropped_by_watermark,
             committed_at=commits.now_us(),
         )

@@ -20,7 +20,7 @@ PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset",
 """The columns of an output that say where a scored row came from."""
 SCORED_AT = Column("scored_at", Type.TIMESTAMP, "wall time of the scoring, the same in a micro-batch")
 
-_SHARE = "scored binary, lines binary"
+_SHARE = "scored binary, lines binary, state_bytes long"
 _STATE = "memory binary"
 _at_place = [Output._fields.index(name) for name in PLACE]
 
@@ -76,7 +76,8 @@ def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
         state.update((memory,))
         scored = [output for output in outputs if output.kind == OutputKind.SCORED]
         lines = [tuple(output) for output in outputs if output.kind != OutputKind.SCORED]
-        yield pd.DataFrame({"scored": [_packed(scored, schema)], "lines": [pickle.dumps(lines, protocol=5)]})
+        share = (_packed(scored, schema), pickle.dumps(lines, protocol=5), len(memory))
+        yield pd.DataFrame([share], columns=["scored", "lines", "state_bytes"])
 
     return run
 

@@ -129,6 +129,7 @@ def score_everything(run: Run, kafka: KafkaConnection, store: ObjectStore) -> No
         "batch_id": 0,
         "committed_at": max(int(str(row["appended_at"])) for row in worked) + 1_500_000,
         "next_sequence": last + 1,
+        "state_bytes": 1_000,
         "dropped_by_watermark": 0,
     }
     store.put_json(run.stream.commit(0), record)

@@ -86,6 +86,7 @@ class MadeUpRun:
             "max_ts": START_TS + sequence,
             "totals": {},
             "foreign": 0,
+            "state_bytes": 1_000 * (self._batch_id + 1),
             "dropped_by_watermark": 0,
         }
         self.store.put_json(self.run.stream.commit(self._batch_id), {**record, **more})

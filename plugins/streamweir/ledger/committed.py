@@ -27,13 +27,15 @@ class Commit:
     """A micro-batch's commit record.
 
     committed_at: wall time in Unix microseconds at which its output was readable. next_sequence: the first
-    sequence not worked on yet. dropped_by_watermark: rows that Spark dropped by itself.
+    sequence not worked on yet. state_bytes: what the scorer remembers after it. dropped_by_watermark: rows
+    that Spark dropped by itself.
     """
 
     batch_id: int
     committed_at: int
     next_sequence: int
     dropped_by_watermark: int
+    state_bytes: int = 0
 
 
 def read_commits(stream: Stream, store: ObjectStore, first_sequence: int) -> list[Commit]:
@@ -79,7 +81,8 @@ def _commit(store: ObjectStore, key: ObjectKey) -> Commit:
     record = store.get_json(key)
     if record is None:
         raise RunFailed(f"{key} vanished while it was read: somebody deletes this stream's objects")
-    return Commit(**{name: record[name] for name in Commit.__dataclass_fields__})
+    # A scorer of an earlier version does not say everything.
+    return Commit(**{name: record[name] for name in Commit.__dataclass_fields__ if name in record})
 
 
 def _get(store: ObjectStore, key: ObjectKey) -> bytes:

@@ -30,6 +30,7 @@ MICRO_BATCH_SCHEMA = pa.schema(
         ("used", pa.int64()),
         ("scored", pa.int64()),
         ("rejected", pa.int64()),
+        ("state_bytes", pa.int64()),
     ]
 )
 
@@ -66,6 +67,7 @@ def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping
             "used": used[commit.batch_id],
             "scored": scored[commit.batch_id],
             "rejected": rejected[commit.batch_id],
+            "state_bytes": commit.state_bytes,
         }
         for commit in commits
         if commit.batch_id in used | scored | rejected

@@ -93,18 +93,20 @@ def throughput(bundle: Bundle) -> dict[str, Any] | None:
 
     seconds: between the first and the last commit. rows_per_second: the rows of the micro-batches after the
     first in that time; null for a single one. A paced replay gives it no more to do than its own rate.
+    state_bytes: what it remembered, at most and in the end.
     """
     frame = bundle.micro_batches
     if frame is None or not frame.num_rows:
         return None
     rows = sum(frame[name].to_numpy() for name in ("used", "scored", "rejected"))
-    at = frame["committed_at"].to_pylist()
+    at, state = frame["committed_at"].to_pylist(), frame["state_bytes"].to_pylist()
     seconds = (at[-1] - at[0]).total_seconds()
     return {
         "micro_batches": frame.num_rows,
         "rows": int(rows.sum()),
         "seconds": round(seconds, 3),
         "rows_per_second": _rate(int(rows[1:].sum()), seconds),
+        "state_bytes": {"largest": max(state), "last": state[-1]},
     }
 
 

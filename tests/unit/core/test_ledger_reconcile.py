@@ -206,6 +206,7 @@ def test_latency_is_from_the_append_to_the_commit(made_up: MadeUpRun) -> None:
         assert line["seconds"] == (line["committed_at"] - line["appended_at"]).total_seconds() > 0
     micro_batches = _parquet(made_up, made_up.run.micro_batches)
     assert sum(micro_batches["scored"].to_pylist()) == made_up.counts["scored"]
+    assert micro_batches["state_bytes"].to_pylist()[:2] == [1_000, 2_000]
     assert sum(micro_batches["used"].to_pylist()) == made_up.counts["used"]
 
 

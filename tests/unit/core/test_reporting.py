@@ -215,6 +215,8 @@ def test_the_summary_has_what_programs_ask_for(good: MadeUpRun) -> None:
     assert summary["replay"]["rows_per_second"] == round(summary["replay"]["rows"] / 30.4, 1)
     assert 0 < summary["latency_s"]["p50"] < summary["latency_s"]["p95"] <= summary["latency_s"]["max"]
     assert summary["scorer"]["rows"] == summary["replay"]["rows"]
+    remembered = 1_000 * summary["scorer"]["micro_batches"]
+    assert summary["scorer"]["state_bytes"] == {"largest": remembered, "last": remembered}
     assert summary["quality"] == {"expectations": 5, "failed_critical": 0, "failed_warnings": 1}
     assert summary["memory"] is None
 

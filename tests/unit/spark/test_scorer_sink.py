@@ -95,8 +95,8 @@ def shares(spark: SparkSession, outputs: Sequence[Output]) -> DataFrame:
     for half in (outputs[::2], outputs[1::2]):
         scored = [one for one in half if one.values is not None]
         lines = [tuple(one) for one in half if one.values is None]
-        rows.append((bytearray(_packed(scored, SCHEMA)), bytearray(pickle.dumps(lines))))
-    return spark.createDataFrame(rows, "scored binary, lines binary")
+        rows.append((bytearray(_packed(scored, SCHEMA)), bytearray(pickle.dumps(lines)), 1_000))
+    return spark.createDataFrame(rows, "scored binary, lines binary, state_bytes long")
 
 
 def outputs_of(*micro_batches: list[Message]) -> list[list[Output]]:
@@ -169,6 +169,7 @@ def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
     record = case.commit(0)
     assert (record["batch_id"], record["next_sequence"], record["max_ts"]) == (0, 2, START + 1)
     assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
+    assert record["state_bytes"] == 2 * 1_000
     assert record["published"] == {"topic": {"0": 6}}
     assert record["committed_at"] > 1_600_000_000_000_000
 
