@@ -1,6 +1,7 @@
 """The object store on a real MinIO: conditional writes, refusals, folders."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_missing_object_is_none_and_not_an_error(store: ObjectStore, prefix: O
     assert store.get(prefix / "nothing") is None
     assert store.get_json(prefix / "nothing") is None
     assert not store.exists(prefix / "nothing")
+
+
+def test_threads_that_read_side_by_side_keep_their_connections(
+    store: ObjectStore, prefix: ObjectKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.put(prefix / "x", b"x" * 100_000)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(map(len, pool.map(store.get, [prefix / "x"] * 64))) == {100_000}
+    assert "Connection pool is full" not in caplog.text
 
 
 def test_a_refused_account_is_told_from_a_dead_server(
