@@ -106,7 +106,7 @@ class Sink:
         table = self._scored_table
         if table is None:
             return scored
-        names = list(dict.fromkeys((*table.names, *commits.MESSAGE)))
+        names = list(dict.fromkeys((*table.names, *commits.MESSAGE, "ts")))
         topics = [topic for topic in self._pipeline.outputs if topic.table == table]
         if not scored.num_rows:
             types = {**_types(scored.schema), **_types(stored_schema(table))}
