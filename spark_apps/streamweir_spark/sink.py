@@ -120,9 +120,7 @@ class Sink:
         rows = self._results.score(spark.createDataFrame(scored.append_column(SCORED_AT.name, now)))
         return rows.selectExpr(*map(quoted, names), *map(_message, topics)).toArrow()
 
-    def _put(
-        self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines, state_bytes: int
-    ) -> Commit:
+    def _put(self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines, state_bytes: int) -> Commit:
         next_sequence, max_ts = commits.frontier(lines, before)
         totals, figures = self._results.figures(before.totals, scored, max_ts, commits.closed(lines))
         spans = commits.spans(before.spans, lines, scored)

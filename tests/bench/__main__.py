@@ -16,7 +16,7 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
 from streamweir.datagen import DEFAULT_SEED, generator
 from streamweir.progress import console_progress
-from tests.bench import card_fraud
+from tests.bench import card_fraud, clickstream_anomaly
 from tests.bench.ecommerce_fraud import CatchingUp, RealTime, catching_up, real_time
 from tests.bench.servers import bench_stack
 
@@ -45,7 +45,9 @@ def main(
         backlog = catching_up(bench, dataset, model)
         live = real_time(bench, dataset, model, seconds)
         cards = card_fraud.measured(replace(bench, **card_fraud.BENCH))
-    text = _table(backlog, live, batches) + "\n" + card_fraud.table(cards)
+        clicks = clickstream_anomaly.measured(replace(bench, **clickstream_anomaly.BENCH))
+    tables = (_table(backlog, live, batches), card_fraud.table(cards), clickstream_anomaly.table(clicks))
+    text = "\n".join(tables)
     table.write_text(text)
     print(text)
 

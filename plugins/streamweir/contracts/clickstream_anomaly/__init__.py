@@ -22,7 +22,7 @@ PIPELINE = Pipeline(
     flush_after_s=2 * WINDOW_S + LATENESS_S,
     # An event id is a duplicate whatever its session, so one memory must hold them all.
     shards=1,
-    # A message is a second of the site's life: three hours of it.
-    max_messages=10_000,
+    # A message is a second of the site's life, which may be a busy one: an hour or more of it.
+    max_messages=5_000,
     options=tuple(THRESHOLDS),
 )

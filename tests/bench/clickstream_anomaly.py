@@ -1,0 +1,107 @@
+"""What `clickstream_anomaly` promises under Speed; `python -m tests.bench.clickstream_anomaly` is this alone.
+
+Catching up with a busy site: everything is sent first. What the scorer remembers is looked at after each
+micro-batch: it must not grow with what it has seen.
+"""
+
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+
+from streamweir.cli import run as run_program
+from streamweir.contracts.clickstream_anomaly import PIPELINE
+from streamweir.contracts.clickstream_anomaly.results import THRESHOLDS
+from streamweir.contracts.streams import Run
+from streamweir.contracts.worked import WORKED
+from streamweir.datagen import DEFAULT_SEED, generator, settings_of
+from streamweir.ledger.committed import Commit, read_commits, read_table
+from streamweir.progress import console_progress
+from streamweir.scorer import status
+from tests.bench.servers import Bench, await_status, bench_stack
+
+BENCH: dict[str, Any] = {"pipeline": PIPELINE, "options": THRESHOLDS, "time_zone": "UTC"}
+SECONDS, EVENTS_PER_SECOND = 12 * 60 * 60, 50
+
+app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """replay, scorer: events a second. early_bytes, late_bytes: the most that the scorer remembered in the
+    first and in the second half of its micro-batches."""
+
+    events: int
+    replay: float
+    scorer: float
+    early_bytes: int
+    late_bytes: int
+
+
+@app.command()
+def main(
+    seconds: Annotated[int, typer.Option(help="How long the site is watched.")] = SECONDS,
+    events_per_second: Annotated[float, typer.Option(help="On an average day.")] = EVENTS_PER_SECOND,
+) -> None:
+    """Measure and print."""
+    with bench_stack(**BENCH) as bench:
+        print(table(measured(bench, seconds, events_per_second)))
+
+
+def measured(bench: Bench, seconds: int = SECONDS, events_per_second: float = EVENTS_PER_SECOND) -> Clicks:
+    """All figures, on one stack."""
+    with tempfile.TemporaryDirectory(prefix="streamweir-bench-clicks-") as name:
+        asked = settings_of(PIPELINE.name, {"batches": seconds, "events_per_second": events_per_second})
+        generator(PIPELINE.name)(Path(name), seed=DEFAULT_SEED, progress=console_progress, **asked)
+        dataset = bench.dataset(Path(name))
+    run = bench.run("bench-clicks")
+    sent = bench.send(run, dataset, speed=0)
+    bench.start_scorer(run, dataset, "", PIPELINE.max_messages)
+    await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
+    bench.stop_scorer(run)
+    commits = read_commits(run.stream, bench.store, 0)
+    remembered = [commit.state_bytes for commit in commits]
+    half = len(remembered) // 2
+    return Clicks(
+        events=sent.rows[PIPELINE.scored.name],
+        replay=sent.rows_per_second,
+        scorer=_rate(bench, run, commits),
+        early_bytes=max(remembered[:half]),
+        late_bytes=max(remembered[half:]),
+    )
+
+
+def table(clicks: Clicks) -> str:
+    """The figures as a table of Markdown."""
+    rows = (
+        (f"replay, unpaced, {clicks.events:,} events", f"{clicks.replay:,.0f} events/s", ""),
+        ("scorer catching up, steady state", f"{clicks.scorer:,.0f} events/s", "at least 50,000"),
+        ("most remembered, first half of the run", f"{clicks.early_bytes / 2**20:.1f} MiB", ""),
+        ("the same, second half", f"{clicks.late_bytes / 2**20:.1f} MiB", "does not grow with the run"),
+    )
+    head = (("`clickstream_anomaly`", "measured", "promised"), ("---",) * 3)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (*head, *rows)) + "\n"
+
+
+def _rate(bench: Bench, run: Run, commits: list[Commit]) -> float:
+    """The median micro-batch after the first and before the last, which is not full."""
+    worked = read_table(run.stream, WORKED.name, commits, bench.store)
+    assert worked is not None, "the scorer worked on nothing"
+    rows: Counter[int] = Counter()
+    for batch_id, count in zip(worked["batch_id"].to_pylist(), worked["rows"].to_pylist(), strict=True):
+        rows[batch_id] += count
+    rates = [
+        rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
+        for before, commit in pairwise(commits)
+        if rows[commit.batch_id]
+    ]
+    return median(rates[:-1])
+
+
+if __name__ == "__main__":
+    run_program(app)
