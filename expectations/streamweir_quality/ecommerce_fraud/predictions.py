@@ -1,16 +1,20 @@
 """The predictions: keys, ranges, the model, and that they follow from what was sent."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.messages import Kind
 from streamweir.models.card import DEFAULT_THRESHOLD
 from streamweir.values import parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.replayed import rows as rows_of
 
 CENT = 0.005
 _TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
@@ -23,7 +27,11 @@ def predictions_subject(inputs: Inputs) -> Subject:
         rows(scored, "the table has as many rows as the ledger counts as scored"),
         unique(*PREDICTIONS.key),
         *(present(key) for key in (*TRANSACTION_KEY, "ts", "batch_index", "scored_at")),
-        one_of("row_in_dataset", [True], "the transaction is a row of the dataset's live file"),
+        one_of(
+            "row_in_dataset",
+            [True],
+            "the transaction is a row of the dataset's live file, or was put back by hand",
+        ),
         present("fraud_probability"),
         between("fraud_probability", 0, 1, "fraud_probability lies in [0, 1]"),
         between("probability_sum", 1 - 1e-6, 1 + 1e-6, "the model's probabilities of a row sum up to 1"),
@@ -55,7 +63,7 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
         [sum(line.quantity * line.item_price for line in lines) for lines in products], frame.index, float
     )
     sent = read(inputs, TRANSACTIONS)[list(PREDICTIONS.key)]
-    known = set(sent.itertuples(index=False, name=None))
+    known = {*sent.itertuples(index=False, name=None), *_put_back(inputs)}
     return frame.assign(
         row_in_dataset=[pair in known for pair in zip(*(frame[key] for key in PREDICTIONS.key), strict=True)],
         probability_sum=[sum(values) for values in frame["probability"]],
@@ -64,3 +72,12 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
         expected_purchases=[min(sum(line.quantity for line in lines), LARGEST) for lines in products],
         amount_missing=goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
     )
+
+
+def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
+    """The keys of the transactions that were put back: whoever mended one may have mended its key."""
+    for message in inputs.replayed.of(TRANSACTIONS_TOPIC):
+        if message.said.kind is Kind.REDRIVE:
+            yield from (
+                tuple(row[key] for key in PREDICTIONS.key) for _, row in rows_of(message, TRANSACTION_KEY)
+            )

@@ -7,11 +7,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY
+from streamweir.contracts.messages import Headers, Kind
 from streamweir.ledger.arrow import schema_of
 from streamweir.values import parse_products
 from streamweir_quality.checks import CRITICAL, WARNING
@@ -22,6 +25,7 @@ from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
 from streamweir_quality.ecommerce_fraud.shares import share_subjects
 from streamweir_quality.ecommerce_fraud.static import static_subjects
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.replayed import Message
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 from tests.unit.quality.made_up_inputs import with_frame
@@ -65,7 +69,7 @@ def test_a_sound_run_passes_everything(inputs: Inputs) -> None:
         ),
         (
             lambda f: f.loc.__setitem__((1, "transaction_id"), "of nobody"),
-            "the transaction is a row of the dataset's live file",
+            "the transaction is a row of the dataset's live file, or was put back by hand",
         ),
         (
             lambda f: f.__setitem__("fraud_probability", f.fraud_probability + 1),
@@ -93,6 +97,18 @@ def test_a_sound_run_passes_everything(inputs: Inputs) -> None:
 )
 def test_a_wrong_prediction_is_critical(inputs: Inputs, edit: Edit, sentence: str) -> None:
     assert failures([predictions_subject(changed(inputs, "predictions", edit))])[sentence] == CRITICAL
+
+
+def test_a_mended_transaction_may_have_a_key_that_the_dataset_does_not_know(inputs: Inputs) -> None:
+    def mend(frame: pd.DataFrame) -> None:
+        frame.loc[0, "transaction_id"] = "mended"
+
+    mended = changed(inputs, "predictions", mend)
+    row = {name: str(mended.frame("predictions").loc[0, name]) for name in TRANSACTION_KEY} | {"ts": 1}
+    said = Headers(mended.replayed.run, 0, 900, 1_800_000_000, Kind.REDRIVE, 1)
+    message = Message("transactions", 0, 0, said, orjson.dumps([row]))
+    replayed = replace(mended.replayed, messages=[*mended.replayed.messages, message])
+    assert failures([predictions_subject(replace(mended, replayed=replayed))]) == {}
 
 
 def test_a_transaction_scored_twice_is_critical(inputs: Inputs) -> None:
