@@ -4,7 +4,6 @@ Pure: what the micro-batch put out goes in, the record comes out. The next micro
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,6 +17,8 @@ from streamweir_spark.parts import OutputKind
 
 SPANS_KEPT = 16
 """Runs whose windows can still be open: a window is some minutes long, and runs follow one another."""
+
+_PLACES = pa.schema([("sequence", pa.int64()), ("run", pa.string()), ("ts", pa.int64())])
 
 MESSAGE = tuple(name for name in WORKED.names if name != "rows")
 """What identifies a message, in the outputs and in the table `worked`."""
@@ -69,15 +70,14 @@ def frontier(lines: Iterable[Mapping[str, Any]], before: Commit) -> tuple[int, i
 
 def worked(lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> pa.Table:
     """The rows of the table `worked`: a message's rows were used by several shards, or scored."""
-    counts: Counter[tuple[Any, ...]] = Counter()
-    for line in lines:
-        if line["kind"] == OutputKind.TALLY:
-            counts[tuple(line[name] for name in MESSAGE)] += line["rows"]
-    counts.update(zip(*(scored[name].to_pylist() for name in MESSAGE), strict=True))
-    rows = [
-        dict(zip(MESSAGE, message, strict=True), rows=count) for message, count in counts.items() if count
-    ]
-    return pa.Table.from_pylist(rows, arrow_schema(WORKED.columns))
+    schema = arrow_schema(WORKED.columns)
+    tallies = [line for line in lines if line["kind"] == OutputKind.TALLY and line["rows"]]
+    one_each = pa.array([1] * scored.num_rows, pa.int64())
+    # Arrow, because a micro-batch may hold tens of thousands of messages.
+    counted = scored.select(MESSAGE).append_column("rows", one_each).select(schema.names).cast(schema)
+    both = pa.concat_tables([pa.Table.from_pylist(tallies, schema), counted])
+    sums = both.group_by(list(MESSAGE), use_threads=False).aggregate([("rows", "sum")])
+    return sums.rename_columns([*MESSAGE, "rows"]).select(schema.names)
 
 
 def foreign(lines: Iterable[Mapping[str, Any]]) -> int:
@@ -92,12 +92,15 @@ def closed(lines: Iterable[Mapping[str, Any]]) -> list[tuple[object, ...]]:
 
 def spans(before: list[list[Any]], lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> list[list[Any]]:
     """The runs' spans of ts, with these scored and counted rows; the runs in the order of their messages."""
-    seen = [(line["sequence"], line["run"], line["ts"]) for line in lines if line["kind"] == OutputKind.TALLY]
-    seen += zip(*(scored[name].to_pylist() for name in ("sequence", "run", "ts")), strict=True)
+    tallies = [line for line in lines if line["kind"] == OutputKind.TALLY]
+    counted = pa.Table.from_pylist(tallies, _PLACES)
+    seen = pa.concat_tables([counted, scored.select(_PLACES.names).cast(_PLACES)])
+    bounds = [("sequence", "min"), ("ts", "min"), ("ts", "max")]
+    runs = seen.group_by("run", use_threads=False).aggregate(bounds).sort_by("sequence_min")
     known = {run: [run, first, last] for run, first, last in before}
-    for _, run, ts in sorted(set(seen)):
-        span = known.setdefault(run, [run, ts, ts])
-        span[1], span[2] = min(span[1], ts), max(span[2], ts)
+    for row in runs.to_pylist():
+        span = known.setdefault(row["run"], [row["run"], row["ts_min"], row["ts_max"]])
+        span[1], span[2] = min(span[1], row["ts_min"]), max(span[2], row["ts_max"])
     return list(known.values())[-SPANS_KEPT:]
 
 

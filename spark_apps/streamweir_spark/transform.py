@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ SCORED_AT = Column("scored_at", Type.TIMESTAMP, "wall time of the scoring, the s
 
 _SHARE = "scored binary, lines binary, state_bytes long"
 _STATE = "memory binary"
-_at_place = [Output._fields.index(name) for name in PLACE]
+_place_of = itemgetter(*map(Output._fields.index, PLACE))
 
 Run = Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]
 Lines = list[dict[str, Any]]
@@ -83,7 +84,7 @@ def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
 
 
 def _packed(scored: Sequence[Output], schema: pa.Schema) -> bytes:
-    rows = [(*(output[at] for at in _at_place), *(output.values or ())) for output in scored]
+    rows = [(*_place_of(output), *(output.values or ())) for output in scored]
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     sink = pa.BufferOutputStream()
