@@ -14,7 +14,7 @@ from infra.demo.airflow_api import AirflowApi
 from infra.stack import Stack
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.card_fraud.dataset import FILE
+from streamweir.contracts.card_fraud.dataset import FILE, NUMBER_NAMES
 from streamweir.contracts.card_fraud.results import ALERT_COLUMNS
 from streamweir.contracts.streams import Run
 from streamweir.datagen import generator, settings_of
@@ -152,3 +152,38 @@ def test_the_bundle_is_complete(store: ObjectStore, run: Run) -> None:
         assert store.exists(run.plot(plot)), plot
     drawn = store.get_json(run.plots / "transactions.json")
     assert sum(point["value"] for point in drawn["points"]) == TRANSACTIONS
+
+
+@pytest.fixture(scope="module")
+def unlabelled(airflow: AirflowApi, run: Run, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of a few transactions without classes, after one that has left a champion; sent at a rate."""
+    target = tmp_path_factory.mktemp("unlabelled")
+    with (folder / FILE).open(newline="") as file:
+        rows = list(csv.DictReader(file))[:900]
+    with (target / FILE).open("w", newline="") as file:
+        out = csv.DictWriter(file, NUMBER_NAMES, extrasaction="ignore", lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+    asked = {"dataset": str(target), "start_ts": START_TS, "rate": 300, "batches": 600}
+    return finished_run(airflow, "card_fraud", asked)
+
+
+def test_a_dataset_without_classes_is_scored_by_the_champion_and_judged_by_nobody(
+    store: ObjectStore, run: Run, unlabelled: Run
+) -> None:
+    scored = table(store, unlabelled, "scored")
+    assert len(scored) > 590
+    assert scored["Class"].isna().all()
+    assert set(scored["model_version"]) == {store.get_json(run.selection)["model_version"]}
+    told = {row["measure"]: row for row in store.get_json(unlabelled.summary)["analysis"]["judgement"]}
+    assert told["alerts"]["value"] == scored["is_alert"].sum()
+    assert told["PR-AUC"]["value"] is None
+    assert "no column Class" in told["PR-AUC"]["meaning"]
+
+
+def test_a_rate_paces_the_replay_and_leaves_its_clock_alone(store: ObjectStore, unlabelled: Run) -> None:
+    manifest = store.get_json(unlabelled.manifest)
+    assert manifest["batches"] == 600
+    assert 600 / 300 - 0.1 < manifest["seconds"] < 20
+    scored = table(store, unlabelled, "scored")
+    assert scored["event_time"].max() - scored["event_time"].min() > pd.Timedelta(hours=2)
