@@ -146,6 +146,8 @@ def test_a_killed_service_is_started_again(stack: Stack, services: list[Service]
     # Waits until it listens again.
     stack.up(board())
     assert stack.supervisor.state("user").pid not in (0, before)
+    # The child of the killed one is not left behind.
+    assert len(pids(stack)) == 5
 
 
 def test_a_failed_service_is_named_with_the_end_of_its_log(settings: Settings) -> None:
