@@ -51,7 +51,7 @@ def read_replayed(
 ) -> Replayed:
     """Read the stream from its start up to the sequence `until`; lateness: allowed in a run, seconds."""
     records = {
-        topic: read_topic(kafka, run.stream.topic(topic.name))
+        topic: read_topic(kafka, topic.of(run.stream))
         for topic in (*pipeline.inputs, *pipeline.outputs)
     }
     messages = in_time(

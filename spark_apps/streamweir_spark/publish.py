@@ -14,6 +14,8 @@ from streamweir.connections import KafkaConnection
 
 BATCH_ID = "batch_id"
 """The header that says which micro-batch published a message."""
+WRITER = "writer"
+"""The header that says whose micro-batch that is: streams may share a topic."""
 
 Offsets = dict[str, dict[str, int]]
 
@@ -84,20 +86,23 @@ class Publisher:
     def _send(
         self, writer: TransactionalWriter, batch_id: int, messages: list[Outgoing], since: Offsets
     ) -> Offsets:
-        header = (BATCH_ID, str(batch_id).encode())
+        own = self._headers(batch_id).items()
         writer.begin()
         for message in messages:
-            writer.send(message.topic, message.partition, message.value, [*message.headers, header])
+            writer.send(message.topic, message.partition, message.value, [*message.headers, *own])
         return _advanced(since, writer.commit())
 
     def _read_back(self, batch_id: int, since: Offsets) -> Offsets | None:
-        wanted, ends = str(batch_id).encode(), {}
+        wanted, ends = self._headers(batch_id).items(), {}
         for topic in self._topics:
             start = {int(partition): offset for partition, offset in since.get(topic, {}).items()}
             for record in read_topic(self._kafka, topic, start=start):
-                if dict(record.headers).get(BATCH_ID) == wanted:
+                if wanted <= dict(record.headers).items():
                     ends[topic, record.partition] = record.offset + 1
         return _advanced(since, ends) if ends else None
+
+    def _headers(self, batch_id: int) -> dict[str, bytes]:
+        return {BATCH_ID: str(batch_id).encode(), WRITER: self._transactional_id.encode()}
 
 
 def _advanced(since: Offsets, ends: dict[tuple[str, int], int]) -> Offsets:

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.cli import TRACEBACK
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
 from streamweir.objectstore import ObjectStore
@@ -47,7 +48,7 @@ def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> in
     stopping.listen()
     try:
         spec, holder = parse(pipeline.name, argv)
-        _live(pipeline, door, spec, holder, stopping)
+        _live(pipeline_of(pipeline.name), door, spec, holder, stopping)
     except (StreamweirError, PySparkException, Py4JError) as raised:
         error = as_error(raised)
         if os.environ.get(TRACEBACK):
@@ -101,7 +102,7 @@ def _check_topics(kafka: KafkaConnection, spec: ScorerSpec, pipeline: Pipeline) 
     # Spark would ask for a missing topic again and again before it says so.
     with kafka_errors(kafka, "list the topics"), closing(consumer(kafka)) as client:
         there = client.topics()
-    missing = [name for topic in pipeline.topics if (name := spec.stream.topic(topic.name)) not in there]
+    missing = [name for topic in pipeline.topics if (name := topic.of(spec.stream)) not in there]
     if missing:
         raise BadConfiguration(
             f"Kafka has no topic {', '.join(missing)}: provision the stream's topics first"

@@ -63,7 +63,7 @@ class Scorer:
     def write(self, outputs: DataFrame, domain: Domain, results: Results) -> None:
         """Begin to write what the domain's outputs become, micro-batch by micro-batch."""
         stream = self.spec.stream
-        topics = [stream.topic(topic.name) for topic in self.pipeline.outputs]
+        topics = [topic.of(stream) for topic in self.pipeline.outputs]
         publisher = Publisher(self.kafka, f"{stream}.scorer", topics)
         schema = core_arrow_schema(scored_columns(domain))
         self.sink = Sink(stream, self.pipeline, self.store, publisher, schema, results, self._before_writing)

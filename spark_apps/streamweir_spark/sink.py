@@ -175,7 +175,7 @@ class Sink:
     def _outgoing(self, tables: Mapping[str, pa.Table]) -> list[Outgoing]:
         return [
             Outgoing(
-                self._stream.topic(topic.name),
+                topic.of(self._stream),
                 partition_of(sequence or 0, topic.partitions),
                 value,
                 [("run", (run or "").encode())],

@@ -43,7 +43,7 @@ def provision(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Pro
     Raises BadConfiguration when Kafka refuses or when a topic that exists differs, naming every difference;
     DependencyUnreachable when Kafka does not answer in time. Calling it again is harmless.
     """
-    declared = {stream.topic(topic.name): topic for topic in pipeline.topics}
+    declared = {topic.of(stream): topic for topic in pipeline.topics}
     with kafka_errors(kafka, f"create the topics of {stream}"), closing(admin(kafka)) as client:
         there = _existing(client, declared)
         created = _create(client, {name: topic for name, topic in declared.items() if name not in there})
@@ -65,7 +65,7 @@ def existing(kafka: KafkaConnection, stream: Stream) -> list[str]:
 
 
 def delete(kafka: KafkaConnection, stream: Stream) -> tuple[str, ...]:
-    """Delete the stream's topics; returns the names of those that were there. Errors as in `provision`."""
+    """Delete the stream's own topics; returns those that were there. Errors as in `provision`."""
     names = [stream.topic(topic.name) for topic in pipeline_of(stream.pipeline).topics]
     with kafka_errors(kafka, f"delete the topics of {stream}"), closing(admin(kafka)) as client:
         there = _existing(client, names)

@@ -1,11 +1,19 @@
 """Finding a pipeline by its word: `streamweir.contracts.<word>` declares it as `PIPELINE`."""
 
 import importlib
+import os
 import pkgutil
+import re
+from dataclasses import replace
 
 import streamweir.contracts as contracts
-from streamweir.contracts.tables import Pipeline
+from streamweir.contracts.tables import OutputTopic, Pipeline
 from streamweir.errors import BadConfiguration
+
+FIXED_TOPIC_OF = "STREAMWEIR_TOPIC_"
+"""With a pipeline's word and a topic's short name behind it, in capitals: the environment variable that gives
+an output topic a name which all streams share, e.g. STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES."""
+_TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
 def pipeline_names() -> list[str]:
@@ -14,8 +22,20 @@ def pipeline_names() -> list[str]:
 
 
 def pipeline(name: str) -> Pipeline:
-    """The declaration of the pipeline `name`; raises BadConfiguration for a word that is none."""
+    """The declaration of the pipeline `name`, its topics named as the settings say.
+
+    Raises BadConfiguration for a word that is none, or a name that Kafka does not take.
+    """
     if name not in pipeline_names():
         raise BadConfiguration(f"no pipeline is called {name!r}; there are: {', '.join(pipeline_names())}")
     found: Pipeline = importlib.import_module(f"streamweir.contracts.{name}").PIPELINE
-    return found
+    return replace(found, outputs=tuple(_as_set(found, topic) for topic in found.outputs))
+
+
+def _as_set(of: Pipeline, topic: OutputTopic) -> OutputTopic:
+    """The topic under the name that a setting gives it."""
+    variable = f"{FIXED_TOPIC_OF}{of.name}_{topic.name}".upper()
+    name = os.environ.get(variable, "")
+    if name and not _TOPIC_NAME.fullmatch(name):
+        raise BadConfiguration(f"{variable} is {name[:80]!r}: take 1 to 249 letters, digits, '.', '_' or '-'")
+    return replace(topic, fixed=name)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from streamweir.contracts.streams import Stream
+
 
 class Type(StrEnum):
     """The column types that all rooms know; each room maps them to its own."""
@@ -48,18 +50,28 @@ class Topic:
     partitions: int
     config: dict[str, str] = field(default_factory=dict, hash=False)
 
+    def of(self, stream: Stream) -> str:
+        """The topic's full name in a stream."""
+        return stream.topic(self.name)
+
 
 @dataclass(frozen=True)
 class OutputTopic(Topic):
     """A topic that repeats rows of an output table, a message each, as JSON objects.
 
     table: the table. where: a boolean column of it; only rows where it is true are repeated, all when None.
-    columns: what a message holds, by default every column of the table.
+    columns: what a message holds, by default every column of the table. fixed: a full name that all streams
+    share; by default each stream has a topic of its own.
     """
 
     table: Table = field(kw_only=True)
     where: str | None = field(default=None, kw_only=True)
     columns: tuple[str, ...] = field(default=(), kw_only=True)
+    fixed: str = field(default="", kw_only=True)
+
+    def of(self, stream: Stream) -> str:
+        """The topic's full name, for a stream or for all."""
+        return self.fixed or super().of(stream)
 
     @property
     def fields(self) -> tuple[str, ...]:

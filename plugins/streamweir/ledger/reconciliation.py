@@ -58,7 +58,7 @@ def _count_held(
         name = run.stream.topic(topic.name)
         inputs.add(topic, read_topic(kafka, name, start=inputs.extent.start.get(topic.name)))
     for topic in pipeline.outputs:
-        name = run.stream.topic(topic.name)
+        name = topic.of(run.stream)
         records = read_topic(kafka, name, start=offsets_since(kafka, name, topic.partitions, plan.planned_at))
         published[topic.name] = count_published(run, topic, records, inputs.extent)
     return Held(

@@ -60,3 +60,23 @@ def test_every_pipeline_declares_itself_by_its_word() -> None:
         assert re.fullmatch(r"[a-z_]+", name)
         for table in pipeline(name).tables:
             assert set(table.key) <= set(table.names)
+
+
+def test_an_output_topic_may_have_a_name_that_all_streams_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = Stream("clickstream_anomaly", "one"), Stream("clickstream_anomaly", "other")
+    names = [topic.of(one) for topic in pipeline("clickstream_anomaly").topics]
+    assert names == [f"clickstream_anomaly.one.{name}" for name in ("events", "anomalies", "rejected")]
+    monkeypatch.setenv("STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES", "clickstream_anomaly")
+    events, anomalies, rejected = pipeline("clickstream_anomaly").topics
+    assert anomalies.of(one) == anomalies.of(other) == "clickstream_anomaly"
+    assert (events.of(one), rejected.of(one)) == (names[0], names[2])
+    assert pipeline("card_fraud").outputs[0].of(Stream("card_fraud", "s")) == "card_fraud.s.alerts"
+
+
+@pytest.mark.parametrize("name", ["my topic", "a/b", "a" * 250])
+def test_a_fixed_topic_name_that_kafka_does_not_take_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES", name)
+    with pytest.raises(BadConfiguration, match="STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES is"):
+        pipeline("clickstream_anomaly")

@@ -64,7 +64,11 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 
 def publisher() -> Publisher:
-    return Publisher(KafkaConnection("broker:9092"), "id", [TOPIC])
+    return of_stream("id")
+
+
+def of_stream(transactional_id: str) -> Publisher:
+    return Publisher(KafkaConnection("broker:9092"), transactional_id, [TOPIC])
 
 
 def messages(*values: bytes) -> list[Outgoing]:
@@ -77,7 +81,9 @@ def values(broker: Broker) -> list[bytes]:
 
 def test_every_message_carries_the_id_of_its_micro_batch(broker: Broker) -> None:
     ends = publisher().publish(7, messages(b"a", b"b"), {})
-    assert broker.log == [(value, [("run", b"r"), ("batch_id", b"7")]) for value in (b"a", b"b")]
+    assert broker.log == [
+        (value, [("run", b"r"), ("batch_id", b"7"), ("writer", b"id")]) for value in (b"a", b"b")
+    ]
     assert ends == {TOPIC: {"0": 2}}
 
 
@@ -127,3 +133,12 @@ def test_what_the_broker_refuses_is_not_tried_again(broker: Broker) -> None:
     with pytest.raises(BadConfiguration, match="refused to publish"):
         publisher().publish(3, messages(b"a"), {})
     assert broker.opened == 1
+
+
+def test_streams_that_share_a_topic_do_not_take_each_others_micro_batches_for_their_own(
+    broker: Broker,
+) -> None:
+    of_stream("one").publish(0, messages(b"a"), {})
+    of_stream("other").publish(0, messages(b"b"), {})
+    of_stream("one").publish(0, messages(b"a"), {})
+    assert values(broker) == [b"a", b"b"]
