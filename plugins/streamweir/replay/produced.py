@@ -34,6 +34,10 @@ class Produced:
         for fact in self._facts:
             columns[fact].append(delivery.facts.get(fact, 0))
 
+    def take(self, other: "Produced") -> None:
+        """Take over what was counted elsewhere."""
+        self._columns = other._columns
+
     @property
     def rows(self) -> dict[str, int]:
         """Rows in total, per topic."""

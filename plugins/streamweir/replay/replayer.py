@@ -2,9 +2,8 @@
 
 import importlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -17,9 +16,10 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import Advance, Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
+from streamweir.replay.apart import MANY, Job, parcels_apart
 from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Recording
-from streamweir.replay.deliveries import Delivery, Message, check_late, deliveries, messages
+from streamweir.replay.deliveries import check_late, deliveries, messages
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest, on_the_clock
 from streamweir.replay.plan import Plan, Request
@@ -58,10 +58,8 @@ def replay(
         plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at)
         resumed = _resume_at(plan, run, pipeline, kafka, at)
         produced = Produced(pipeline, source.FACTS)
-        everything = deliveries(recording.batches(), plan, pipeline)
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
-            on_the_wire = partial(messages, pipeline=pipeline, run=run.id, value=source.value)
-            parcels = prepared(_parcels(everything, produced, resumed, pipeline, on_the_wire, advance))
+            parcels = _parcels(Job(recording, plan, resumed), produced, advance)
             transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)
             transmission.send_all(plan.pace)
     finally:
@@ -111,22 +109,25 @@ def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection,
     )
 
 
-def _parcels(
-    everything: Iterator[Delivery],
-    produced: Produced,
-    resumed: int,
-    pipeline: Pipeline,
-    on_the_wire: Callable[[Delivery], list[Message]],
-    advance: Advance,
-) -> Iterator[Parcel]:
-    """Count all deliveries, and pack those that are still to be sent."""
-    for delivery in everything:
+def counted_parcels(job: Job, produced: Produced, advance: Advance) -> Iterator[Parcel]:
+    """Count all deliveries, and pack those that are still to be sent; advance: told of the other rows."""
+    pipeline, value = pipeline_of(job.plan.pipeline), source_of(job.plan.pipeline).value
+    leading = pipeline.inputs[0].name
+    for delivery in deliveries(job.recording.batches(), job.plan, pipeline):
         produced.add(delivery)
-        rows = len(delivery.rows[pipeline.inputs[0].name])
-        if delivery.sequence >= resumed:
-            yield Parcel(delivery.sequence, delivery.due, rows, on_the_wire(delivery))
+        rows = len(delivery.rows[leading])
+        if delivery.sequence >= job.resumed:
+            carried = messages(delivery, pipeline, job.plan.run, value)
+            yield Parcel(delivery.sequence, delivery.due, rows, carried)
         else:
             advance(rows)
+
+
+def _parcels(job: Job, produced: Produced, advance: Advance) -> Iterator[Parcel]:
+    """The same, made ready while the earlier ones are sent."""
+    if len(job.recording.seconds) >= MANY:
+        return parcels_apart(job, produced, advance)
+    return prepared(counted_parcels(job, produced, advance))
 
 
 def _manifest(
