@@ -1,16 +1,12 @@
 """The plotting consumer on real servers: beside a replay, after it, and again."""
 
 import threading
-import uuid
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from streamweir.broker.topics import delete, provision
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.streams import Run, Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.live import Drawn, draw_live
@@ -28,14 +24,6 @@ PNG = b"\x89PNG"
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recording(tmp_path_factory.mktemp("recording"), ROWS)
-
-
-@pytest.fixture
-def stream(kafka_connection: KafkaConnection, store: ObjectStore) -> Iterator[Stream]:
-    made = Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}")
-    provision(kafka_connection, made, PIPELINE)
-    yield made
-    delete(kafka_connection, made)
 
 
 def expected(run: Run, store: ObjectStore, folder: Path) -> list[dict[str, int]]:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from tests.unit.quality.made_up_inputs import (
 )
 
 RUN = "manual__1"
+Checked = Callable[[], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +88,16 @@ def publish(store: ObjectStore, run: Run, inputs: Inputs) -> None:
         store.put(run.table_file(name), buffer.getvalue())
 
 
-def check(
-    kafka: KafkaConnection, store_connection: StoreConnection, run: Run, tmp_path: Path
-) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def checked(kafka: KafkaConnection, store_connection: StoreConnection, run: Run, tmp_path: Path) -> Checked:
+    """Checks the run, as a process of its own whose home is `tmp_path`."""
     # Every request that is not one to the store would go to a proxy that is not there, and fail.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:1")
-    arguments = ("--stream", run.stream.id, "--run", run.id)
-    return subprocess.run(
-        [sys.executable, "-m", "streamweir_quality", *("--pipeline", PIPELINE.name), *arguments],
-        env={**os.environ, **nowhere, **kafka.to_env(), **store_connection.to_env(), "HOME": str(tmp_path)},
+    arguments = ("--pipeline", PIPELINE.name, "--stream", run.stream.id, "--run", run.id)
+    servers = {**kafka.to_env(), **store_connection.to_env()}
+    return lambda: subprocess.run(
+        [sys.executable, "-m", "streamweir_quality", *arguments],
+        env={**os.environ, **nowhere, **servers, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
@@ -103,15 +105,10 @@ def check(
 
 
 def test_a_sound_run_ends_with_exit_status_0_and_docs(
-    kafka: KafkaConnection,
-    store_connection: StoreConnection,
-    store: ObjectStore,
-    run: Run,
-    inputs: Inputs,
-    tmp_path: Path,
+    checked: Checked, store: ObjectStore, run: Run, inputs: Inputs, tmp_path: Path
 ) -> None:
     publish(store, run, inputs)
-    done = check(kafka, store_connection, run, tmp_path)
+    done = checked()
     assert (done.returncode, done.stderr) == (0, "")
     assert "none failed" in done.stdout
     results = store.get_json(run.quality / "results.json")
@@ -123,17 +120,12 @@ def test_a_sound_run_ends_with_exit_status_0_and_docs(
 
 
 def test_a_critical_failure_ends_with_exit_status_6_after_publishing(
-    kafka: KafkaConnection,
-    store_connection: StoreConnection,
-    store: ObjectStore,
-    run: Run,
-    inputs: Inputs,
-    tmp_path: Path,
+    checked: Checked, store: ObjectStore, run: Run, inputs: Inputs
 ) -> None:
     frame = inputs.frame("predictions")
     frame.loc[0, "age"] += 1
     publish(store, run, with_frame(inputs, "predictions", frame))
-    done = check(kafka, store_connection, run, tmp_path)
+    done = checked()
     assert done.returncode == 6
     assert done.stderr.startswith(
         "error: 1 critical expectation failed, the first on predictions: predictions holds what a batch"
@@ -145,9 +137,7 @@ def test_a_critical_failure_ends_with_exit_status_6_after_publishing(
     assert b"must not be trusted" in (store.get(run.quality / "index.html") or b"")
 
 
-def test_a_run_that_is_not_there_is_a_wrong_parameter(
-    kafka: KafkaConnection, store_connection: StoreConnection, run: Run, tmp_path: Path
-) -> None:
-    done = check(kafka, store_connection, run, tmp_path)
+def test_a_run_that_is_not_there_is_a_wrong_parameter(checked: Checked) -> None:
+    done = checked()
     assert done.returncode == 2
     assert "ensure_dataset.json is missing" in done.stderr

@@ -1,7 +1,6 @@
 """Putting records back on a real Kafka: each once, in turn, never into a run that is under way."""
 
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest
 from kafka import errors
 
 from streamweir.broker.records import Record, read_topic
-from streamweir.broker.topics import delete, provision
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir.contracts.messages import ORIGINS, Headers, Kind, partition_of
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import Run, Stream
 from streamweir.errors import BadConfiguration
@@ -38,15 +36,6 @@ REQUEST = Request("fingerprint", speed=0, batch_rows=10)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recording(tmp_path_factory.mktemp("recording"), BATCHES * 10)
-
-
-@pytest.fixture
-def stream(kafka: KafkaConnection, store: ObjectStore) -> Iterator[Stream]:
-    made = Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}")
-    provision(kafka, made, PIPELINE)
-    yield made
-    delete(kafka, made)
-    store.delete_folder(made.root)
 
 
 @pytest.fixture
@@ -167,6 +156,22 @@ def test_records_are_sent_again_when_the_transaction_is_lost(
     outcome = put_back(kafka, store, stream, contents)
     assert (outcome.sent, len(calls)) == (contents, 2)
     assert len(messages(kafka, stream, "browsing")) == outcome.sequences[-1] + 1
+
+
+def test_a_strangers_message_cannot_claim_that_a_record_was_put_back(
+    kafka: KafkaConnection, store: ObjectStore, stream: Stream, folder: Path
+) -> None:
+    place = Place("transactions", 3, 0, 1)
+    claim = [*Headers("r1", 3, 10**6, 1, Kind.REDRIVE, 0).encode(), (ORIGINS, orjson.dumps([place[1:]]))]
+    with closing(TransactionalWriter(kafka, f"test.{stream}")) as writer:
+        writer.begin()
+        writer.send(stream.topic(place.topic), 0, b"[]", claim)
+        writer.commit()
+    replay(Run(stream, "r1"), REQUEST, kafka=kafka, store=store, folder=folder)
+    assert place in some_places(kafka, stream)
+    assert places_put_back(kafka, stream) == set()
+    contents = contents_of(kafka, stream, place)
+    assert put_back(kafka, store, stream, contents).sent == contents
 
 
 def test_nothing_is_put_back_while_a_run_is_under_way_and_the_run_is_not_disturbed(

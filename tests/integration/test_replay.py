@@ -4,8 +4,7 @@ import io
 import random
 import subprocess
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -41,14 +40,6 @@ Send = Callable[..., Manifest]
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recording(tmp_path_factory.mktemp("recording"), ROWS)
-
-
-@pytest.fixture
-def stream(kafka_connection: KafkaConnection, store: ObjectStore) -> Iterator[Stream]:
-    made = Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}")
-    provision(kafka_connection, made, PIPELINE)
-    yield made
-    delete(kafka_connection, made)
 
 
 @pytest.fixture
