@@ -44,14 +44,10 @@ def _flat(ledger: Ledger) -> pa.Table:
         ]
     )
     rows = [
-        {
-            "batch_index": batch.index,
-            "sequence": batch.sequence,
-            "ts": batch.ts,
-            "topic": topic,
-            **line.to_dict(),
-        }
+        (batch.index, batch.sequence, batch.ts, topic, *map(line.to_dict().get, counts))
         for batch in ledger.batches
         for topic, line in batch.topics.items()
     ]
-    return pa.Table.from_pylist(rows, schema)
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
