@@ -162,7 +162,7 @@ def test_a_strangers_message_cannot_claim_that_a_record_was_put_back(
     kafka: KafkaConnection, store: ObjectStore, stream: Stream, folder: Path
 ) -> None:
     place = Place("transactions", 3, 0, 1)
-    claim = [*Headers("r1", 3, 10**6, 1, Kind.REDRIVE, 0).encode(), (ORIGINS, orjson.dumps([place[1:]]))]
+    claim = [*Headers("r1", 3, 10**6 + 1, 1, Kind.REDRIVE, 0).encode(), (ORIGINS, orjson.dumps([place[1:]]))]
     with closing(TransactionalWriter(kafka, f"test.{stream}")) as writer:
         writer.begin()
         writer.send(stream.topic(place.topic), 0, b"[]", claim)

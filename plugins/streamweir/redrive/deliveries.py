@@ -18,13 +18,19 @@ MOST_BYTES = 1024 * 1024
 
 
 def deliveries(
-    contents: Iterable[Content], pipeline: Pipeline, sequence: int, ts: int, value: Value
+    contents: Iterable[Content],
+    pipeline: Pipeline,
+    sequence: int,
+    ts: int,
+    *,
+    lateness_s: int,
+    value: Value,
 ) -> dict[int, list[Message]]:
     """What is sent under each sequence, from this one on, at this moment of the virtual clock.
 
-    value: makes the pipeline's message of no rows. Used topics go first, so that a record that is scored
-    meets the context that was put back with it. The last sequence holds no rows: like a flush it moves the
-    clock on, so that every window closes.
+    lateness_s: what the stream's scorer allows at most. value: makes the pipeline's message of no rows.
+    Used topics go first, so that a record that is scored meets the context that was put back with it. The
+    last sequence holds no rows: like a flush it moves the clock on, so that every window closes.
     """
     shares = list(_shares(contents, pipeline))
     sent: dict[int, list[Message]] = {}
@@ -32,7 +38,7 @@ def deliveries(
         headers = _headers(share, sequence + number, ts)
         sent[headers.sequence] = _messages(headers, share, pipeline, value)
     if shares:
-        end = _headers(shares[-1], sequence + len(shares), ts + pipeline.flush_after_s)
+        end = _headers(shares[-1], sequence + len(shares), ts + pipeline.flush_after(lateness_s))
         sent[end.sequence] = _messages(end, (), pipeline, value)
     return sent
 

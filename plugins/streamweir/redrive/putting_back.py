@@ -1,6 +1,6 @@
 """Putting rejected records back on their topics: each once, in one transaction, between two runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -12,6 +12,7 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import ORIGINS, Kind, partition_of
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.tables import Topic
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive.contents import Content
@@ -19,6 +20,7 @@ from streamweir.redrive.deliveries import deliveries
 from streamweir.redrive.places import Place
 from streamweir.replay.deliveries import Message
 from streamweir.replay.link import Link
+from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
 from streamweir.replay.replayer import source_of
 
@@ -41,7 +43,10 @@ def put_back(kafka: KafkaConnection, store: ObjectStore, stream: Stream, content
     Raises BadConfiguration while a run is under way on the stream; DependencyUnreachable when Kafka stays
     away, and then calling it again settles what arrived.
     """
-    redrive = _Redrive(kafka, stream, contents)
+    if not contents:
+        return PutBack()
+    runs = [Run(stream, run) for run in {content.record.run or "" for content in contents}]
+    redrive = _Redrive(kafka, stream, contents, _lateness_s(store, runs))
     # Looking shuts nobody out; opening the link would end the transaction of a run that is under way.
     refuse_run_under_way(stream, redrive.link.look())
     try:
@@ -50,7 +55,9 @@ def put_back(kafka: KafkaConnection, store: ObjectStore, stream: Stream, content
         redrive.link.drop()
     for topic, offsets in redrive.ends.items():
         await_readable(kafka, topic, offsets)
-    _note_end(store, stream, contents, redrive.last_sequence)
+    # Whoever waits for a run's results waits for these records, too.
+    for run in runs:
+        store.put_json(run.redriven, {"last_sequence": redrive.last_sequence})
     return redrive.outcome
 
 
@@ -71,7 +78,8 @@ def places_put_back(kafka: KafkaConnection, stream: Stream) -> set[Place]:
     there = existing(kafka, stream)
     for topic in pipeline_of(stream.pipeline).inputs:
         if (name := stream.topic(topic.name)) in there:
-            found.update(*(_origins(topic.name, record) for record in read_topic(kafka, name)))
+            in_turn = _in_turn(topic, read_topic(kafka, name))
+            found.update(*(_origins(topic.name, record) for record in in_turn))
     return found
 
 
@@ -81,8 +89,11 @@ class _Redrive:
     ends: per full topic name and partition the offset after its last message.
     """
 
-    def __init__(self, kafka: KafkaConnection, stream: Stream, contents: Sequence[Content]) -> None:
+    def __init__(
+        self, kafka: KafkaConnection, stream: Stream, contents: Sequence[Content], lateness_s: int
+    ) -> None:
         self._kafka, self._stream, self._contents = kafka, stream, contents
+        self._lateness_s = lateness_s
         self._pipeline = pipeline_of(stream.pipeline)
         self.link = Link(kafka, stream, self._pipeline)
         self._mine: set[Place] = set()
@@ -103,7 +114,8 @@ class _Redrive:
     def _send(self, writer: TransactionalWriter, at: Position, left: list[Content]) -> None:
         ts = (at.largest_ts or 0) + 1
         value = source_of(self._stream.pipeline).value
-        messages = deliveries(left, self._pipeline, at.next_sequence, ts, value)
+        start, lateness_s = at.next_sequence, self._lateness_s
+        messages = deliveries(left, self._pipeline, start, ts, lateness_s=lateness_s, value=value)
         # Remembered before the commit: its answer may be lost while its messages arrive.
         self._mine = {content.record.place for content in left}
         self.outcome.sent, self.outcome.sequences = left, range(min(messages), max(messages) + 1)
@@ -121,6 +133,15 @@ class _Redrive:
             writer.send(self._stream.topic(message.topic), place, message.value, message.headers)
 
 
+def _in_turn(topic: Topic, records: Iterable[Record]) -> Iterator[Record]:
+    """What a scorer takes: a stranger's message cannot claim that a record was put back."""
+    due = {partition: partition for partition in range(topic.partitions)}
+    for record in records:
+        if record.said is not None and record.said.sequence == due[record.partition]:
+            due[record.partition] += topic.partitions
+            yield record
+
+
 def _origins(topic: str, record: Record) -> set[Place]:
     if record.said is None or record.said.kind is not Kind.REDRIVE:
         return set()
@@ -132,7 +153,7 @@ def _origins(topic: str, record: Record) -> set[Place]:
         return set()
 
 
-def _note_end(store: ObjectStore, stream: Stream, contents: Sequence[Content], last_sequence: int) -> None:
-    """Let whoever waits for a run's results wait for these records, too."""
-    for run in {content.record.run for content in contents}:
-        store.put_json(Run(stream, run or "").redriven, {"last_sequence": last_sequence})
+def _lateness_s(store: ObjectStore, runs: Iterable[Run]) -> int:
+    """The most that the runs were planned with."""
+    plans = [store.get_json(run.plan) for run in runs]
+    return max((Plan.from_json(plan).lateness_s for plan in plans if plan), default=0)

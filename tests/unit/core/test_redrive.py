@@ -41,7 +41,7 @@ def message_at(place: str, value: bytes) -> dict[Place, Record]:
 
 
 def sent(*contents: Content) -> dict[int, list[Message]]:
-    return deliveries(contents, PIPELINE, 40, TS + 900, list_of_objects)
+    return deliveries(contents, PIPELINE, 40, TS + 900, lateness_s=0, value=list_of_objects)
 
 
 def said(message: Message) -> Headers:
@@ -166,6 +166,12 @@ def test_context_goes_before_what_is_scored_and_the_clock_closes_all_windows_at_
     ]
     clock = [said(messages[0]).ts for messages in found.values()]
     assert clock == [TS + 900, TS + 900, TS + 900 + PIPELINE.flush_after_s]
+
+
+def test_the_clock_goes_on_the_further_the_more_lateness_a_run_allows() -> None:
+    more = PIPELINE.lateness_s + 500
+    found = deliveries([content("transactions/1/5")], PIPELINE, 0, 0, lateness_s=more, value=list_of_objects)
+    assert said(found[1][0]).ts == PIPELINE.flush_after_s + 500
 
 
 def test_rows_of_one_batch_share_a_message_and_whole_messages_never_do() -> None:
