@@ -48,6 +48,11 @@ def test_a_point_may_sum_up_a_span_of_the_clock() -> None:
     assert made.batches == 4
 
 
+def test_a_message_may_hold_a_single_row() -> None:
+    made = series(record(10, value=b'{"payment_status":"Success"}'), record(11, value=b'"Success"'))
+    assert [point.value for point in made.points()] == [1, 0]
+
+
 def test_a_message_read_twice_counts_once_and_others_do_not_count() -> None:
     foreign = Record("t", 0, 1, 0, [], b"[]")
     found = series(
