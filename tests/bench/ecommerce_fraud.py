@@ -25,8 +25,7 @@ from streamweir.replay.manifest import Manifest
 from streamweir.scorer import status
 from tests.bench.servers import Bench, await_status
 
-MAX_MESSAGES = 800
-"""Messages in a micro-batch while catching up: 80,000 browsing rows and their transactions."""
+MAX_MESSAGES = PIPELINE.max_messages
 
 
 @dataclass(frozen=True)
