@@ -30,7 +30,7 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     """The scored transactions, but for what the model says of them."""
     sql.execute("set variable run = $1", [inputs.replayed.run])
     sql.register("messages", _messages(inputs))
-    sql.register("numbers", pa.table({"name": list(NUMBER_NAMES)}))
+    sql.execute("set variable numbers = $1", [[f"$.{name}" for name in NUMBER_NAMES]])
     rejected = inputs.frame(REJECTED.name)
     refused = (rejected["reason"] == Reason.UNSCORABLE.value) & rejected["detail"].str.contains(BY_MODEL)
     sql.register("refused", rejected.loc[refused, ["partition", "offset"]].astype("int64"))

@@ -1,5 +1,5 @@
 -- The batch computation of `card_fraud`. recompute.py registers what it begins with: messages, in time, of all
--- runs of the stream; numbers: the columns that must be numbers; refused: what only the model refuses; the run.
+-- runs of the stream; refused: what only the model refuses; the variables: the run, and the paths of the numbers.
 
 create table rows as
 select * exclude (value), try_cast(decode(value) as json) as row
@@ -16,8 +16,8 @@ where json_type(row) = 'OBJECT' and json_type(row, '$.transaction_id') = 'UBIGIN
 create table scorable as
 select *
 from transactions t
-where (select bool_and(coalesce(json_type(t.row, '$.' || name) in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false))
-    from numbers)
+where list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false)
+    for kind in json_type(t.row, getvariable('numbers'))])
   and coalesce(json_type(t.row, '$.Class') = 'NULL' or try_cast(t.row ->> '$.Class' as double) in (0, 1)
     and json_type(t.row, '$.Class') in ('UBIGINT', 'BIGINT', 'DOUBLE'), json_type(t.row, '$.Class') is null)
   and try_cast(t.row ->> '$.event_time' as timestamptz) is not null
