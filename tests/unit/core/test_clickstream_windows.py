@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Kind
+from streamweir_spark.clickstream_anomaly.domain import Domain
+from streamweir_spark.clickstream_anomaly.reader import READER
+from streamweir_spark.decode import decode
 from streamweir_spark.parts import Message
+from streamweir_spark.shard import work
 from tests.unit.core.clickstream import START, Result, event, message, run, run_apart
 from tests.unit.core.naive_clickstream import Naive
 
@@ -115,6 +119,21 @@ def test_conversion_and_abandonment_are_flagged_by_their_means() -> None:
     assert windows[1800 + 600]["low_conversion"]
 
 
+@pytest.mark.parametrize(("flag", "than"), [("low_conversion", 0.5), ("high_abandonment", 1.0)])
+def test_a_mean_that_just_reaches_its_threshold_raises_no_flag(flag: str, than: float) -> None:
+    kinds = ["checkout_start", "checkout_start", "checkout_complete", "purchase"]
+    sent = [
+        message(at, START + 60 * at, [event(f"{at}.{n}", kind=kind) for n, kind in enumerate(kinds)])
+        for at in range(40)
+    ]
+
+    def raised(threshold: float) -> bool:
+        return any(row[flag] for row in run(ended(sent), thresholds={flag: threshold}).windows)
+
+    assert not raised(than)
+    assert raised(than + 0.01) or raised(than - 0.01)
+
+
 def test_thresholds_are_settings() -> None:
     messages = ended(steady(60, skip=range(30, 35)))
     patient = run(messages, thresholds={"session_drop": 0.1, "page_view_drop": 0.1})
@@ -165,6 +184,23 @@ def test_an_id_seen_within_the_lateness_is_a_duplicate_whatever_its_session() ->
     assert all(row["active_sessions"] <= 1 for row in result.windows)
 
 
+def test_an_id_is_remembered_as_long_as_an_event_that_is_not_late_may_repeat_it() -> None:
+    first = [message(0, START, [event("a")]), message(1, START + 1100, [event("b")])]
+    result = run_apart([first, [message(2, START + 550, [event("a")])]])
+    assert result.rejected() == [("a", "duplicate")]
+
+
+def test_what_is_remembered_does_not_grow_with_what_was_seen() -> None:
+    sizes, state = [], None
+    sent = steady(24 * 60, each=3)
+    for begin in range(0, len(sent), 120):
+        parts = list(decode(sent[begin : begin + 120], 1, READER))
+        state, _ = work(state, parts, Domain())
+        sizes.append(len(state))
+    assert len(sizes) == 12
+    assert max(sizes[1:]) < 1.05 * sizes[1]
+
+
 def test_a_late_message_counts_nowhere_and_does_not_hide_a_later_event() -> None:
     result = run(
         ended(
@@ -211,6 +247,12 @@ def test_a_malformed_event_is_rejected_with_its_id_and_the_others_count() -> Non
         (None, "malformed", 2),
     ]
     assert result.used() == 1
+
+
+def test_a_time_that_is_none_is_found_also_when_all_else_is_well() -> None:
+    good, bad = event("good"), event("bad", timestamp="2024-03-01 25:00:00")
+    result = run(ended([message(0, START, [good, bad])]))
+    assert (result.used(), result.rejected()) == (1, [("bad", "malformed")])
 
 
 def test_a_redriven_event_counts_where_it_belongs_while_its_windows_are_open() -> None:
