@@ -123,6 +123,7 @@ def put_run(store: MemoryStore, labels: list[dict[str, Any]]) -> None:
     rows = [row(number) for number in range(30)]
     for number in (11, 12, 25):
         rows[number] |= {"page_view_drop": True, "flagged": True}
+    rows[29] |= {"page_view_drop": True, "flagged": True, "complete": False}
     put_parquet(store, RUN.table_file(WINDOWS.name), pa.Table.from_pylist(rows, schema_of(WINDOWS)))
     put_parquet(store, RUN.table_file(REJECTED.name), schema_of(REJECTED).empty_table())
     line = Line("used", produced=9, in_kafka=9, redriven=0, worked=9, rejected={}, unexplained=0)
@@ -151,6 +152,7 @@ def test_the_report_of_a_run_without_a_model_says_what_was_found() -> None:
         "false": 1,
         "per_day": 9.6,
     }
+    assert "4 of 30 windows are flagged." in page
     assert "1 of 1 known incidents were found; 1 of 2 alarms were false." in page
     assert '<section id="analysis">' in page
     assert "&lt;outage&gt;" in page
