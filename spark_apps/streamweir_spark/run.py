@@ -55,6 +55,8 @@ def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> in
             traceback.print_exc()
         print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
         return error.exit_code
+    finally:
+        stopping.close()
     return 0
 
 

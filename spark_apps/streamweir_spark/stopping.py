@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from streamweir.errors import StreamHeld, StreamweirError
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class StopRequested(StreamweirError):
     """Raised into a micro-batch that must not begin any more."""
@@ -72,5 +74,10 @@ class Stopping:
 
     def listen(self) -> None:
         """Let SIGTERM and SIGINT ask."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self.ask)
+
+    def close(self) -> None:
+        """Let them do nothing any more: said once more, one would kill the interpreter while it ends."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)

@@ -105,14 +105,15 @@ class Keeper:
             code, said = tries(self._attempt), self._words()
         except DriverCrashed as crash:
             code, said = crash.code, str(crash)
+            if self._ending.is_set():
+                return self._stopped(said)
         if code:
             self._report(state=State.FAILED, error=said, exit_code=code)
         return code
 
     def _attempt(self) -> int:
         if self._ending.is_set():
-            self._report(state=State.STOPPED)
-            return 0
+            return self._stopped(None)
         before, began = self._progress(), self._clock()
         self._driver = self._start()
         code = self._driver.wait()
@@ -122,6 +123,11 @@ class Keeper:
         worth = self._progress() > before or self._clock() - began > _LONG_S
         self._count(code, anew=worth)
         raise DriverCrashed(_sentence(code, self._words()), code if code > 0 else 128 - code)
+
+    def _stopped(self, said: str | None) -> int:
+        """However the driver ended, it was asked to: nothing is lost, and the next scorer goes on."""
+        self._report(state=State.STOPPED, error=said, exit_code=0)
+        return 0
 
     def _count(self, code: int, *, anew: bool) -> None:
         if anew or self._failing_since is None:

@@ -1,5 +1,7 @@
 """How a scorer ends: whole micro-batches, no write after the lease was lost, and errors in one sentence."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -85,6 +87,25 @@ def test_the_arguments_become_what_to_score() -> None:
 def test_arguments_that_do_not_fit_are_a_bad_configuration(change: list[str], words: str) -> None:
     with pytest.raises(BadConfiguration, match=words):
         parse("ecommerce_fraud", [*ARGUMENTS, *change])
+
+
+def test_a_signal_that_is_repeated_does_not_cut_off_the_end() -> None:
+    # An object that is left over is destroyed when the interpreter has given up its signal handlers.
+    program = """
+import os, signal
+from streamweir_spark.stopping import Stopping
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, 15)
+late, stopping = Late(), Stopping()
+stopping.listen()
+os.kill(os.getpid(), signal.SIGTERM)
+assert stopping.asked
+stopping.close()
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    program = program.replace("stopping.close()", "")
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -15
 
 
 @pytest.mark.parametrize(
