@@ -80,7 +80,12 @@ def _drilled(trial: Trial, model: Model, name: str, moment: Moment, say: Say) ->
     blow = fault.inject(trial, moment)
     say(f"struck {blow.where}")
     goal = await_("a look after the blow", lambda: fault.goal(trial))
-    await_("a step forward after the blow", lambda: fault.reached(trial) >= goal)
+
+    def is_over() -> bool:
+        trial.tend()
+        return fault.reached(trial) >= goal
+
+    await_("a step forward after the blow", is_over)
     back_s = time.monotonic() - blow.at
     say(f"back after {back_s:.1f} s")
     trial.finish()

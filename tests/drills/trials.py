@@ -20,7 +20,7 @@ from streamweir.errors import BadConfiguration, Retryable, StreamweirError
 from streamweir.ledger import reconcile
 from streamweir.scorer import launch, stop
 from streamweir.scorer.spec import Servers
-from streamweir.scorer.status import Status, read
+from streamweir.scorer.status import Status, failure, read
 from streamweir_airflow.waiting import Outcome, look, stopped, until_drained
 from tests.drills.ground import Ground, Model
 
@@ -65,6 +65,10 @@ class Trial(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Wait for its end; raises StreamweirError when it failed."""
+
+    @abstractmethod
+    def tend(self) -> None:
+        """Look after it while something else is waited for; raises DrillFailed when it has failed."""
 
     @abstractmethod
     def pid(self, task: str) -> int | None:
@@ -129,15 +133,24 @@ class AirflowTrial(Trial):
         """The DAG's id."""
         return self.run.stream.pipeline
 
+    def tend(self) -> None:
+        """Raise DrillFailed when the run has failed and nobody may clear its tasks, or did so before."""
+        if self.ground.airflow.run_state(self.dag, self.run.id) != "failed":
+            return
+        if not self.may_clear:
+            raise DrillFailed(f"run {self.run.id} failed: {self._why()}")
+        self.may_clear = False
+        cleared = self.ground.airflow.clear_failed(self.dag, self.run.id)
+        self.notes.append(f"cleared {', '.join(cleared)}")
+
     def finish(self) -> None:
         """Wait for the end."""
-        state = self._ended()
-        if state == "failed" and self.may_clear:
-            cleared = self.ground.airflow.clear_failed(self.dag, self.run.id)
-            self.notes.append(f"cleared {', '.join(cleared)}")
-            state = self._ended()
-        if state != "success":
-            raise DrillFailed(f"run {self.run.id} ended as {state}: {self._why()}")
+
+        def ended() -> bool:
+            self.tend()
+            return self.ground.airflow.run_state(self.dag, self.run.id) == "success"
+
+        await_(f"the end of run {self.run.id}", ended, within=2 * PATIENCE_S)
         self.notes += [
             f"{task.task} try {task.tries}"
             for task in self.ground.airflow.tasks(self.dag, self.run.id)
@@ -151,18 +164,11 @@ class AirflowTrial(Trial):
     def give_up(self) -> None:
         """End the run; its teardown stops the scorer."""
         self.ground.airflow.give_up(self.dag, self.run.id)
-        self._ended()
+        await_("the teardown", lambda: self.ground.airflow.run_state(self.dag, self.run.id) != "running")
 
     def finished(self) -> int:
         """How many of the run's tasks have succeeded."""
         return sum(task.state == "success" for task in self.ground.airflow.tasks(self.dag, self.run.id))
-
-    def _ended(self) -> str:
-        def ended() -> str | None:
-            state = self.ground.airflow.run_state(self.dag, self.run.id)
-            return state if state in ("success", "failed") else None
-
-        return str(await_(f"the end of run {self.run.id}", ended, within=2 * PATIENCE_S))
 
     def _why(self) -> str:
         for key in self.store.list(self.run.tasks):
@@ -205,6 +211,12 @@ class PlainTrial(Trial):
         stop.request(self.store, self.run.stream, "the drill is over")
         await_("the scorer's stop", lambda: stopped(self._look(), datetime.now(UTC), -1))
         reconcile(self.run, self.ground.kafka, self.store)
+
+    def tend(self) -> None:
+        """Raise DrillFailed when the scorer is beyond help."""
+        found = self.status()
+        if found and (error := failure(found)):
+            raise DrillFailed(str(error))
 
     def pid(self, task: str) -> int | None:
         """The worker's process."""
