@@ -71,7 +71,9 @@ def _tempo() -> dict[str, dict[str, object]]:
         "scheduler": {
             "scheduler_idle_sleep_time": 0.3,
             "scheduler_heartbeat_sec": 2,
-            "orphaned_tasks_check_interval": 30,
+            # How soon the tasks of a scheduler that died are taken up by the next one.
+            "scheduler_health_check_threshold": 15,
+            "orphaned_tasks_check_interval": 10,
             "task_instance_heartbeat_timeout": 60,
             "task_instance_heartbeat_timeout_detection_interval": 5,
             "enable_tracemalloc": False,
@@ -83,7 +85,8 @@ def _tempo() -> dict[str, dict[str, object]]:
             "min_file_process_interval": 15,
             "print_stats_interval": 300,
         },
-        "triggerer": {"capacity": 100},
+        # The same for what waits in a triggerer.
+        "triggerer": {"capacity": 100, "job_heartbeat_sec": 2, "triggerer_health_check_threshold": 12},
         "usage_data_collection": {"enabled": False},
     }
 
