@@ -156,6 +156,25 @@ def test_the_end_is_found_behind_many_records_that_do_not_count(
     assert all(end.offsets[partition] > record.offset for partition, record in end.last.items())
 
 
+def test_the_end_is_found_before_strangers_with_sequences_out_of_turn(
+    kafka_connection: KafkaConnection, topic: str, writer: TransactionalWriter, send: Send
+) -> None:
+    def send_out_of_turn() -> None:
+        writer.begin()
+        for sequence in (1001, 1001, 5, 2**40 + 1):
+            writer.send(topic, 1, b"out of turn", headers(sequence))
+        writer.commit()
+
+    send_out_of_turn()
+    assert topic_end(kafka_connection, topic).last == {}
+    send(range(60))
+    send_out_of_turn()
+    last = topic_end(kafka_connection, topic).last
+    assert {partition: record.value for partition, record in last.items()} == {
+        partition: str(56 + partition).encode() for partition in range(4)
+    }
+
+
 def test_a_new_writer_shuts_out_the_old_one_and_its_open_transaction(
     kafka_connection: KafkaConnection, topic: str, writer: TransactionalWriter, send: Send
 ) -> None:

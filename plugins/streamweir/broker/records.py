@@ -77,9 +77,13 @@ def topic_end(kafka: KafkaConnection, topic: str) -> TopicEnd:
         unknown = [at for at in partitions if ends[at] > first[at]]
         while unknown:
             begin = {at: max(first[at], ends[at] - reach) for at in unknown}
+            tails = {at.partition: _Tail(len(partitions)) for at in unknown}
             for record in _stretch(client, begin, {at: ends[at] for at in unknown}):
-                if _is_in_place(record, len(partitions)):
-                    last[record.partition] = record
+                tails[record.partition].add(record)
+            for at in unknown:
+                tail = tails[at.partition]
+                if found := tail.last or (tail.newest if begin[at] == first[at] > 0 else None):
+                    last[at.partition] = found
             unknown = [at for at in unknown if at.partition not in last and begin[at] > first[at]]
             reach *= 16
         return TopicEnd({at.partition: offset for at, offset in ends.items()}, last)
@@ -106,8 +110,30 @@ def await_readable(kafka: KafkaConnection, topic: str, offsets: Mapping[int, int
             ) from error
 
 
-def _is_in_place(record: Record, partitions: int) -> bool:
-    return record.said is not None and record.partition == partition_of(record.said.sequence, partitions)
+class _Tail:
+    """The end of a partition, with strangers' messages in it.
+
+    last: the largest sequence that goes on from one that lies before it. newest: of those that lie in the
+    right partition, for a topic that has lost so much that nothing lies before.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._seen: set[int] = set()
+        self.last: Record | None = None
+        self.newest: Record | None = None
+        self._largest = -1
+
+    def add(self, record: Record) -> None:
+        """Take the next record of the partition."""
+        said = record.said
+        if said is None or record.partition != partition_of(said.sequence, self._partitions):
+            return
+        before = said.sequence - self._partitions
+        if (before < 0 or before in self._seen) and said.sequence > self._largest:
+            self.last, self._largest = record, said.sequence
+        self._seen.add(said.sequence)
+        self.newest = record
 
 
 def _partitions(client: KafkaConsumer, topic: str) -> list[TopicPartition]:
