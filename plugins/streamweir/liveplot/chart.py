@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from streamweir.liveplot.series import Point
+from streamweir.liveplot.series import Point, with_gaps
 
 _SIZE, _DPI = (9.6, 3.6), 100
 _TEXT, _TITLE = 11, 14
@@ -19,7 +19,8 @@ _LINE, _GRID, _QUIET = "#1f5fa8", "#e3e6ea", "#5b6570"
 class Chart:
     """A line over the virtual clock."""
 
-    def __init__(self, title: str, axis: str, run: str) -> None:
+    def __init__(self, title: str, axis: str, run: str, span_s: int = 1) -> None:
+        self._span_s = span_s
         self._figure = Figure(figsize=_SIZE, dpi=_DPI, layout=None)
         self._canvas = FigureCanvasAgg(self._figure)
         self._figure.subplots_adjust(left=0.07, right=0.96, top=0.86, bottom=0.18)
@@ -38,7 +39,8 @@ class Chart:
 
     def draw(self, points: Sequence[Point], batches: int) -> bytes:
         """The chart of these points, made from so many batches, as PNG."""
-        times, values = [point.ts for point in points], [point.value for point in points]
+        shown = with_gaps(points, self._span_s)
+        times, values = [point.ts for point in shown], [point.value for point in shown]
         self._line.set_data(times, values)
         # A line of one point would not be seen.
         self._line.set_marker("o" if len(points) == 1 else "")

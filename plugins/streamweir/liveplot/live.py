@@ -80,7 +80,7 @@ class _Frames:
 
     def __init__(self, run: Run, subject: ModuleType, store: ObjectStore, page: Path | None) -> None:
         self._run, self._name, self._store = run, subject.NAME, store
-        self._chart = Chart(subject.TITLE, subject.AXIS, run.id)
+        self._chart = Chart(subject.TITLE, subject.AXIS, run.id, subject.SPAN_S)
         self._page = LivePage(page, subject.NAME, subject.TITLE, run.id)
         self._drawn, self._frames = -1, 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -9,6 +10,9 @@ import orjson
 from streamweir.broker.records import Record
 from streamweir.contracts.messages import Kind
 from streamweir.replay.batches import Row
+
+_GAP = 5
+"""Spans in a row without a batch that are more than a reader's delay."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,19 @@ class Series:
     def _enter(self, batch: int, ts: int, value: int) -> None:
         before = self._points.get(ts, Point(batch, ts, 0))
         self._points[ts] = Point(min(before.batch, batch), ts, before.value + value)
+
+
+def with_gaps(points: Sequence[Point], span_s: int) -> list[Point]:
+    """The points, and a zero at either end of each stretch in which nothing was sent.
+
+    A few missing spans are none: partitions are read one after the other.
+    """
+    shown = list(points[:1])
+    for before, point in pairwise(points):
+        if point.ts - before.ts > _GAP * span_s:
+            shown += [Point(before.batch, before.ts + span_s, 0), Point(point.batch, point.ts - span_s, 0)]
+        shown.append(point)
+    return shown
 
 
 def _rows(value: bytes) -> list[dict[str, Any]]:

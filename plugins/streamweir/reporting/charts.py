@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from streamweir.reporting import style
 from streamweir.reporting.inputs import Bundle
@@ -144,5 +145,7 @@ def _scatter(axes: Any, batches: list[dict[str, Any]], counts: dict[str, Any]) -
         colour = style.REASON_COLOURS[reason]
         axes.plot(index[some], rows[some], mark, color=colour, markersize=5, linestyle="", label=reason)
     axes.set_yscale("log")
+    # Within a single power of ten matplotlib would label the steps between, as formulas.
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0.7)
     style.legend(axes)

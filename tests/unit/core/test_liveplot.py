@@ -16,7 +16,7 @@ from streamweir.liveplot.chart import Chart
 from streamweir.liveplot.ecommerce_fraud import count
 from streamweir.liveplot.live import draw_live
 from streamweir.liveplot.page import LivePage
-from streamweir.liveplot.series import Point, Series
+from streamweir.liveplot.series import Point, Series, with_gaps
 from tests.support.memory_store import MemoryStore
 
 
@@ -51,6 +51,17 @@ def test_a_point_may_sum_up_a_span_of_the_clock() -> None:
 def test_a_message_may_hold_a_single_row() -> None:
     made = series(record(10, value=b'{"payment_status":"Success"}'), record(11, value=b'"Success"'))
     assert [point.value for point in made.points()] == [1, 0]
+
+
+def test_a_stretch_without_batches_is_drawn_as_zeros() -> None:
+    points = [Point(0, 600, 7), Point(1, 660, 8), Point(2, 900, 9), Point(3, 1500, 5)]
+    assert with_gaps(points, 60) == [
+        *points[:3],
+        Point(2, 960, 0),
+        Point(3, 1440, 0),
+        points[3],
+    ]
+    assert with_gaps([], 60) == []
 
 
 def test_a_message_read_twice_counts_once_and_others_do_not_count() -> None:
