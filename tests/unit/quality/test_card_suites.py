@@ -1,0 +1,171 @@
+"""What the suites of `card_fraud` let pass, and what each of them finds."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from streamweir.contracts.card_fraud import PIPELINE
+from streamweir.contracts.card_fraud.results import SCORED
+from streamweir.contracts.messages import Headers
+from streamweir.contracts.rejected import BY_MODEL, REJECTED
+from streamweir.ledger.arrow import conform
+from streamweir.models.card import Card
+from streamweir_quality.card_fraud import subjects
+from streamweir_quality.checks import CRITICAL
+from streamweir_quality.inputs import Inputs
+from streamweir_quality.recompute import recompute_subjects
+from streamweir_quality.replayed import Message, Replayed
+from streamweir_quality.runner import Outcome, validate
+from streamweir_quality.schema import schema_subject
+from streamweir_spark.parts import Output
+from tests.support.card_files import at, write_cards
+from tests.unit.core.test_card_scoring import judged, message, row
+from tests.unit.quality.made_up_inputs import with_frame
+
+Edit = Callable[[pd.DataFrame], Any]
+COUNT = 60
+CARD = Card(
+    source="trained", threshold=0.5, fraud_share={"labelled": 0.1, "predicted": 0.1, "low": 0.0, "high": 0.3}
+)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """Sixty transactions; some cannot be scored, one comes twice, one is refused by the model."""
+    folder = write_cards(tmp_path_factory.mktemp("cards"), at(*map(str, range(COUNT))))
+    values: list[Any] = [row(number, Class=int(number % 9 == 0)) for number in range(COUNT)]
+    values[7]["V3"], values[8]["Class"], values[11] = "", "", b"{"
+    values += [row(5)]
+    sent = [message(place, value) for place, value in enumerate(values)]
+    return inputs_of(folder, sent, judged(sent))
+
+
+def inputs_of(folder: Path, sent: list[Any], outputs: list[Output]) -> Inputs:
+    scored = [scored_row(output) for output in outputs if output.values is not None]
+    rejected = [
+        {name: output._asdict().get(name) for name in REJECTED.names}
+        for output in outputs
+        if output.kind == "rejected"
+    ]
+    counts = Counter(output.reason for output in outputs)
+    total = {"scored": len(scored), **{reason: rows for reason, rows in counts.items() if reason}}
+    said = [Headers.decode(one.headers) for one in sent]
+    messages = [
+        Message("transactions", one.partition, one.offset, head, one.value)
+        for one, head in zip(sent, said, strict=True)
+        if head is not None
+    ]
+    return Inputs(
+        pipeline=PIPELINE,
+        tables={
+            SCORED.name: conform(pa.Table.from_pylist(scored), SCORED),
+            REJECTED.name: conform(pa.Table.from_pylist(rejected), REJECTED),
+        },
+        ledger={"totals": {"transactions": total}},
+        dataset=folder,
+        card=CARD,
+        version="v1",
+        first=True,
+        parameters={},
+        replayed=Replayed("r1", messages, {}),
+    )
+
+
+def scored_row(output: Output) -> dict[str, Any]:
+    values = output.values or ()
+    number, label = values[0], values[-1]
+    probability = 0.9 if label else 0.1
+    moment = datetime.fromtimestamp(1_700_000_000, UTC)
+    return {
+        "transaction_id": number,
+        "event_time": moment,
+        "Amount": values[-2],
+        "Class": label,
+        "fraud_prob": probability,
+        "prediction": int(probability >= CARD.threshold),
+        "is_alert": probability >= CARD.threshold,
+        "model_version": "v1",
+        "scored_at": moment,
+        "batch_index": output.batch_index,
+    }
+
+
+def outcomes(inputs: Inputs) -> list[Outcome]:
+    validated = validate([*subjects(inputs), *recompute_subjects(inputs), schema_subject(inputs)])
+    return [outcome for suite in validated for outcome in suite.outcomes]
+
+
+def failed(inputs: Inputs) -> list[tuple[str, str, str]]:
+    return [(one.suite, one.severity, one.sentence) for one in outcomes(inputs) if not one.success]
+
+
+def edited(inputs: Inputs, edit: Edit) -> Inputs:
+    frame = inputs.frame(SCORED.name)
+    edit(frame)
+    return with_frame(inputs, SCORED.name, frame)
+
+
+def test_a_sound_run_passes_everything(sound: Inputs) -> None:
+    found = outcomes(sound)
+    assert len(found) > 25
+    assert failed(sound) == []
+    assert {"scored", "scored again as a batch", "alerts and training", "rejected"} <= {
+        one.suite for one in found
+    }
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda frame: frame.drop(index=3, inplace=True), "as many rows as the ledger counts"),
+        (lambda frame: frame.__setitem__("transaction_id", 3), "transaction_id comes only once"),
+        (lambda frame: frame.__setitem__("fraud_prob", 1.5), "fraud_prob lies in [0, 1]"),
+        (lambda frame: frame.__setitem__("prediction", 1), "exactly where the threshold is reached"),
+        (lambda frame: frame.__setitem__("is_alert", True), "is_alert says the same as prediction"),
+        (lambda frame: frame.__setitem__("model_version", "v0"), "model_version is the run's model"),
+        (lambda frame: frame.__setitem__("Amount", 1.0), "0 rows differ"),
+        (lambda frame: frame.__setitem__("batch_index", 1), "0 rows differ"),
+    ],
+)
+def test_a_wrong_table_is_found(sound: Inputs, edit: Edit, sentence: str) -> None:
+    found = failed(edited(sound, edit))
+    assert any(sentence in said for _, severity, said in found if severity == CRITICAL), found
+
+
+def test_more_alerts_than_training_saw_are_a_warning(sound: Inputs) -> None:
+    few = replace(CARD, fraud_share={**CARD.fraud_share, "high": 0.01})
+    assert [(suite, severity) for suite, severity, _ in failed(replace(sound, card=few))] == [
+        ("alerts and training", "warning")
+    ]
+
+
+def test_what_only_the_model_refuses_is_no_difference(sound: Inputs) -> None:
+    scored = sound.tables[SCORED.name]
+    gone = scored.filter(pa.array([number != 20 for number in scored["transaction_id"].to_pylist()]))
+    (place,) = [one for one in sound.replayed.messages if one.said.sequence == 20]
+    refused = {
+        **dict.fromkeys(REJECTED.names),
+        "topic": "transactions",
+        "partition": place.partition,
+        "offset": place.offset,
+        "row": -1,
+        "rows": 1,
+        "reason": "unscorable",
+        "detail": f"Amount is missing, which {BY_MODEL} refuses",
+    }
+    lines = [*sound.tables[REJECTED.name].to_pylist(), refused]
+    total = sound.ledger["totals"]["transactions"]
+    counted = {**total, "scored": total["scored"] - 1, "unscorable": total["unscorable"] + 1}
+    inputs = replace(
+        sound,
+        tables={SCORED.name: gone, REJECTED.name: conform(pa.Table.from_pylist(lines), REJECTED)},
+        ledger={"totals": {"transactions": counted}},
+    )
+    assert failed(inputs) == []
