@@ -12,5 +12,5 @@ _COLUMNS = (*map(from_core, MODEL_COLUMNS), *_PLACE, from_core(SCORED_AT))
 
 
 def model_frame(scored: DataFrame) -> DataFrame:
-    """The columns that a model may use, typed, in the contract's order; then the place of each row and scored_at."""
+    """The columns that a model may use, typed, in their order; then the place of each row and scored_at."""
     return scored.selectExpr(*_COLUMNS)
