@@ -3,15 +3,13 @@
 import json
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.demo.airflow_api import AirflowApi
-from infra.stack import Stack
 from streamweir.contracts.streams import Run, Stream, stream_id_of
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
@@ -24,17 +22,10 @@ BATCHES = 20
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dataset")
     generator(DAG)(folder, seed=12, batches=BATCHES, history_batches=20, progress=no_progress)
     return folder
-
-
-@pytest.fixture(scope="module")
-def airflow(stack: Stack) -> Iterator[AirflowApi]:
-    user, password = stack.secrets.airflow_admin_user, stack.secrets.airflow_admin_password
-    with closing(AirflowApi(stack.settings.airflow_url, user, password)) as api:
-        yield api
 
 
 class Failed:
@@ -71,10 +62,10 @@ class Failed:
 
 
 def test_a_model_that_needs_a_column_that_does_not_exist_is_refused_before_the_stream_starts(
-    airflow: AirflowApi, store: ObjectStore, dataset: Path, tmp_path: Path
+    airflow: AirflowApi, store: ObjectStore, small: Path, tmp_path: Path
 ) -> None:
     model = with_inputs(tmp_path, lambda names: [*names[:-1], "shoe_size"])
-    failed = Failed(airflow, store, dataset, model)
+    failed = Failed(airflow, store, small, model)
     assert (failed.status.state, failed.status.exit_code, failed.status.restarts) == (State.FAILED, 3, 0)
     assert "needs shoe_size, which the pipeline does not make" in failed.sentence("start_scorer")
     assert (failed.tries["start_scorer"], failed.tries["replay"]) == (1, 0)
@@ -82,10 +73,10 @@ def test_a_model_that_needs_a_column_that_does_not_exist_is_refused_before_the_s
 
 
 def test_a_model_that_breaks_again_and_again_fails_the_run_with_the_drivers_last_error(
-    airflow: AirflowApi, store: ObjectStore, dataset: Path, tmp_path: Path
+    airflow: AirflowApi, store: ObjectStore, small: Path, tmp_path: Path
 ) -> None:
     # The classifier wants one number more than the assembler then gives it, which shows at the first row.
-    failed = Failed(airflow, store, dataset, with_inputs(tmp_path, lambda names: names[:-1]))
+    failed = Failed(airflow, store, small, with_inputs(tmp_path, lambda names: names[:-1]))
     assert (failed.status.state, failed.status.exit_code, failed.status.restarts) == (State.FAILED, 1, 2)
     said = failed.sentence("await_drained")
     assert failed.status.error
