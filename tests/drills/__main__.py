@@ -1,6 +1,7 @@
 """`python -m tests.drills`: crash drills. Exit status 1 when one has failed."""
 
 import random
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -49,7 +50,10 @@ def main(
     console.print(_table(done, model.seconds, seed))
     failed = sum(not item.passed for item in done)
     console.print(f"{len(done) - failed} of {len(done)} drills passed in {time.monotonic() - began:.0f} s")
-    raise typer.Exit(1 if failed else 0)
+    if failed:
+        console.print(f"logs and data are kept in {ground.stack.settings.var}")
+        raise typer.Exit(1)
+    shutil.rmtree(ground.stack.settings.var)
 
 
 def _say(console: Console, began: float, text: str, title: str = "") -> None:

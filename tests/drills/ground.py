@@ -106,16 +106,17 @@ class Model:
 
 @contextmanager
 def drill_ground(subject: Subject) -> Iterator[Ground]:
-    """A stack on free ports in a scratch folder, and the subject's dataset; ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="streamweir-drills-") as name:
-        ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-        stack = Stack(Settings.load(var=Path(name) / "var", **ports))
-        board = Board(Console(file=sys.stderr))
-        try:
-            stack.up(board)
-            yield from _ground(stack, subject)
-        finally:
-            stack.down(board)
+    """A stack on free ports, and the subject's dataset; ended afterwards. Its folder stays."""
+    var = Path(tempfile.mkdtemp(prefix="streamweir-drills-"))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    stack = Stack(Settings.load(var=var, **ports))
+    board = Board(Console(file=sys.stderr))
+    board.note(f"the stack of the drills, with its logs: {var}")
+    try:
+        stack.up(board)
+        yield from _ground(stack, subject)
+    finally:
+        stack.down(board)
 
 
 def _ground(stack: Stack, subject: Subject) -> Iterator[Ground]:
