@@ -45,7 +45,7 @@ class Seen:
     def forget(self, ts: int) -> None:
         """Drop the ids that no event can repeat after `ts` without being late, or in a final window."""
         oldest = ts - 2 * self._lateness_s - WINDOW_S
-        self.found = {name: ts for name, ts in self.found.items() if ts >= oldest}
+        self.found = {name: seen for name, seen in self.found.items() if seen >= oldest}
 
     def _again(self, name: str, ts: int) -> bool:
         before = self.found.get(name)
@@ -60,7 +60,7 @@ class Site:
     """
 
     def __init__(self, state: tuple[Any, ...] | None) -> None:
-        self.first, self.last, self.final, slots = state or (None, None, 0, ())
+        self.first, self.last, self.final, slots = state or (None, None, -WINDOW_S, ())
         self.slots = {start: Slot(counts, set(sessions)) for start, counts, sessions in slots}
 
     def state(self) -> tuple[Any, ...]:

@@ -155,6 +155,11 @@ def test_a_window_that_begins_with_the_first_event_or_ends_with_the_last_is_comp
     assert complete == {-300: False, 0: True, 300: True, 600: False}
 
 
+def test_a_clock_may_start_at_nought() -> None:
+    windows = run(ended([message(0, 0, [event("a")]), message(1, 400, [event("b")])])).windows
+    assert [row["window_start"] for row in windows] == [-300, 0, 300]
+
+
 def test_a_window_is_final_when_the_lateness_has_passed_and_not_before() -> None:
     sent = [message(0, START, [event("a")]), message(1, START + 1199, [event("b")])]
     assert run(sent).windows[-1]["window_end"] == START + 300
