@@ -55,7 +55,9 @@ def latencies(pipeline: Pipeline, commits: Sequence[Commit], worked: pa.Table) -
 
 def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]) -> pa.Table:
     """For each micro-batch that worked on rows of the run: when it was committed, and its rows by kind."""
-    counted = pc.field("topic").isin([topic.name for topic in pipeline.counted])
+    # Typed: a pipeline without such topics would compare text with nulls.
+    names = pa.array([topic.name for topic in pipeline.counted], pa.string())
+    counted = pc.field("topic").isin(names)
     used = _rows_by_micro_batch(frames[WORKED.name].filter(counted))
     scored = _rows_by_micro_batch(frames[WORKED.name].filter(~counted))
     rejected = _rows_by_micro_batch(frames[REJECTED.name])
