@@ -51,8 +51,7 @@ def read_replayed(
 ) -> Replayed:
     """Read the stream from its start up to the sequence `until`; lateness: allowed in a run, seconds."""
     records = {
-        topic: read_topic(kafka, topic.of(run.stream))
-        for topic in (*pipeline.inputs, *pipeline.outputs)
+        topic: read_topic(kafka, topic.of(run.stream)) for topic in (*pipeline.inputs, *pipeline.outputs)
     }
     messages = in_time(
         (record for topic in pipeline.inputs for record in in_turn(topic, records[topic])), until, lateness
