@@ -127,7 +127,12 @@ def latency(bundle: Bundle) -> dict[str, Any] | None:
 def analysis(bundle: Bundle) -> dict[str, list[dict[str, Any]]]:
     """What the pipeline finds in its results, by the findings' names."""
     findings = content_of(bundle.pipeline.name).analysis
-    return {finding.name: [dict(row) for row in finding.rows(bundle)] for finding in findings}
+    return {finding.name: [_plain(row) for row in finding.rows(bundle)] for finding in findings}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as JSON holds it: a moment as ISO text."""
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def quality_counts(bundle: Bundle) -> dict[str, int] | None:

@@ -1,5 +1,6 @@
 """What the report says of card alerts, against scikit-learn and against plain counting."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -12,9 +13,11 @@ from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.results import SCORED
 from streamweir.contracts.streams import Run, Stream
 from streamweir.ledger.arrow import schema_of
+from streamweir.objectstore import to_json
 from streamweir.reporting.card_fraud import CONTENT, analysis
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.style import house, to_png
+from streamweir.reporting.summary import analysis as summarised
 from tests.oracle.card_fraud import judge
 
 START = 1_700_000_000
@@ -110,6 +113,12 @@ def test_the_five_most_suspicious_alerts_are_shown() -> None:
     shown = sample.choose(bundle(made_up()))
     probabilities = sorted(made_up()["fraud_prob"].to_pylist(), reverse=True)
     assert [row["fraud_prob"] for row in shown] == probabilities[:5]
+
+
+def test_the_findings_are_plain_json_in_the_summary() -> None:
+    told = json.loads(to_json(summarised(bundle(made_up()))))
+    assert set(told) == {finding.name for finding in CONTENT.analysis}
+    assert told["alerts_by_hour"][0]["hour"] == "2023-11-14T22:00:00+00:00"
 
 
 def test_every_plot_can_be_drawn() -> None:
