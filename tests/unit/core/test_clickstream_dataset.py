@@ -143,6 +143,13 @@ def test_a_generated_dataset_can_be_used(folder: Path) -> None:
     assert found[0].rows == len(read(folder / CLICKSTREAM))
 
 
+def test_a_short_time_without_any_incident_can_be_used_as_well(tmp_path: Path) -> None:
+    generate(tmp_path, seed=1, batches=HOUR)
+    found = check("clickstream_anomaly", tmp_path, needs_history=True)
+    assert [file.rows for file in found] == [len(read(tmp_path / CLICKSTREAM)), 0]
+    assert list(recording(tmp_path).labels) == []
+
+
 def test_incidents_may_be_missing_but_not_wrong(tmp_path: Path) -> None:
     write(tmp_path, [at(0)])
     assert len(check("clickstream_anomaly", tmp_path, needs_history=False)) == 1
