@@ -13,7 +13,7 @@ from streamweir.contracts.clickstream_anomaly.dataset import (
     INCIDENT_COLUMNS,
     INCIDENTS,
 )
-from streamweir.datasets.checks import CheckedFile, check_rows, locate, present, refuse, time_test
+from streamweir.datasets.checks import CheckedFile, Test, check_rows, locate, present, refuse, time_test
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import CsvFile, TimeReader
 from streamweir.values import parse_time
@@ -63,7 +63,7 @@ def _incidents(folder: Path) -> Iterator[CheckedFile]:
     if not (folder / INCIDENTS).exists():
         return
     path = locate(folder, [INCIDENTS])
-    tests = {"kind": [present], "start": [time_test()], "end": [time_test()]}
+    tests: dict[str, list[Test]] = {"kind": [present], "start": [time_test()], "end": [time_test()]}
     file = CsvFile(path, INCIDENT_COLUMNS)
     # Other than a file of data it may be empty: nothing went wrong.
     rows = 0 if next(file.rows(), None) is None else check_rows(path, INCIDENT_COLUMNS, tests)
