@@ -1,0 +1,190 @@
+"""Rejected records put back by the command line and taken by a scorer, the running one and the next one."""
+
+import csv
+import io
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud.results import FEATURES
+from streamweir.contracts.streams import Run, Stream
+from streamweir.datagen import generator
+from streamweir.objectstore import ObjectStore
+from streamweir.redrive.cli import app
+from streamweir.redrive.records import rejected_records
+from streamweir.replay.plan import Request
+from streamweir.replay.replayer import replay
+from streamweir.scorer.spec import Servers
+from tests.support.scoring import Scoring
+
+BATCHES = 12
+LATE_BATCH = 4
+LATENESS_S = 3
+START_TS = 1_700_000_000
+NOBODY = "nobody"
+
+
+@pytest.fixture(scope="module")
+def scoring(
+    store: ObjectStore,
+    kafka: KafkaConnection,
+    scorer_store_connection: StoreConnection,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Scoring:
+    folder = tmp_path_factory.mktemp("dataset")
+    generator(PIPELINE.name)(folder, seed=5, batches=BATCHES, history_batches=20)
+    servers = Servers(kafka, scorer_store_connection, SparkConnection("local[2]"))
+    return Scoring.of(servers, store, folder, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture
+def streams(scoring: Scoring) -> Iterator[list[Stream]]:
+    made = [Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}") for _ in range(2)]
+    for stream in made:
+        scoring.make(stream)
+    yield made
+    for stream in made:
+        scoring.remove(stream)
+
+
+@pytest.fixture
+def environment(
+    kafka: KafkaConnection, store_connection: StoreConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**kafka.to_env(), **store_connection.to_env()}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_what_is_put_back_is_scored_once_and_accounted_for(
+    scoring: Scoring, streams: list[Stream], tmp_path: Path, environment: None
+) -> None:
+    sound, run = (Run(stream, "redrive test") for stream in streams)
+    send(scoring, sound, scoring.folder, {})
+    scoring.begin(sound.stream, lateness_s=LATENESS_S)
+    scoring.await_sequence(sound.stream, BATCHES)
+    scoring.stop(sound.stream)
+    base = scoring.reconcile(sound).totals["transactions"]
+    expected = features(scoring, sound)
+    in_late_batch = {name: row for name, row in expected.items() if row["batch_index"] == LATE_BATCH}
+
+    chosen = [name for name in expected if name not in in_late_batch][3:5]
+    spoilt = spoil(scoring.folder, tmp_path / "spoilt", chosen)
+    send(scoring, run, spoilt, {LATE_BATCH: 5})
+    scoring.begin(run.stream, lateness_s=LATENESS_S)
+    scoring.await_sequence(run.stream, BATCHES)
+    before = scoring.reconcile(run).totals
+    assert before["transactions"].worked == base.worked - len(in_late_batch) - 2
+    assert before["transactions"].rejected["late"] >= len(in_late_batch) > 5
+    assert before["browsing"].rejected["late"] == 200
+
+    names = ["--stream", run.stream.id]
+    assert "200" in command("list", *names)
+    again, mend = places_of(scoring, run, f"customer_id '{NOBODY}'")
+    assert f"{late_rows(before) + 200} records would be put back" in command(
+        "redrive", "--reason", "late", "--dry-run", *names
+    )
+    said = command("show", mend, *names, "--save", str(tmp_path / "row.json"))
+    assert f"customer_id '{NOBODY}' is not a known customer" in said
+    row = orjson.loads((tmp_path / "row.json").read_bytes())
+    customer = next(iter(csv_rows(scoring.folder / "customer.csv")))["customer_id"]
+    mended = orjson.dumps(row | {"customer_id": customer, "transaction_id": "mended"})
+    (tmp_path / "row.json").write_bytes(mended)
+    # The late ones first: each redrive moves the stream's clock on, and the browsing rows out of reach.
+    command("redrive", "--reason", "late", *names)
+    command("redrive", mend, "--edited", str(tmp_path / "row.json"), *names)
+    scoring.await_sequence(run.stream, last_sequence(scoring, run))
+    assert "nothing was put back" in command("redrive", "--reason", "late", *names)
+    assert "nothing was put back" in command("redrive", mend, *names)
+
+    scoring.stop(run.stream)
+    assert "the next scorer" in command("redrive", again, *names)
+    waiting = scoring.reconcile(run)
+    assert (waiting.waiting, waiting.totals["transactions"].redriven) == (1, late_rows(before) + 1)
+    scoring.begin(run.stream, lateness_s=LATENESS_S)
+    scoring.await_sequence(run.stream, last_sequence(scoring, run))
+    scoring.stop(run.stream)
+
+    ledger = scoring.reconcile(run)
+    after = ledger.totals["transactions"]
+    assert (ledger.ok, ledger.unexplained, ledger.waiting) == (True, 0, 0)
+    assert after.produced == before["transactions"].produced
+    assert after.redriven == late_rows(before) + 2
+    # As without mistakes, but for the record that was put back as it was.
+    assert after.worked == base.worked - 1
+    assert after.rejected["unscorable"] == base.rejected["unscorable"] + 3
+    browsing = ledger.totals["browsing"]
+    assert (browsing.redriven, browsing.worked) == (200, before["browsing"].worked + 200)
+    found = features(scoring, run)
+    assert found.pop("mended")["customer_id"] == customer
+    assert len(found) == len(expected) - 2 > 50
+    # What came in the late batch now sees what it would have seen in time.
+    assert {name: row for name, row in found.items() if row["batch_index"] == LATE_BATCH} == in_late_batch
+    windows = table(scoring, run, "fraud_windows")
+    assert sum(windows["scored"].to_pylist()) == 12 * after.worked
+
+
+def send(scoring: Scoring, run: Run, folder: Path, late: dict[int, int]) -> None:
+    request = replace(Request("f" * 64, speed=0, start_ts=START_TS), late=late)
+    replay(run, request, kafka=scoring.servers.kafka, store=scoring.store, folder=folder)
+
+
+def command(*words: str) -> str:
+    result = CliRunner().invoke(app, words)
+    assert result.exception is None, result.output
+    return result.output
+
+
+def places_of(scoring: Scoring, run: Run, detail: str) -> list[str]:
+    records = rejected_records(scoring.store, run.stream, run.id)
+    return [str(record.place) for record in records if detail in record.detail]
+
+
+def late_rows(totals: dict) -> int:
+    return totals["transactions"].rejected["late"]
+
+
+def last_sequence(scoring: Scoring, run: Run) -> int:
+    return scoring.store.get_json(run.redriven)["last_sequence"]
+
+
+def spoil(folder: Path, target: Path, chosen: list[str]) -> Path:
+    """The dataset with an unknown customer in some transactions."""
+    target.mkdir()
+    for path in folder.glob("*.csv"):
+        (target / path.name).write_bytes(path.read_bytes())
+    rows = list(csv_rows(target / "new_transactions.csv"))
+    for row in rows:
+        if row["transaction_id"] in chosen:
+            row["customer_id"] = NOBODY
+    with (target / "new_transactions.csv").open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return target
+
+
+def csv_rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def table(scoring: Scoring, run: Run, name: str) -> pa.Table:
+    return pq.read_table(io.BytesIO(scoring.store.get(run.table_file(name)) or b""))
+
+
+def features(scoring: Scoring, run: Run) -> dict[str, dict]:
+    """What was made of each transaction, by its id: all but where and when it came."""
+    names = ["batch_index", "customer_id", *(column.name for column in FEATURES), "fraud_probability"]
+    rows = table(scoring, run, "predictions").to_pylist()
+    found = {row["transaction_id"]: {name: row[name] for name in names} for row in rows}
+    assert len(found) == len(rows)
+    return found
