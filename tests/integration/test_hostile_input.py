@@ -1,0 +1,174 @@
+"""More than ten thousand hostile messages in a replay on real servers: good rows scored as without them.
+
+Each bad record must be in `rejected` under the reason that its maker gave it, and the scorer must not grow.
+"""
+
+import io
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median
+
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.streams import Run, Stream
+from streamweir.datagen import generator
+from streamweir.objectstore import ObjectStore
+from streamweir.replay.manifest import Manifest
+from streamweir.replay.plan import Request
+from streamweir.replay.replayer import replay
+from streamweir.scorer.spec import Servers
+from streamweir.scorer.status import Status
+from tests.support.hostile import Hostile
+from tests.support.scoring import Scoring, processes
+
+BATCHES = 40
+HOSTILE_PER_BATCH, FOREIGN_PER_BATCH = 120, 60
+MAX_MESSAGES = 400
+REQUEST = Request("f" * 64, speed=0, start_ts=1_700_000_000)
+GROWTH_ALLOWED = 1.25
+"""What the last third of a run may need more than the middle third: the heap breathes."""
+
+
+@pytest.fixture(scope="module")
+def scoring(
+    store: ObjectStore,
+    kafka: KafkaConnection,
+    scorer_store_connection: StoreConnection,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Scoring:
+    folder = tmp_path_factory.mktemp("dataset")
+    generator(PIPELINE.name)(folder, seed=5, batches=BATCHES, history_batches=20)
+    servers = Servers(kafka, scorer_store_connection, SparkConnection("local[2]"))
+    return Scoring.of(servers, store, folder, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture
+def runs(scoring: Scoring) -> Iterator[list[Run]]:
+    made = [Run(Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}"), "hostile test") for _ in range(2)]
+    for run in made:
+        scoring.make(run.stream)
+    yield made
+    for run in made:
+        scoring.remove(run.stream)
+
+
+@dataclass
+class Memory:
+    """What a scorer needed, sampled at its micro-batches. shares: (sequence, bytes) of driver and workers."""
+
+    stream: Stream
+    shares: list[tuple[int, int]] = field(default_factory=list)
+    state_bytes: int = 0
+
+    def look(self, status: Status) -> None:
+        """Take a sample; PSS, so that pages which processes share count once."""
+        needed = sum(map(_pss, family(self.stream)))
+        self.shares.append((status.next_sequence, needed))
+        self.state_bytes = status.state_memory_bytes
+
+    def third(self, number: int, last: int) -> int:
+        """The median need while that third of the sequences was worked on."""
+        found = [
+            need for at, need in self.shares if at and number * last // 3 <= at < (number + 1) * last // 3
+        ]
+        return int(median(found))
+
+
+def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
+    scoring: Scoring, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean, mixed = runs
+    _, quiet = score(scoring, clean)
+    hostile = Hostile(PIPELINE, 2026, HOSTILE_PER_BATCH, FOREIGN_PER_BATCH)
+    with monkeypatch.context() as patch:
+        hostile.mix_into(patch)
+        manifest, memory = score(scoring, mixed)
+
+    sent = hostile.messages.total() + hostile.foreign.total()
+    thirds = [memory.third(number, manifest.flush_sequence) for number in range(3)]
+    tell(hostile, quiet, memory, thirds)
+    assert sent > 10_000
+    ledger = scoring.reconcile(mixed)
+    assert (ledger.ok, ledger.foreign) == (True, hostile.foreign.total())
+    scoring.reconcile(clean)
+    own = reasons(table(scoring, clean, "rejected"))
+    assert reasons(table(scoring, mixed, "rejected")) == own + hostile.expected
+    for name in ("predictions", "fraud_windows", "sold_quantity", "top_products", "top_categories"):
+        expected, found = (comparable(table(scoring, run, name)) for run in runs)
+        assert expected.num_rows > 1
+        assert found.equals(expected)
+    # What is remembered is what good rows leave; a driver that kept hostile ones would need more and more.
+    assert memory.state_bytes <= 2 * quiet.state_bytes + 2**20
+    assert thirds[2] <= GROWTH_ALLOWED * thirds[1]
+
+
+def score(scoring: Scoring, run: Run) -> tuple[Manifest, Memory]:
+    manifest = replay(run, REQUEST, kafka=scoring.servers.kafka, store=scoring.store, folder=scoring.folder)
+    memory = Memory(run.stream)
+    scoring.begin(run.stream, max_messages=MAX_MESSAGES)
+    scoring.await_sequence(run.stream, manifest.flush_sequence, memory.look)
+    scoring.await_offsets(run.stream, manifest.offsets)
+    scoring.stop(run.stream)
+    return manifest, memory
+
+
+def tell(hostile: Hostile, quiet: Memory, memory: Memory, thirds: list[int]) -> None:
+    """The figures, for whoever runs this with -s."""
+    records = Counter[str]()
+    for (_, _, reason), rows in hostile.expected.items():
+        records[reason] += rows
+    peak, before = (max(need for _, need in one.shares) >> 20 for one in (memory, quiet))
+    lines = (
+        f"malformed or late: {hostile.messages.total():,} sent: {dict(sorted(hostile.messages.items()))}",
+        f"foreign: {hostile.foreign.total():,} messages: {dict(sorted(hostile.foreign.items()))}",
+        f"records by reason: {dict(records)}",
+        f"memory by third: {[need >> 20 for need in thirds]} MiB; peak {peak} MiB, without them {before} MiB",
+        f"state: {memory.state_bytes:,} bytes, without them {quiet.state_bytes:,}",
+    )
+    sys.stdout.write("\n" + "\n".join(lines) + "\n")
+
+
+def family(stream: Stream) -> list[psutil.Process]:
+    """The driver and its Python workers."""
+    found: list[psutil.Process] = []
+    for process in processes(stream, "SparkSubmit"):
+        # One that has ended meanwhile needs nothing any more.
+        with suppress(psutil.Error):
+            found += [process, *process.children(recursive=True)]
+    return found
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+def table(scoring: Scoring, run: Run, name: str) -> pa.Table:
+    return pq.read_table(io.BytesIO(scoring.store.get(run.table_file(name)) or b""))
+
+
+def reasons(rejected: pa.Table) -> Counter[tuple[str, int, str]]:
+    """Rows by topic, batch and reason, without the foreign messages; each has a detail and its bytes."""
+    assert rejected["detail"].null_count == 0
+    own = rejected.filter(pc.field("reason") != "foreign")
+    assert own["raw"].null_count == 0
+    found = Counter[tuple[str, int, str]]()
+    for row in own.select(["topic", "batch_index", "reason", "rows"]).to_pylist():
+        found[row["topic"], row["batch_index"], row["reason"]] += row["rows"]
+    return +found
+
+
+def comparable(frame: pa.Table) -> pa.Table:
+    return frame.drop_columns([name for name in ("scored_at",) if name in frame.column_names])
