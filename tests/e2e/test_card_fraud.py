@@ -115,7 +115,7 @@ def test_topic_table_and_console_show_the_same_alerts(
             row["fraud_prob"],
             row["Class"],
         )
-    log = next(stack.settings.var.rglob(f"{run.stream.id}/**/scorer.log"))
+    log = next(stack.settings.var.rglob(f"{run.stream}/**/scorer.log"))
     lines = [line for line in log.read_text().splitlines() if line.startswith("ALERT ")]
     assert sorted(int(line.split()[1].partition("=")[2]) for line in lines) == sorted(expected.index)
 
