@@ -32,9 +32,10 @@ SUBJECTS: Mapping[str, Mapping[str, Any]] = {
         "dataset": {"batches": 6_000, "fraud_share": 0.02},
         "params": {"rate": 400, "late": "900:90,1500:600"},
     },
+    # Seven hours, so that there are incidents, and windows that are flagged.
     "clickstream_anomaly": {
-        "dataset": {"batches": 7_200},
-        "params": {"speed": 480, "late": "900:700,1500:900"},
+        "dataset": {"batches": 25_200, "events_per_second": 0.5},
+        "params": {"speed": 1_680, "late": "900:700,1500:900"},
     },
 }
 
