@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from streamweir.errors import StreamHeld, StreamweirError
+from streamweir.scorer.signalled import Signalled
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -21,7 +22,7 @@ class Stopping:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._asked = threading.Event()
+        self._asked = Signalled()
         self._writing = False
         self._lost: StreamHeld | None = None
 

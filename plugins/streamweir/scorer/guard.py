@@ -6,12 +6,11 @@ It holds nothing and does nothing but wait. When the guard is killed, the keeper
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
-_ASKED = (signal.SIGTERM, signal.SIGINT)
-_PAUSE_S = 1.0
+_ASKED = frozenset((signal.SIGTERM, signal.SIGINT))
+_HEARD = (*_ASKED, signal.SIGCHLD)
 
 
 def guarded(work: Callable[[bool], int]) -> int:
@@ -22,31 +21,28 @@ def guarded(work: Callable[[bool], int]) -> int:
     """
     again = False
     while True:
+        # Held back until they are waited for: none gets lost, or meets a child that is gone.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         child = os.fork()
         if child == 0:
-            _listen(signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
             return work(again)
-        asked = _pass_on(child)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code, asked = _wait(child)
         if code >= 0 or -code in _ASKED or asked:
             return code if code >= 0 else 128 - code
         _LOG.warning("the keeper was killed by %s and is started again", signal.Signals(-code).name)
         again = True
-        time.sleep(_PAUSE_S)
 
 
-def _pass_on(child: int) -> list[int]:
-    """Pass signals on to the child; returns the list to which they are added."""
-    asked: list[int] = []
-
-    def pass_on(number: int, _: object) -> None:
-        asked.append(number)
-        os.kill(child, number)
-
-    _listen(pass_on)
-    return asked
-
-
-def _listen(handler: Callable[[int, object], None] | signal.Handlers) -> None:
-    for number in _ASKED:
-        signal.signal(number, handler)
+def _wait(child: int) -> tuple[int, bool]:
+    """The child's exit code, negative for a signal, and whether it was asked to end; passes signals on."""
+    asked = False
+    while True:
+        heard = signal.sigwait(_HEARD)
+        if heard in _ASKED:
+            asked = True
+            os.kill(child, heard)
+            continue
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status), asked

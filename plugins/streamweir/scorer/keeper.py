@@ -33,6 +33,7 @@ from streamweir.scorer import package
 from streamweir.scorer.command import locate, scorer_command
 from streamweir.scorer.driver import HOLDER, Driver, end_all_of
 from streamweir.scorer.guard import guarded
+from streamweir.scorer.signalled import Signalled
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read, touched, write
 
@@ -78,7 +79,7 @@ class Keeper:
         self._failing_since: float | None = None
         self._failures = 0
         self._driver: Driver | None = None
-        self._ending = threading.Event()
+        self._ending = Signalled()
         self._pause = threading.Event()
 
     def end(self) -> None:
