@@ -7,8 +7,8 @@ from queue import Empty, SimpleQueue
 class Signalled:
     """Like `threading.Event`, but `set` is safe in a signal handler.
 
-    A handler runs between any two steps of the main thread. When that one is inside `Event.wait` or in another
-    handler's `Event.set`, it holds the event's lock, and a second `set` would wait for it for ever.
+    A handler runs between any two steps of the main thread. When that one is inside `Event.wait`, or in
+    another handler's `Event.set`, it holds the event's lock: a second `set` would wait for it for ever.
     `SimpleQueue.put` is documented as reentrant.
     """
 
