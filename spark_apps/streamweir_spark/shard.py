@@ -10,6 +10,9 @@ from streamweir.contracts.rejected import Reason
 from streamweir_spark.decode import unpack
 from streamweir_spark.parts import FOREIGN, Domain, Output, OutputKind, Part, Reject, Verdict
 
+# Looked up once: a micro-batch has tens of thousands of them.
+_SCORED, _REJECTED = OutputKind.SCORED.value, OutputKind.REJECTED.value
+
 
 def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes, list[Output]]:
     """The shard's next state and what it puts out for these parts, in any order they may come.
@@ -113,7 +116,7 @@ class _Shard:
         else:
             used, refused = self.domain.use(part.topic, part.ts, rows)
             if used:
-                self.outputs.append(_output(OutputKind.TALLY, part, rows=used))
+                self.outputs.append(_output(OutputKind.TALLY.value, part, rows=used))
             self._judge(part, refused)
 
     def _is_late(self, ts: int) -> bool:
@@ -124,7 +127,7 @@ class _Shard:
         for verdict in verdicts:
             self.outputs.append(
                 _output(
-                    OutputKind.REJECTED if verdict.values is None else OutputKind.SCORED,
+                    _REJECTED if verdict.values is None else _SCORED,
                     part,
                     row=verdict.row,
                     rows=1,
@@ -138,7 +141,7 @@ class _Shard:
 
     def _reject_all(self, part: Part, reason: Reason, rejects: Iterable[Reject]) -> None:
         for reject in rejects:
-            self.outputs.append(_output(OutputKind.REJECTED, part, reason=reason.value, **reject._asdict()))
+            self.outputs.append(_output(_REJECTED, part, reason=reason.value, **reject._asdict()))
 
 
 def _out_of_turn(part: Part, expected: int) -> Reject:
@@ -146,16 +149,33 @@ def _out_of_turn(part: Part, expected: int) -> Reject:
     return Reject(-1, 1, None, detail, None)
 
 
-def _output(kind: OutputKind, part: Part, **fields: Any) -> Output:
+def _output(
+    kind: str,
+    part: Part,
+    *,
+    rows: int,
+    row: int | None = None,
+    id: str | None = None,
+    reason: str | None = None,
+    detail: str | None = None,
+    raw: bytes | None = None,
+    values: tuple[object, ...] | None = None,
+) -> Output:
     return Output(
-        kind=kind.value,
-        run=part.run,
-        batch_index=part.batch_index,
-        sequence=part.sequence,
-        ts=part.ts,
-        topic=part.topic,
-        partition=part.partition,
-        offset=part.offset,
-        appended_at=part.appended_at,
-        **fields,
+        kind,
+        part.run,
+        part.batch_index,
+        part.sequence,
+        part.ts,
+        part.topic,
+        part.partition,
+        part.offset,
+        row,
+        rows,
+        id,
+        reason,
+        detail,
+        raw,
+        part.appended_at,
+        values,
     )

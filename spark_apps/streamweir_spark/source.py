@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Column, Pipeline, Type
+from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.decode import decode
 from streamweir_spark.parts import Message, Part, Reader
@@ -69,7 +70,9 @@ def cut_into_parts(messages: DataFrame, reader: Reader, shards: int) -> DataFram
 
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield _bundles(decode(_messages(batch), shards, reader), keys, schema)
+            with collector_paused():
+                bundles = _bundles(decode(_messages(batch), shards, reader), keys, schema)
+            yield bundles
 
     return messages.mapInArrow(cut, core_schema(BUNDLE_COLUMNS))
 

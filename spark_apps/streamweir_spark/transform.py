@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 from streamweir.contracts.tables import Column, Type
+from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.parts import OUTPUT_COLUMNS, Domain, Output, OutputKind
 from streamweir_spark.shard import work
@@ -72,12 +73,13 @@ def unpack(shares: pa.Table, schema: pa.Schema) -> tuple[pa.Table, Lines]:
 def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
     def run(_: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         memory = state.get[0] if state.exists else None
-        bundles = (bundle for frame in frames for bundle in frame[BUNDLE.name])
-        memory, outputs = work(memory, list(open_bundles(bundles)), shared.value)
+        bundles = [bundle for frame in frames for bundle in frame[BUNDLE.name]]
+        with collector_paused():
+            memory, outputs = work(memory, list(open_bundles(bundles)), shared.value)
+            scored = [output for output in outputs if output.kind == OutputKind.SCORED]
+            lines = [tuple(output) for output in outputs if output.kind != OutputKind.SCORED]
+            share = (_packed(scored, schema), pickle.dumps(lines, protocol=5), len(memory))
         state.update((memory,))
-        scored = [output for output in outputs if output.kind == OutputKind.SCORED]
-        lines = [tuple(output) for output in outputs if output.kind != OutputKind.SCORED]
-        share = (_packed(scored, schema), pickle.dumps(lines, protocol=5), len(memory))
         yield pd.DataFrame([share], columns=["scored", "lines", "state_bytes"])
 
     return run

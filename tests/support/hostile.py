@@ -294,9 +294,9 @@ FOREIGN: dict[str, Foreign] = {
     ),
     "from the future": lambda said, partitions, random: (
         said.sequence % partitions,
-        replace(said, sequence=said.sequence + partitions * random.randrange(1_000_000, 2_000_000)).encode(),
+        said._replace(sequence=said.sequence + partitions * random.randrange(1_000_000, 2_000_000)).encode(),
     ),
-    "beyond the year 9999": _anywhere(lambda said, random: replace(said, ts=10**17).encode()),
+    "beyond the year 9999": _anywhere(lambda said, random: said._replace(ts=10**17).encode()),
     "sent again": lambda said, partitions, random: (said.sequence % partitions, said.encode()),
     "in another partition": lambda said, partitions, random: (
         (said.sequence + 1) % partitions,

@@ -7,7 +7,7 @@ compared with counts that were made by hand.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -144,7 +144,7 @@ class MadeUpRun:
         appended_at = APPENDED_AT + index * 1_000_000
         headers = self._headers(index, Kind.BATCH, BROWSING_ROWS)
         browsing = self.send("browsing", headers, appended_at=appended_at)
-        transactions = self.send("transactions", replace(headers, rows=bought), b'{"not a list', appended_at)
+        transactions = self.send("transactions", headers._replace(rows=bought), b'{"not a list', appended_at)
         if index == LATE_BATCH:
             self.reject(browsing, "late", index, BROWSING_ROWS, detail="ts is 90 s behind; 60 s are allowed")
             self.reject(transactions, "late", index, bought, detail="ts is 90 s behind; 60 s are allowed")

@@ -1,8 +1,9 @@
 """The headers of every replayed message, and how they are written on the wire."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
+from typing import NamedTuple
 
 ORIGINS = "origins"
 """A further header of a message of kind redrive: where its records were rejected before, as JSON.
@@ -20,8 +21,7 @@ class Kind(StrEnum):
     REDRIVE = "redrive"
 
 
-@dataclass(frozen=True)
-class Headers:
+class Headers(NamedTuple):
     """What a replay says about each of its messages.
 
     run: the run that sent it. batch: index of the batch in its run, 0 first. sequence: send order within
@@ -38,7 +38,7 @@ class Headers:
 
     def encode(self) -> list[tuple[str, bytes]]:
         """The headers as Kafka takes them."""
-        return [(name, str(value).encode()) for name, value in vars(self).items()]
+        return [(name, str(value).encode()) for name, value in zip(self._fields, self, strict=True)]
 
     @classmethod
     def decode(cls, headers: Iterable[tuple[str, bytes | None]] | None) -> "Headers | None":
@@ -48,14 +48,8 @@ class Headers:
         if len(pairs) != len(found):
             return None
         try:
-            return cls(
-                run=found["run"].decode(),
-                batch=_count(found["batch"]),
-                sequence=_count(found["sequence"]),
-                ts=_count(found["ts"]),
-                kind=Kind(found["kind"].decode()),
-                rows=_count(found["rows"]),
-            )
+            run, batch, sequence, ts, kind, rows = _values_of(found)
+            return cls(run.decode(), _count(batch), _count(sequence), _count(ts), _kind(kind), _count(rows))
         except (KeyError, ValueError):
             return None
 
@@ -63,6 +57,10 @@ class Headers:
 def partition_of(sequence: int, partitions: int) -> int:
     """Round robin: consecutive messages keep all partitions in step."""
     return sequence % partitions
+
+
+_values_of = itemgetter(*Headers._fields)
+_kind = {kind.value.encode(): kind for kind in Kind}.__getitem__
 
 
 def _count(value: bytes) -> int:

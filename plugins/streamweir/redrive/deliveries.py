@@ -1,7 +1,6 @@
 """The messages that put records back: one on every input topic for each sequence, so that none is missing."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 
 import orjson
@@ -81,7 +80,7 @@ def _messages(headers: Headers, share: Sequence[Content], pipeline: Pipeline, va
     sent = {topic.name: Message(topic.name, nothing, headers.encode()) for topic in pipeline.inputs}
     if share:
         topic = share[0].record.place.topic
-        said = replace(headers, rows=sum(content.rows for content in share)).encode()
+        said = headers._replace(rows=sum(content.rows for content in share)).encode()
         origins = orjson.dumps([content.record.place[1:] for content in share])
         sent[topic] = Message(topic, _value(share), [*said, (ORIGINS, origins)])
     return list(sent.values())

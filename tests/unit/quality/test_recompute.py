@@ -212,7 +212,7 @@ def spoilt(records: Iterable[Record]) -> list[Record]:
                 [*BROKEN, value[:-1], value.replace(b"[", b"[{},", 1), *[value.replace(*TWICE, 1)] * 3]
             )
         assert record.said is not None
-        rows_said = replace(record.said, rows=len(rows)).encode()
+        rows_said = record.said._replace(rows=len(rows)).encode()
         found.append(replace(record, value=value, headers=rows_said))
     return found
 
@@ -233,7 +233,7 @@ def put_back(records: Sequence[Record]) -> Iterator[Record]:
     assert flush is not None
     for record in records:
         if record.said is not None and record.said.batch == LATE_BATCH:
-            again = replace(record.said, kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
+            again = record.said._replace(kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
             place = {"partition": again.sequence % 4, "offset": again.sequence // 4}
             yield replace(record, **place, headers=again.encode())
 
