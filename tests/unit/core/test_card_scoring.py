@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
 from streamweir.contracts.messages import Headers, Kind
 from streamweir_spark.card_fraud.domain import SCORED_COLUMNS, Domain
@@ -20,7 +21,7 @@ from streamweir_spark.parts import Message, Output, OutputKind, Part
 from streamweir_spark.shard import work
 
 START = 1_700_000_000
-PARTITIONS = 4
+PARTITIONS = TRANSACTIONS_TOPIC.partitions
 Row = dict[str, Any]
 
 

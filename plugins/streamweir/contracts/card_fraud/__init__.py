@@ -4,7 +4,8 @@ from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, SCO
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import OutputTopic, Pipeline, Topic
 
-TRANSACTIONS_TOPIC = Topic("transactions", partitions=4)
+# Two, because alerts are waited for: each further partition is a further task in every micro-batch.
+TRANSACTIONS_TOPIC = Topic("transactions", partitions=2)
 ALERTS_TOPIC = OutputTopic("alerts", partitions=4, table=SCORED, columns=ALERT_COLUMNS, where=IS_ALERT.name)
 REJECTED_TOPIC = OutputTopic("rejected", partitions=1, table=REJECTED)
 
