@@ -14,7 +14,7 @@ import os
 
 from streamweir_airflow.factory import house_dag
 from streamweir_airflow.operators.house import RetireStreams
-from streamweir_airflow.params import retention_params
+from streamweir_airflow.upkeep_params import retention_params
 
 DAYS = int(os.environ.get("STREAMWEIR_RETENTION_DAYS", "7"))
 

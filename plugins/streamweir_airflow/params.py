@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from airflow.sdk import Param
 
-from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.streams import STREAM_ID_PATTERN
 from streamweir.contracts.tables import Column
 
@@ -12,7 +11,7 @@ Params = dict[str, Param]
 
 _DATA = "Data and model"
 _REPLAY = "Replay"
-_STREAM = "Stream"
+STREAM = "Stream"
 _SCORING = "Scoring"
 _TEXT = ["null", "string"]
 
@@ -162,7 +161,7 @@ def stream_params() -> Params:
             description="Id of a long-lived stream (a-z, 0-9 and -): the run appends to its topics and "
             "attaches to its scorer. Empty: the run gets a stream of its own, whose topics are "
             "deleted after the retention.",
-            section=_STREAM,
+            section=STREAM,
         ),
         "keep_scorer": Param(
             False,
@@ -170,7 +169,7 @@ def stream_params() -> Params:
             title="Keep the scorer",
             description="Leave the scorer running after the run; the DAG stop_scorer ends it. Meant for a "
             "named stream.",
-            section=_STREAM,
+            section=STREAM,
         ),
     }
 
@@ -239,38 +238,4 @@ def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> 
             section=_SCORING,
         )
         for flag in flags
-    }
-
-
-def stop_params() -> Params:
-    """Which scorer to stop."""
-    return {
-        "pipeline": Param(
-            type="string",
-            enum=pipeline_names(),
-            title="Pipeline",
-            description="The pipeline whose scorer is to stop.",
-            section=_STREAM,
-        ),
-        "stream": Param(
-            type="string",
-            pattern=f"^{STREAM_ID_PATTERN}$",
-            title="Stream",
-            description="Id of the stream whose scorer is to stop.",
-            section=_STREAM,
-        ),
-    }
-
-
-def retention_params(*, days: int) -> Params:
-    """How long isolated streams stay."""
-    return {
-        "days": Param(
-            days,
-            type="number",
-            minimum=0,
-            title="Days",
-            description="Isolated streams whose run ended longer ago than this are deleted.",
-            section=_STREAM,
-        ),
     }

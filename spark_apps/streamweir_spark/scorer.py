@@ -79,7 +79,7 @@ class Scorer:
     def static_rows(self, name: str) -> list[dict[str, str]]:
         """The rows of one of the dataset's static files, as text."""
         folder = datasets.download(self.store, self._dataset, self.folder / "dataset", [name])
-        with (folder / name).open(encoding="utf-8", newline="") as file:
+        with (folder / name).open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
 
     def model(self, columns: tuple[Column, ...]) -> ScoringModel:

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from streamweir.broker.topics import delete, provision
-from streamweir.connections import KafkaConnection
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.streams import Stream
+from streamweir.contracts.streams import Run, Stream
+from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
+from streamweir.scorer.spec import Servers
+from tests.support.scoring import Scoring
 
 
 @pytest.fixture
@@ -20,3 +23,31 @@ def stream(kafka: KafkaConnection, store: ObjectStore) -> Iterator[Stream]:
     yield made
     delete(kafka, made)
     store.delete_folder(made.root)
+
+
+@pytest.fixture(scope="module")
+def scoring(
+    request: pytest.FixtureRequest,
+    store: ObjectStore,
+    kafka: KafkaConnection,
+    scorer_store_connection: StoreConnection,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Scoring:
+    """A scorer's surroundings, with a dataset of as many batches as the module's BATCHES says."""
+    folder = tmp_path_factory.mktemp("dataset")
+    generator(PIPELINE.name)(folder, seed=5, batches=request.module.BATCHES, history_batches=20)
+    servers = Servers(kafka, scorer_store_connection, SparkConnection("local[2]"))
+    return Scoring.of(servers, store, folder, tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture
+def two_runs(scoring: Scoring) -> Iterator[tuple[Run, Run]]:
+    """Two runs, each on a stream of its own, of which nothing is left afterwards."""
+    first, second = (
+        Run(Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}"), "a test's run") for _ in range(2)
+    )
+    for run in (first, second):
+        scoring.make(run.stream)
+    yield first, second
+    for run in (first, second):
+        scoring.remove(run.stream)

@@ -5,9 +5,7 @@ Each bad record must be in `rejected` under the reason that its maker gave it, a
 
 import io
 import sys
-import uuid
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
@@ -18,15 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.streams import Run, Stream
-from streamweir.datagen import generator
-from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay
-from streamweir.scorer.spec import Servers
 from streamweir.scorer.status import Status
 from tests.support.hostile import Hostile
 from tests.support.scoring import Scoring, processes
@@ -37,29 +31,6 @@ MAX_MESSAGES = 400
 REQUEST = Request("f" * 64, speed=0, start_ts=1_700_000_000)
 GROWTH_ALLOWED = 1.25
 """What the last third of a run may need more than the middle third: the heap breathes."""
-
-
-@pytest.fixture(scope="module")
-def scoring(
-    store: ObjectStore,
-    kafka: KafkaConnection,
-    scorer_store_connection: StoreConnection,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Scoring:
-    folder = tmp_path_factory.mktemp("dataset")
-    generator(PIPELINE.name)(folder, seed=5, batches=BATCHES, history_batches=20)
-    servers = Servers(kafka, scorer_store_connection, SparkConnection("local[2]"))
-    return Scoring.of(servers, store, folder, tmp_path_factory.mktemp("work"))
-
-
-@pytest.fixture
-def runs(scoring: Scoring) -> Iterator[list[Run]]:
-    made = [Run(Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}"), "hostile test") for _ in range(2)]
-    for run in made:
-        scoring.make(run.stream)
-    yield made
-    for run in made:
-        scoring.remove(run.stream)
 
 
 @dataclass
@@ -85,9 +56,9 @@ class Memory:
 
 
 def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
-    scoring: Scoring, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+    scoring: Scoring, two_runs: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean, mixed = runs
+    clean, mixed = two_runs
     _, quiet = score(scoring, clean)
     hostile = Hostile(PIPELINE, 2026, HOSTILE_PER_BATCH, FOREIGN_PER_BATCH)
     with monkeypatch.context() as patch:
@@ -104,7 +75,7 @@ def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
     own = reasons(table(scoring, clean, "rejected"))
     assert reasons(table(scoring, mixed, "rejected")) == own + hostile.expected
     for name in ("predictions", "fraud_windows", "sold_quantity", "top_products", "top_categories"):
-        expected, found = (comparable(table(scoring, run, name)) for run in runs)
+        expected, found = (comparable(table(scoring, run, name)) for run in two_runs)
         assert expected.num_rows > 1
         assert found.equals(expected)
     # What is remembered is what good rows leave; a driver that kept hostile ones would need more and more.

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud.results import FEATURES
-from streamweir.contracts.streams import Run, Stream
-from streamweir.datagen import generator
-from streamweir.objectstore import ObjectStore
+from streamweir.contracts.streams import Run
 from streamweir.redrive.cli import app
 from streamweir.redrive.records import rejected_records
 from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay
-from streamweir.scorer.spec import Servers
 from tests.support.scoring import Scoring
 
 BATCHES = 12
@@ -31,29 +26,6 @@ LATE_BATCH = 4
 LATENESS_S = 3
 START_TS = 1_700_000_000
 NOBODY = "nobody"
-
-
-@pytest.fixture(scope="module")
-def scoring(
-    store: ObjectStore,
-    kafka: KafkaConnection,
-    scorer_store_connection: StoreConnection,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Scoring:
-    folder = tmp_path_factory.mktemp("dataset")
-    generator(PIPELINE.name)(folder, seed=5, batches=BATCHES, history_batches=20)
-    servers = Servers(kafka, scorer_store_connection, SparkConnection("local[2]"))
-    return Scoring.of(servers, store, folder, tmp_path_factory.mktemp("work"))
-
-
-@pytest.fixture
-def streams(scoring: Scoring) -> Iterator[list[Stream]]:
-    made = [Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}") for _ in range(2)]
-    for stream in made:
-        scoring.make(stream)
-    yield made
-    for stream in made:
-        scoring.remove(stream)
 
 
 @pytest.fixture
@@ -65,9 +37,9 @@ def environment(
 
 
 def test_what_is_put_back_is_scored_once_and_accounted_for(
-    scoring: Scoring, streams: list[Stream], tmp_path: Path, environment: None
+    scoring: Scoring, two_runs: tuple[Run, Run], tmp_path: Path, environment: None
 ) -> None:
-    sound, run = (Run(stream, "redrive test") for stream in streams)
+    sound, run = two_runs
     send(scoring, sound, scoring.folder, {})
     scoring.begin(sound.stream, lateness_s=LATENESS_S)
     scoring.await_sequence(sound.stream, BATCHES)
@@ -92,12 +64,7 @@ def test_what_is_put_back_is_scored_once_and_accounted_for(
     assert f"{late_rows(before) + 200} records would be put back" in command(
         "redrive", "--reason", "late", "--dry-run", *names
     )
-    said = command("show", mend, *names, "--save", str(tmp_path / "row.json"))
-    assert f"customer_id '{NOBODY}' is not a known customer" in said
-    row = orjson.loads((tmp_path / "row.json").read_bytes())
-    customer = next(iter(csv_rows(scoring.folder / "customer.csv")))["customer_id"]
-    mended = orjson.dumps(row | {"customer_id": customer, "transaction_id": "mended"})
-    (tmp_path / "row.json").write_bytes(mended)
+    customer = mended(scoring, mend, names, tmp_path / "row.json")
     # The late ones first: each redrive moves the stream's clock on, and the browsing rows out of reach.
     command("redrive", "--reason", "late", *names)
     command("redrive", mend, "--edited", str(tmp_path / "row.json"), *names)
@@ -141,6 +108,16 @@ def command(*words: str) -> str:
     result = CliRunner().invoke(app, words)
     assert result.exception is None, result.output
     return result.output
+
+
+def mended(scoring: Scoring, place: str, names: list[str], file: Path) -> str:
+    """Save a record with an unknown customer, and mend it in the file; gives the customer it has now."""
+    said = command("show", place, *names, "--save", str(file))
+    assert f"customer_id '{NOBODY}' is not a known customer" in said
+    customer = next(iter(csv_rows(scoring.folder / "customer.csv")))["customer_id"]
+    row = orjson.loads(file.read_bytes())
+    file.write_bytes(orjson.dumps(row | {"customer_id": customer, "transaction_id": "mended"}))
+    return customer
 
 
 def places_of(scoring: Scoring, run: Run, detail: str) -> list[str]:

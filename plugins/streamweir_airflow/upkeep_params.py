@@ -1,0 +1,41 @@
+"""The params of the DAGs that look after streams: `stop_scorer` and `retire_streams`."""
+
+from airflow.sdk import Param
+
+from streamweir.contracts.pipelines import pipeline_names
+from streamweir.contracts.streams import STREAM_ID_PATTERN
+from streamweir_airflow.params import STREAM, Params
+
+
+def stop_params() -> Params:
+    """Which scorer to stop."""
+    return {
+        "pipeline": Param(
+            type="string",
+            enum=pipeline_names(),
+            title="Pipeline",
+            description="The pipeline whose scorer is to stop.",
+            section=STREAM,
+        ),
+        "stream": Param(
+            type="string",
+            pattern=f"^{STREAM_ID_PATTERN}$",
+            title="Stream",
+            description="Id of the stream whose scorer is to stop.",
+            section=STREAM,
+        ),
+    }
+
+
+def retention_params(*, days: int) -> Params:
+    """How long isolated streams stay."""
+    return {
+        "days": Param(
+            days,
+            type="number",
+            minimum=0,
+            title="Days",
+            description="Isolated streams whose run ended longer ago than this are deleted.",
+            section=STREAM,
+        ),
+    }
