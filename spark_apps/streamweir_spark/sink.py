@@ -20,6 +20,7 @@ from streamweir.contracts.tables import OutputTopic, Pipeline
 from streamweir.contracts.worked import WORKED
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
+from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import quoted, struct
 from streamweir_spark.commit import BEGINNING, Commit
 from streamweir_spark.log import show_windows
@@ -82,10 +83,13 @@ class Sink:
     def write(self, outputs: DataFrame, batch_id: int) -> None:
         """Write a micro-batch, for `foreachBatch`."""
         shares = outputs.toArrow()
-        if self._is_done(batch_id):
-            return
+        if not self._is_done(batch_id):
+            with collector_paused():
+                self._write(shares, batch_id, outputs.sparkSession)
+
+    def _write(self, shares: pa.Table, batch_id: int, spark: SparkSession) -> None:
         scored, lines = unpack(shares, self._schema)
-        results = self._scored_rows(outputs.sparkSession, scored)
+        results = self._scored_rows(spark, scored)
         before = self._last or self._read(batch_id - 1) or BEGINNING
         state_bytes = sum(shares["state_bytes"].to_pylist())
         self._last = self._put(batch_id, before, results, lines, state_bytes)
