@@ -59,11 +59,14 @@ def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
     scoring: Scoring, two_runs: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clean, mixed = two_runs
-    _, quiet = score(scoring, clean)
     hostile = Hostile(PIPELINE, 2026, HOSTILE_PER_BATCH, FOREIGN_PER_BATCH)
+    undisturbed = send(scoring, clean)
     with monkeypatch.context() as patch:
         hostile.mix_into(patch)
-        manifest, memory = score(scoring, mixed)
+        manifest = send(scoring, mixed)
+    for run in two_runs:
+        scoring.begin(run.stream, max_messages=MAX_MESSAGES)
+    memory, quiet = finish(scoring, mixed, manifest), finish(scoring, clean, undisturbed)
 
     sent = hostile.messages.total() + hostile.foreign.total()
     thirds = [memory.third(number, manifest.flush_sequence) for number in range(3)]
@@ -83,14 +86,17 @@ def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
     assert thirds[2] <= GROWTH_ALLOWED * thirds[1]
 
 
-def score(scoring: Scoring, run: Run) -> tuple[Manifest, Memory]:
-    manifest = replay(run, REQUEST, kafka=scoring.servers.kafka, store=scoring.store, folder=scoring.folder)
+def send(scoring: Scoring, run: Run) -> Manifest:
+    return replay(run, REQUEST, kafka=scoring.servers.kafka, store=scoring.store, folder=scoring.folder)
+
+
+def finish(scoring: Scoring, run: Run, manifest: Manifest) -> Memory:
+    """What the scorer needed until everything was read; it is stopped then."""
     memory = Memory(run.stream)
-    scoring.begin(run.stream, max_messages=MAX_MESSAGES)
     scoring.await_sequence(run.stream, manifest.flush_sequence, memory.look)
     scoring.await_offsets(run.stream, manifest.offsets)
     scoring.stop(run.stream)
-    return manifest, memory
+    return memory
 
 
 def tell(hostile: Hostile, quiet: Memory, memory: Memory, thirds: list[int]) -> None:
