@@ -33,6 +33,7 @@ from streamweir.scorer.launch import Started, environment, start
 from streamweir.scorer.lease import Lease, Renewal
 from streamweir.scorer.spec import ScorerSpec, Servers
 from streamweir.scorer.status import State, Status, read
+from tests.support.scoring import processes
 
 MODEL = Path(__file__).parents[1] / "fixtures" / "spark35_model.zip"
 DOOR = Path(__file__).parents[2] / "spark_apps" / "ecommerce_fraud.py"
@@ -89,7 +90,7 @@ def stream(world: World) -> Iterator[Stream]:
     run = Run(made, "scorer test")
     replay(run, request, kafka=world.servers.kafka, store=world.store, folder=world.folder)
     yield made
-    for process in _processes(made):
+    for process in processes(made):
         process.kill()
     delete(world.servers.kafka, made)
     world.store.delete_folder(made.root)
@@ -100,7 +101,7 @@ def test_a_killed_scorer_comes_back_and_a_signal_stops_it(
 ) -> None:
     begin(world, stream, tmp_path)
     wait_for(world, stream, lambda status: (status.batch_id or 0) >= 1)
-    for process in _processes(stream, "SparkSubmit"):
+    for process in processes(stream, "SparkSubmit"):
         process.kill()
     after = wait_for(world, stream, lambda status: status.restarts == 1 and drained(status))
     assert after.error is None
@@ -179,11 +180,11 @@ def drained(status: Status) -> bool:
 
 def stop_by_signal(world: World, stream: Stream) -> None:
     # The keeper gets it twice: its guard passes it on.
-    for process in _processes(stream, "streamweir.scorer.keeper"):
+    for process in processes(stream, "streamweir.scorer.keeper"):
         process.send_signal(signal.SIGTERM)
     status = wait_for(world, stream, lambda status: status.state == State.STOPPED)
     assert status.exit_code == 0
-    gone, alive = psutil.wait_procs(_processes(stream), timeout=60)
+    gone, alive = psutil.wait_procs(processes(stream), timeout=60)
     assert (bool(gone), alive) == (True, [])
 
 
@@ -221,12 +222,3 @@ def results(world: World, stream: Stream) -> tuple[list[tuple[str, str]], list[t
 
 def _keys(rows: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
     return sorted((row["session_id"], row["transaction_id"]) for row in rows)
-
-
-def _processes(stream: Stream, word: str = "") -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if word in line and (f"--stream {stream.id} " in line or f"scorers/{stream}/" in line):
-            found.append(process)
-    return found
