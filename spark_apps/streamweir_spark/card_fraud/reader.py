@@ -48,7 +48,7 @@ class Reader:
         row = _object(value, headers)
         number = row.get(TRANSACTION_ID.name)
         if type(number) is not int or not 0 <= number <= _LARGEST_ID:
-            raise RejectRecord(f"{TRANSACTION_ID.name} is {number!r:.80}, not the number of a row")
+            raise RejectRecord(f"{TRANSACTION_ID.name} is {_shown(number)}, not the number of a row")
         try:
             found = Transaction(number, (number, *_values(row)))
         except ValueError as problem:
@@ -82,7 +82,10 @@ def _refuse_repeated(value: bytes) -> None:
         names[:] = [name for name, _ in pairs]
         return {}
 
-    json.loads(value, object_pairs_hook=keep)
+    try:
+        json.loads(value, object_pairs_hook=keep)
+    except RecursionError as error:
+        raise RejectRecord("the message is nested too deeply to look for repeated keys") from error
     for name, times in Counter(names).items():
         if times > 1:
             raise RejectRecord(f"{name[:80]} is there {times} times")

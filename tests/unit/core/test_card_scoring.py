@@ -97,6 +97,11 @@ def test_a_missing_column_is_unscorable_too() -> None:
     assert (only(found).reason, only(found).detail) == ("unscorable", "V9 is missing")
 
 
+def nested(value: bytes) -> bytes:
+    """As deep as the parser of messages takes it, and deeper than Python can walk."""
+    return b"[" * 1020 + value + b"]" * 1020
+
+
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
@@ -107,6 +112,8 @@ def test_a_missing_column_is_unscorable_too() -> None:
         (row(-1), "transaction_id is -1"),
         (row(True), "transaction_id is True"),
         (orjson.dumps(row())[:-1] + b',"Amount":1.0}', "Amount is there 2 times"),
+        (b'{"transaction_id":' + nested(b"0") + b"}", "transaction_id is a list, not the number of a row"),
+        (b'{"transaction_id":1,"V1":' + nested(b'"a"') + b"}", "the message is nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_is_malformed(value: object, detail: str) -> None:
