@@ -12,8 +12,10 @@ def collector_paused() -> Iterator[None]:
     A micro-batch makes millions of tuples, none of them in a cycle: they are freed as soon as nothing refers
     to them. The collector would walk through them again and again, for a quarter of the time.
     """
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()

@@ -1,7 +1,7 @@
 """Publishing a micro-batch's rows to the output topics, once, in a Kafka transaction that carries its id."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kafka import errors
@@ -36,13 +36,21 @@ class Publisher:
 
     kafka-python cannot tell whether a transaction whose commit went unanswered was committed. So after every
     error, and after every start of the driver, a new producer is initialised, which settles what the old one
-    left open, and the topics are read back from where the micro-batch before had ended.
+    left open, and the topics are read back from where the micro-batch before had ended. A new producer shuts
+    out the one before it: `before_opening` raises when this driver was replaced and may not do that.
     """
 
-    def __init__(self, kafka: KafkaConnection, transactional_id: str, topics: Iterable[str]) -> None:
+    def __init__(
+        self,
+        kafka: KafkaConnection,
+        transactional_id: str,
+        topics: Iterable[str],
+        before_opening: Callable[[], None],
+    ) -> None:
         self._kafka = kafka
         self._transactional_id = transactional_id
         self._topics = tuple(topics)
+        self._before_opening = before_opening
         self._writer: TransactionalWriter | None = None
 
     def publish(self, batch_id: int, messages: list[Outgoing], since: Offsets) -> Offsets:
@@ -74,6 +82,7 @@ class Publisher:
     def _attempt(self, batch_id: int, messages: list[Outgoing], since: Offsets) -> Offsets:
         try:
             if self._writer is None:
+                self._before_opening()
                 self._writer = TransactionalWriter(self._kafka, self._transactional_id)
                 there = self._read_back(batch_id, since)
                 if there is not None:

@@ -64,7 +64,7 @@ class Scorer:
         """Begin to write what the domain's outputs become, micro-batch by micro-batch."""
         stream = self.spec.stream
         topics = [topic.of(stream) for topic in self.pipeline.outputs]
-        publisher = Publisher(self.kafka, f"{stream}.scorer", topics)
+        publisher = Publisher(self.kafka, f"{stream}.scorer", topics, self._before_opening)
         schema = core_arrow_schema(scored_columns(domain))
         self.sink = Sink(stream, self.pipeline, self.store, publisher, schema, results, self._before_writing)
         self.query = (
@@ -103,6 +103,11 @@ class Scorer:
     @cached_property
     def _dataset(self) -> Dataset:
         return datasets.load(self.store, self.pipeline.name, self.spec.dataset)
+
+    def _before_opening(self) -> None:
+        # Asked of the store itself: a driver that was suspended for long does not know that it was replaced.
+        self.stopping.check()
+        self.lease.renew()
 
     def _before_writing(self) -> None:
         self.stopping.check()

@@ -43,7 +43,7 @@ class Sink:
     """Writes the micro-batches of one stream.
 
     schema: of the core's scored rows. before_writing: may raise, to keep a micro-batch from being written.
-    dropped_by_watermark: rows that Spark itself dropped and no commit record has told of.
+    dropped: rows that Spark itself has dropped so far; only the listener's thread counts them.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class Sink:
         self._results = results
         self._before_writing = before_writing
         self._last: Commit | None = None
-        self.dropped_by_watermark = 0
+        self.dropped = 0
+        self._dropped_told = 0
 
     @property
     def last(self) -> Commit | None:
@@ -130,7 +131,7 @@ class Sink:
         spans = commits.spans(before.spans, lines, scored)
         tables = self._tables(scored, lines, figures, spans)
         self._before_writing()
-        # First what the broker refuses to a writer that was replaced: it has not touched a table then.
+        # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
         published = self._publisher.publish(batch_id, self._outgoing(tables), before.published)
         self._put_tables(batch_id, tables)
         worked = sum(tables[WORKED.name]["rows"].to_pylist())
@@ -144,11 +145,11 @@ class Sink:
             published=published,
             foreign=commits.foreign(lines),
             state_bytes=state_bytes,
-            dropped_by_watermark=self.dropped_by_watermark,
+            dropped_by_watermark=self.dropped - self._dropped_told,
             committed_at=commits.now_us(),
         )
         self._store.put(self._stream.commit(batch_id), to_json(record.to_json()))
-        self.dropped_by_watermark -= record.dropped_by_watermark
+        self._dropped_told += record.dropped_by_watermark
         return record
 
     def _tables(

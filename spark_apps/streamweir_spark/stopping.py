@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamweir.errors import StreamHeld, StreamweirError
+from streamweir.errors import StreamweirError
 from streamweir.scorer.signalled import Signalled
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -24,7 +24,7 @@ class Stopping:
         self._changed = threading.Condition()
         self._asked = Signalled()
         self._writing = False
-        self._lost: StreamHeld | None = None
+        self._lost: StreamweirError | None = None
 
     @property
     def asked(self) -> bool:
@@ -32,17 +32,17 @@ class Stopping:
         return self._asked.is_set()
 
     @property
-    def lost(self) -> StreamHeld | None:
-        """Why nothing may be written any more, when another scorer has taken over."""
+    def lost(self) -> StreamweirError | None:
+        """Why nothing may be written any more, e.g. because another scorer has taken over."""
         return self._lost
 
     def ask(self, *_: object) -> None:
         """End after the present micro-batch. Safe to call from a signal handler."""
         self._asked.set()
 
-    def lose(self, held: StreamHeld) -> None:
-        """End at once: another scorer has taken over."""
-        self._lost = held
+    def lose(self, why: StreamweirError) -> None:
+        """End at once: the lease is lost."""
+        self._lost = why
         self._asked.set()
 
     def wait(self, seconds: float) -> bool:
@@ -64,7 +64,8 @@ class Stopping:
                 self._changed.notify_all()
 
     def check(self) -> None:
-        """Before something is written; raises StreamHeld when another scorer has taken over."""
+        """Before something is written; raises StreamHeld when another scorer has taken over, or why else the
+        lease is lost."""
         if self._lost is not None:
             raise self._lost
 

@@ -63,8 +63,10 @@ class Reporter:
         # Spark counts messages; a reader thinks in the records that they hold.
         per_message = commit.rows / progress["numInputRows"] if progress["numInputRows"] else 0.0
         operators = progress["stateOperators"]
+        # The last one of a scorer that is stopping: whoever comes now must not attach to it.
+        stopping = self._status.state == State.STOPPING
         self.show(
-            state=State.RUNNING,
+            state=State.STOPPING if stopping else State.RUNNING,
             progressed_at=timestamp(),
             error=None,
             rows=commit.rows,
@@ -100,7 +102,7 @@ class Listener(StreamingQueryListener):
     def onQueryProgress(self, event: Any) -> None:
         """A micro-batch has ended."""
         progress = json.loads(event.progress.json)
-        self._sink.dropped_by_watermark += dropped(progress)
+        self._sink.dropped += dropped(progress)
         if self._sink.last is not None:
             self._reporter.micro_batch(progress, self._sink.last)
 

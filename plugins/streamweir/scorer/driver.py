@@ -50,7 +50,8 @@ class Driver:
     def stop(self) -> None:
         """Ask the driver to end after the micro-batch that it is at."""
         if self._process.poll() is None:
-            os.killpg(self.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGTERM)
 
     def wait(self) -> int:
         """Wait for the end, and end what was left behind; returns the exit code, negative for a signal."""

@@ -32,7 +32,7 @@ from streamweir.objectstore import ObjectStore
 from streamweir.scorer import package
 from streamweir.scorer.command import locate, scorer_command
 from streamweir.scorer.driver import HOLDER, Driver, end_all_of
-from streamweir.scorer.guard import guarded
+from streamweir.scorer.guard import guarded, listen
 from streamweir.scorer.signalled import Signalled
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read, touched, write
@@ -108,6 +108,8 @@ class Keeper:
             code, said = crash.code, str(crash)
             if self._ending.is_set():
                 return self._stopped(said)
+        except (StreamweirError, OSError) as error:
+            code, said = StreamweirError.exit_code, f"the driver cannot be started: {error}"
         if code:
             self._report(state=State.FAILED, error=said, exit_code=code)
         return code
@@ -208,17 +210,19 @@ def _keep(spec: Path, holder: str, *, again: bool) -> int:
     wanted = ScorerSpec.from_json(orjson.loads(spec.read_bytes()))
     store = ObjectStore(StoreConnection.from_env())
     keeper = Keeper(wanted, holder, _starter(wanted, holder, spec.parent, os.environ), store)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: keeper.end())
+    listen(keeper.end)
     if again:
         keeper.take_over()
     return keeper.run()
 
 
 def _starter(spec: ScorerSpec, holder: str, folder: Path, env: Mapping[str, str]) -> Callable[[], Driver]:
-    at = locate(package.build(folder.parent / "packages"), env)
-    argv = scorer_command(spec, holder, spark=SparkConnection.from_env(env), at=at)
-    return lambda: Driver(argv, {**env, HOLDER: holder}, folder / "scorer.log")
+    def start() -> Driver:
+        at = locate(package.build(folder.parent / "packages"), env)
+        argv = scorer_command(spec, holder, spark=SparkConnection.from_env(env), at=at)
+        return Driver(argv, {**env, HOLDER: holder}, folder / "scorer.log")
+
+    return start
 
 
 if __name__ == "__main__":

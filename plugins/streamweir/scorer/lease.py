@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamweir.contracts.streams import Stream
-from streamweir.errors import DependencyUnreachable, StreamHeld
+from streamweir.errors import DependencyUnreachable, StreamHeld, StreamweirError
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.status import timestamp
 
@@ -117,9 +117,12 @@ class Lease:
 
 
 class Renewal:
-    """Renews a lease in the background; `lost` is called once when somebody else has taken it over."""
+    """Renews a lease in the background; `lost` is called once when that cannot be done any more.
 
-    def __init__(self, lease: Lease, lost: Callable[[StreamHeld], None]) -> None:
+    Somebody else has taken it over then, or the store refuses.
+    """
+
+    def __init__(self, lease: Lease, lost: Callable[[StreamweirError], None]) -> None:
         self._lease = lease
         self._lost = lost
         self._ended = threading.Event()
@@ -140,6 +143,6 @@ class Renewal:
             except DependencyUnreachable:
                 # While nobody can reach the store nobody can take the lease; `ensure` guards every write.
                 continue
-            except StreamHeld as held:
-                self._lost(held)
+            except StreamweirError as error:
+                self._lost(error)
                 return

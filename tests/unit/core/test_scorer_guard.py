@@ -20,18 +20,30 @@ def work(again):
     return 7
 """
 WAITS = """
-import signal, threading
+from streamweir.scorer.guard import listen
+from streamweir.scorer.signalled import Signalled
 def work(again):
-    asked = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    asked = Signalled()
+    listen(asked.set)
     print("again" if again else "first", flush=True)
+    asked.wait()
+    return 0
+"""
+HARD_OF_HEARING = """
+from streamweir.scorer.guard import listen
+from streamweir.scorer.signalled import Signalled
+def work(again):
+    heard, asked = [], Signalled()
+    listen(lambda: asked.set() if heard else heard.append("nothing"))
+    print("first", flush=True)
     asked.wait()
     return 0
 """
 DEAF = """
 import os, signal
+from streamweir.scorer import guard
 def work(again):
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    guard.listen(lambda: os.kill(os.getpid(), signal.SIGKILL))
     print("again" if again else "first", flush=True)
     signal.pause()
 """
@@ -74,6 +86,14 @@ def test_a_keeper_that_was_asked_to_end_is_not_started_again(started: list[subpr
     guard.terminate()
     assert guard.communicate()[0] == ""
     assert guard.returncode == 0
+
+
+def test_a_keeper_is_asked_until_it_hears(started: list[subprocess.Popen[str]]) -> None:
+    guard = begin(started, HARD_OF_HEARING)
+    assert guard.stdout is not None
+    assert guard.stdout.readline() == "first\n"
+    guard.terminate()
+    assert guard.wait(30) == 0
 
 
 def test_a_guard_that_was_asked_to_end_leaves_a_killed_keeper_alone(

@@ -159,6 +159,18 @@ def test_a_stop_between_two_tries_ends_the_keeper(trial: Callable[..., Trial]) -
     assert (case.status.state, case.status.error) == (State.STOPPED, "the driver was killed by SIGKILL")
 
 
+def test_a_driver_that_cannot_be_started_is_told_in_the_status(trial: Callable[..., Trial]) -> None:
+    case = trial(KILLED)
+
+    def full(number: int) -> None:
+        raise OSError("no space left on device")
+
+    case.before = full
+    assert case.keeper.run() == 1
+    assert (case.status.state, case.status.exit_code) == (State.FAILED, 1)
+    assert case.status.error == "the driver cannot be started: no space left on device"
+
+
 def test_nothing_of_a_driver_outlives_it(trial: Callable[..., Trial]) -> None:
     leaves = "import os, subprocess, sys; " + (
         "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], process_group=0); "

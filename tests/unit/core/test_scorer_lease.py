@@ -1,15 +1,17 @@
 """The lease: one writer, decided by compare-and-set and the contender's own clock."""
 
 import json
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
 from streamweir.contracts.streams import Stream
-from streamweir.errors import DependencyUnreachable, StreamHeld
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer.lease import FREE_AFTER_S, RENEW_S, Lease
+from streamweir.scorer import lease as module
+from streamweir.scorer.lease import FREE_AFTER_S, RENEW_S, Lease, Renewal
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream("ecommerce_fraud", "s")
@@ -147,6 +149,25 @@ def test_the_lease_holds_nothing_but_who_and_when() -> None:
         "token",
         "written_at",
     ]
+
+
+def test_a_renewal_that_the_store_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEW_S", 0)
+    mine = lease(MemoryStore(), "a")
+    mine.take()
+    refused, told, heard = BadConfiguration("access denied"), list[StreamweirError](), threading.Event()
+
+    def refuse() -> None:
+        raise refused
+
+    def lost(why: StreamweirError) -> None:
+        told.append(why)
+        heard.set()
+
+    monkeypatch.setattr(mine, "renew", refuse)
+    with Renewal(mine, lost):
+        assert heard.wait(10)
+    assert told == [refused]
 
 
 class _PutsLate(MemoryStore):

@@ -8,7 +8,7 @@ from kafka import errors
 
 from streamweir.broker.records import Record
 from streamweir.connections import KafkaConnection
-from streamweir.errors import BadConfiguration, DependencyUnreachable
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld
 from streamweir_spark import publish as module
 from streamweir_spark.publish import Outgoing, Publisher
 
@@ -68,7 +68,7 @@ def publisher() -> Publisher:
 
 
 def of_stream(transactional_id: str) -> Publisher:
-    return Publisher(KafkaConnection("broker:9092"), transactional_id, [TOPIC])
+    return Publisher(KafkaConnection("broker:9092"), transactional_id, [TOPIC], lambda: None)
 
 
 def messages(*values: bytes) -> list[Outgoing]:
@@ -133,6 +133,18 @@ def test_what_the_broker_refuses_is_not_tried_again(broker: Broker) -> None:
     with pytest.raises(BadConfiguration, match="refused to publish"):
         publisher().publish(3, messages(b"a"), {})
     assert broker.opened == 1
+
+
+def test_a_driver_that_was_replaced_does_not_shut_out_its_successor(broker: Broker) -> None:
+    def replaced() -> None:
+        if broker.opened:
+            raise StreamHeld("another scorer has taken over")
+
+    late = Publisher(KafkaConnection("broker:9092"), "id", [TOPIC], replaced)
+    broker.faults = ["before"]
+    with pytest.raises(StreamHeld):
+        late.publish(3, messages(b"a"), {})
+    assert (values(broker), broker.opened) == ([], 1)
 
 
 def test_streams_that_share_a_topic_do_not_take_each_others_micro_batches_for_their_own(

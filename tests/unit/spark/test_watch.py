@@ -13,6 +13,7 @@ from streamweir_spark.watch import Listener, Reporter
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream("ecommerce_fraud", "s")
+PROGRESS = {"numInputRows": 2, "stateOperators": [], "sources": [{"endOffset": "{}"}]}
 SPEC = ScorerSpec(STREAM, "a", "d", "m", "UTC", lateness_s=60, max_messages=2_000)
 
 
@@ -63,6 +64,16 @@ def test_a_driver_that_is_stopping_does_not_say_that_it_runs() -> None:
     found = read(store, STREAM)  # type: ignore[arg-type]
     assert found is not None
     assert found.state == State.STOPPING
+
+
+def test_the_last_micro_batch_of_a_scorer_that_is_stopping_leaves_it_stopping() -> None:
+    store = MemoryStore()
+    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter.show(state=State.STOPPING)
+    reporter.micro_batch(PROGRESS, commit_at(41))
+    found = read(store, STREAM)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.state, found.next_sequence) == (State.STOPPING, 41)
 
 
 def test_a_store_that_is_away_is_asked_again_at_the_next_idle_time(
