@@ -59,7 +59,7 @@ status: setup ## show each service, its port, memory and since when
 	@$(INFRA) status
 
 .PHONY: logs
-logs: setup ## show the end of the logs: SERVICE=airflow-scheduler
+logs: setup ## show the end of the logs: SERVICE=airflow-scheduler, or a stream's scorer: SERVICE=card_fraud.prod
 	@$(INFRA) logs $(SERVICE)
 
 ##@ Tests

@@ -7,7 +7,7 @@ A stream without a scorer is no error. A run that still waits for the scorer fai
 
 ### What a failure means, and what to do
 - **stop_scorer**: the scorer did not stop within three minutes, or the object store was lost. See it with
-  `make status` and read its log with `make logs`; then clear the task.
+  `make status` and read its log with `make logs SERVICE=<pipeline>.<stream>`; then clear the task.
 """
 
 from streamweir_airflow.factory import house_dag

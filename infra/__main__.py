@@ -49,11 +49,14 @@ def status() -> None:
 
 @app.command()
 def logs(
-    service: Annotated[str, typer.Argument(help="a service; all when left out")] = "",
+    service: Annotated[
+        str,
+        typer.Argument(help="a service, or the stream of a scorer; all services when left out"),
+    ] = "",
     lines: Annotated[int, typer.Option(help="how many lines of each log")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until interrupted")] = False,
 ) -> None:
-    """Show the end of a service's log."""
+    """Show the end of a log."""
     show(Stack(Settings.load()).layout, service, lines, follow=follow)
 
 

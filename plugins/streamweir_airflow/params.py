@@ -220,7 +220,8 @@ def alert_params() -> Params:
             True,
             type="boolean",
             title="Alerts in the log",
-            description="The scorer prints a line for each alert into its log (`make logs`).",
+            description="The scorer prints a line for each alert into its log"
+            " (`make logs SERVICE=card_fraud.<stream>`).",
             section=_SCORING,
         ),
     }

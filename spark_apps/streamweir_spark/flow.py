@@ -126,7 +126,7 @@ def _needed_inputs(stage: Stage, needed: set[str], everything: bool, label: str)
 
 
 def _fraud_index(stages: list[Stage], classifier: Stage) -> int:
-    """The place of '1' or 'true' among the label's values when an indexer of the label tells, else 1."""
+    """The place of fraud among the label's values when an indexer of the label tells, else 1."""
     label = classifier.getLabelCol()
     for stage in stages:
         if kind_of(stage) == "StringIndexerModel" and label in outputs_of(stage):

@@ -13,7 +13,7 @@ from streamweir.contracts.messages import Headers
 from streamweir.contracts.tables import Column, Type
 
 FOREIGN = "foreign"
-"""The kind of a part whose message carries no headers of a replay."""
+"""The kind of a part whose message carries no headers of a replay, or a ts beyond all timestamps."""
 
 
 class Message(NamedTuple):

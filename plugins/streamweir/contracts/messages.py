@@ -26,7 +26,7 @@ class Headers(NamedTuple):
 
     run: the run that sent it. batch: index of the batch in its run, 0 first. sequence: send order within
     the stream, dense, the same on all topics of a batch. ts: the virtual clock in Unix seconds.
-    kind: see `Kind`. rows: how many rows the message's list holds.
+    kind: see `Kind`. rows: how many rows the message holds.
     """
 
     run: str
