@@ -46,7 +46,9 @@ _FAILURES_IN_A_ROW = 3
 """Ends without progress after which the driver's own fault is taken to be lasting."""
 _OUTAGE_S = 300.0
 """How long a server may be away, as for a replay; then it is taken not to come back."""
-_LONG_S = 120.0
+_LONG_S = 600.0
+"""A driver that lived for so long was worth starting. One that breaks at its first row takes minutes
+to get there on a busy machine."""
 _SAY_AGAIN_S = 1.0
 _WAIT = wait_exponential(multiplier=1, max=8)
 
