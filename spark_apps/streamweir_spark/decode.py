@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 from zlib import crc32
@@ -79,6 +79,17 @@ def may_repeat_keys(value: bytes, kinds: list[type]) -> bool:
     return value.count(b'"') != 2 * strings
 
 
+def parse_pairs(value: bytes, hook: Callable[[list[tuple[str, object]]], dict[str, object]]) -> Any:
+    """JSON whose objects the hook makes of all their pairs, also of repeated keys.
+
+    Raises RejectRecord for what is nested deeper than Python can walk, as orjson may have taken it.
+    """
+    try:
+        return json.loads(value, object_pairs_hook=hook)
+    except RecursionError as error:
+        raise RejectRecord("the message is nested too deeply to look for repeated keys") from error
+
+
 def row_problem(row: Row, key: Iterable[str], headers: Headers) -> str | None:
     """What makes a row malformed, or None: key columns, strings everywhere, no key twice, the header's ts (a
     redriven row keeps its own, which is no later)."""
@@ -126,11 +137,7 @@ def _kinds(rows: Iterable[Row]) -> list[type]:
 
 
 def _mark_repeated(value: bytes, rows: list[Row]) -> None:
-    try:
-        pairs = json.loads(value, object_pairs_hook=_with_repeated)
-    except RecursionError as error:
-        raise RejectRecord("the message is nested too deeply to look for repeated keys") from error
-    for row, found in zip(rows, pairs, strict=True):
+    for row, found in zip(rows, parse_pairs(value, _with_repeated), strict=True):
         row.update((name, values) for name, values in found.items() if type(values) is Repeated)
 
 

@@ -54,13 +54,13 @@ class Headers(NamedTuple):
             return None
 
 
+_values_of = itemgetter(*Headers._fields)
+_kind = {kind.value.encode(): kind for kind in Kind}.__getitem__
+
+
 def partition_of(sequence: int, partitions: int) -> int:
     """Round robin: consecutive messages keep all partitions in step."""
     return sequence % partitions
-
-
-_values_of = itemgetter(*Headers._fields)
-_kind = {kind.value.encode(): kind for kind in Kind}.__getitem__
 
 
 def _count(value: bytes) -> int:

@@ -1,6 +1,5 @@
 """How transaction messages are read: one JSON object each."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from streamweir.contracts.card_fraud.dataset import CLASS, NUMBER_NAMES
 from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
-from streamweir_spark.decode import Row, may_repeat_keys
+from streamweir_spark.decode import Row, may_repeat_keys, parse_pairs
 from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
 
@@ -82,10 +81,7 @@ def _refuse_repeated(value: bytes) -> None:
         names[:] = [name for name, _ in pairs]
         return {}
 
-    try:
-        json.loads(value, object_pairs_hook=keep)
-    except RecursionError as error:
-        raise RejectRecord("the message is nested too deeply to look for repeated keys") from error
+    parse_pairs(value, keep)
     for name, times in Counter(names).items():
         if times > 1:
             raise RejectRecord(f"{name[:80]} is there {times} times")
