@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ from tests.support.scoring import processes
 MODEL = Path(__file__).parents[1] / "fixtures" / "spark35_model.zip"
 DOOR = Path(__file__).parents[2] / "spark_apps" / "ecommerce_fraud.py"
 BATCHES = 40
-SCORED = "predictions"
 START_TS = 1_700_000_000
 WITHIN_S = 240
 
@@ -82,33 +81,49 @@ def world(
 
 
 @pytest.fixture
-def stream(world: World) -> Iterator[Stream]:
-    """A stream that holds a whole replay."""
-    made = Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}")
-    provision(world.servers.kafka, made, PIPELINE)
-    request = Request(world.dataset.fingerprint, speed=0, start_ts=START_TS)
-    run = Run(made, "scorer test")
-    replay(run, request, kafka=world.servers.kafka, store=world.store, folder=world.folder)
-    yield made
-    for process in processes(made):
-        process.kill()
-    delete(world.servers.kafka, made)
-    world.store.delete_folder(made.root)
+def make_stream(world: World) -> Iterator[Callable[[], Stream]]:
+    """Makes streams that hold a whole replay, all the same."""
+    made: list[Stream] = []
+
+    def make() -> Stream:
+        stream = Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}")
+        made.append(stream)
+        provision(world.servers.kafka, stream, PIPELINE)
+        request = Request(world.dataset.fingerprint, speed=0, start_ts=START_TS)
+        run = Run(stream, "scorer test")
+        replay(run, request, kafka=world.servers.kafka, store=world.store, folder=world.folder)
+        return stream
+
+    yield make
+    for stream in made:
+        for process in processes(stream):
+            process.kill()
+        delete(world.servers.kafka, stream)
+        world.store.delete_folder(stream.root)
 
 
-def test_a_killed_scorer_comes_back_and_a_signal_stops_it(
-    world: World, stream: Stream, tmp_path: Path
+def test_a_killed_scorer_comes_back_and_leaves_the_same_results(
+    world: World, make_stream: Callable[[], Stream], tmp_path: Path
 ) -> None:
-    begin(world, stream, tmp_path)
-    wait_for(world, stream, lambda status: (status.batch_id or 0) >= 1)
-    for process in processes(stream, "SparkSubmit"):
+    undisturbed, killed = make_stream(), make_stream()
+    begin(world, undisturbed, tmp_path)
+    wait_for(world, undisturbed, drained)
+    stop_by_signal(world, undisturbed)
+
+    begin(world, killed, tmp_path)
+    wait_for(world, killed, lambda status: (status.batch_id or 0) >= 1)
+    for process in processes(killed, "SparkSubmit"):
         process.kill()
-    after = wait_for(world, stream, lambda status: status.restarts == 1 and drained(status))
+    after = wait_for(world, killed, lambda status: status.restarts == 1 and drained(status))
     assert after.error is None
-    stop_by_signal(world, stream)
-    predictions, topic = results(world, stream)
-    assert len(predictions) == len(set(predictions)) > 400
-    assert topic == predictions
+    stop_by_signal(world, killed)
+
+    expected, found = results(world, undisturbed), results(world, killed)
+    assert {name: len(rows) for name, rows in found.items()} == {
+        name: len(rows) for name, rows in expected.items()
+    }
+    assert len(expected["predictions"]) == len(expected["topic"]) > 400
+    assert found == expected
 
 
 def test_a_second_scorer_is_refused_and_the_first_is_left_alone(world: World) -> None:
@@ -211,14 +226,17 @@ def door(world: World, spec: ScorerSpec) -> tuple[int, str]:
     return made.returncode, made.stderr
 
 
-def results(world: World, stream: Stream) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The scored transactions in the table and on the topic."""
-    rows = read_table(stream, SCORED, read_commits(stream, world.store, 0), world.store)
-    assert rows is not None
-    messages = read_topic(world.servers.kafka, stream.topic(SCORED))
-    published = map(orjson.loads, (message.value for message in messages))
-    return _keys(rows.to_pylist()), _keys(published)
+def results(world: World, stream: Stream) -> dict[str, list[Any]]:
+    commits = read_commits(stream, world.store, 0)
+    found: dict[str, list[Any]] = {}
+    for table in PIPELINE.tables:
+        rows = read_table(stream, table.name, commits, world.store)
+        kept = [] if rows is None else rows.drop_columns(["batch_id"]).to_pylist()
+        found[table.name] = sorted(repr(_comparable(row)) for row in kept)
+    messages = read_topic(world.servers.kafka, stream.topic("predictions"))
+    found["topic"] = sorted(repr(_comparable(orjson.loads(message.value))) for message in messages)
+    return found
 
 
-def _keys(rows: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
-    return sorted((row["session_id"], row["transaction_id"]) for row in rows)
+def _comparable(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("scored_at", "offset")}
