@@ -64,10 +64,15 @@ logs: setup ## show the end of the logs: SERVICE=airflow-scheduler, or a stream'
 
 ##@ Tests
 
-# Integration, e2e and drills share one pytest call, so that their stack starts once.
+# Tests with servers mostly wait for them: the others run beside them, in what they leave of the machine.
 .PHONY: test
-test: setup lint ## all tests, cheapest first; those with servers start a stack of their own
-	@$(MAKE) --no-print-directory test-unit test-spark test-quality test-dags test-golden test-servers
+test: setup lint ## all tests; those with servers start a stack of their own
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-quick test-servers
+
+# One after the other, each in a process of its own: their folders differ in what they may import.
+.PHONY: test-quick
+test-quick: setup ## all tests without servers
+	@for folder in unit/core unit/spark unit/quality dags golden; do nice $(PYTEST) tests/$$folder || exit; done
 
 .PHONY: test-unit
 test-unit: setup ## plain Python: no Java, no server
@@ -97,6 +102,7 @@ test-integration: setup ## single rooms on real servers
 test-e2e: setup ## the whole pipeline through Airflow, against an independent computation
 	$(PYTEST) tests/e2e
 
+# Integration, e2e and drills share one pytest call, so that their stack starts once.
 .PHONY: test-servers
 test-servers: setup ## integration, e2e and a few drills on one stack
 	$(PYTEST) tests/integration tests/e2e tests/drills

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, pairwise
+from sys import intern
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -111,8 +112,13 @@ def _quoted(text: str) -> str:
 
 
 def _messages(batch: pa.RecordBatch) -> Iterator[Message]:
-    columns = [_headers(batch[name]) if name == "headers" else batch[name].to_pylist() for name in _FIELDS]
+    columns = [_READ.get(name, pa.Array.to_pylist)(batch[name]) for name in _FIELDS]
     return map(Message, *columns)
+
+
+def _names(column: pa.StringArray) -> list[str]:
+    """Equal names become one object, which pickle then writes once."""
+    return list(map(intern, column.to_pylist()))
 
 
 def _headers(column: pa.ListArray) -> list[list[tuple[str, bytes | None]] | None]:
@@ -122,6 +128,9 @@ def _headers(column: pa.ListArray) -> list[list[tuple[str, bytes | None]] | None
     ends = accumulate((length or 0 for length in lengths), initial=0)
     slices = [pairs[start:end] for start, end in pairwise(ends)]
     return [None if length is None else found for length, found in zip(lengths, slices, strict=True)]
+
+
+_READ = {"topic": _names, "headers": _headers}
 
 
 def _bundles(parts: Iterator[Part], keys: list[int], schema: pa.Schema) -> pa.RecordBatch:

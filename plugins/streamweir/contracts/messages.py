@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 from operator import itemgetter
+from sys import intern
 from typing import NamedTuple
 
 ORIGINS = "origins"
@@ -49,7 +50,9 @@ class Headers(NamedTuple):
             return None
         try:
             run, batch, sequence, ts, kind, rows = _values_of(found)
-            return cls(run.decode(), _count(batch), _count(sequence), _count(ts), _kind(kind), _count(rows))
+            # A run's messages share its name: one object in memory, and written once by pickle.
+            name = intern(run.decode())
+            return cls(name, _count(batch), _count(sequence), _count(ts), _kind(kind), _count(rows))
         except (KeyError, ValueError):
             return None
 
