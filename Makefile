@@ -67,12 +67,21 @@ logs: setup ## show the end of the logs: SERVICE=airflow-scheduler, or a stream'
 # Tests with servers mostly wait for them: the others run beside them, in what they leave of the machine.
 .PHONY: test
 test: setup lint ## all tests; those with servers start a stack of their own
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-quick test-servers
+	@$(MAKE) --no-print-directory --jobs=2 test-servers test-beside
 
-# One after the other, each in a process of its own: their folders differ in what they may import.
+# Each folder's output comes in one piece when it is done, not in the middle of a line of the others.
+.PHONY: test-beside
+test-beside:
+	@$(MAKE) --no-print-directory --output-sync=line test-quick
+
+# One after the other, each in a process of its own: they differ in what they may import.
 .PHONY: test-quick
 test-quick: setup ## all tests without servers
-	@for folder in unit/core unit/spark unit/quality dags golden; do nice $(PYTEST) tests/$$folder || exit; done
+	nice $(PYTEST) tests/unit/core
+	nice $(PYTEST) tests/unit/spark
+	nice $(PYTEST) tests/unit/quality
+	nice $(PYTEST) tests/dags
+	nice $(PYTEST) tests/golden
 
 .PHONY: test-unit
 test-unit: setup ## plain Python: no Java, no server

@@ -81,9 +81,7 @@ class Stack:
         with exclusive(self.layout.supervisor / "stack.lock", board.note):
             found = bool(processes.find(self.settings.var))
             with board:
-                self._end_scorers(board)
-                if self.supervisor.is_alive():
-                    self._end_services(board)
+                self._end_in_order(board)
             self._sweep(board)
         return found
 
@@ -129,21 +127,24 @@ class Stack:
             RunningSettings(self.layout).record(self.settings)
             self.supervisor.start(plan.env)
 
+    def _end_in_order(self, board: Board) -> None:
+        alive = self.supervisor.is_alive()
+        names = list(self.supervisor.states()) if alive else []
+        users = [name for name in names if name.startswith("airflow-")]
+        # Airflow first: a task that waits for a scorer would start it again.
+        self._end_group(users, board)
+        self._end_scorers(board)
+        self._end_group([name for name in names if name not in users], board)
+        if alive:
+            self.supervisor.shutdown()
+
     def _end_scorers(self, board: Board) -> None:
-        """Scorers first: they write their last status while the servers are still there."""
+        """Before the servers: they write their last status while those are still there."""
         scorers = [item for item in processes.find(self.settings.var) if item.service == processes.DETACHED]
         if scorers:
             board.say("scorers", "stopping")
             processes.ask_to_end(processes.topmost(scorers), SCORER_SECONDS)
             board.say("scorers", "stopped", final=True)
-
-    def _end_services(self, board: Board) -> None:
-        """Airflow before the servers that it uses."""
-        names = list(self.supervisor.states())
-        users = [name for name in names if name.startswith("airflow-")]
-        self._end_group(users, board)
-        self._end_group([name for name in names if name not in users], board)
-        self.supervisor.shutdown()
 
     def _end_group(self, names: Sequence[str], board: Board) -> None:
         def end(name: str) -> None:

@@ -38,6 +38,19 @@ _BROKEN = "import sys; print('no such disk'); sys.exit(3)"
 _STUBBORN = (
     "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 )
+# Says, when it is asked to end, which ports are still served.
+_WITNESS = """
+import signal, sys
+from infra.ports import accepts
+
+def end(*_):
+    print(*(accepts(int(port)) for port in sys.argv[1:]), flush=True)
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+signal.pause()
+"""
 
 
 def listening(port: int) -> str | None:
@@ -192,6 +205,19 @@ def test_down_ends_a_detached_process_that_does_not_listen_to_reason(
         assert any(item.service == processes.DETACHED for item in processes.find(stack.settings.var))
         stack.down(board())
         assert not deaf.is_running()
+
+
+def test_down_ends_scorers_after_airflow_and_before_the_servers(settings: Settings) -> None:
+    store, scheduler = free_ports(2)
+    plan = planner(server("store", store), server("airflow-scheduler", scheduler, "store"))
+    stack = Stack(settings, plan)
+    stack.up(board())
+    argv = [sys.executable, "-c", _WITNESS, str(scheduler), str(store)]
+    env = {**os.environ, STACK: str(settings.var)}
+    with psutil.Popen(argv, env=env, stdout=-1, start_new_session=True) as scorer:
+        assert scorer.stdout.readline() == b"ready\n"
+        stack.down(board())
+        assert scorer.stdout.read() == b"False True\n"
 
 
 def test_a_changed_service_is_taken_over_at_its_next_start(
