@@ -18,7 +18,7 @@ from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec, Servers
-from streamweir.scorer.status import ALIVE, State, Status, health, of_json, starting, to_bytes
+from streamweir.scorer.status import ALIVE, State, Status, health, of_json, starting, to_bytes, touched, write
 
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
@@ -47,7 +47,7 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
 
     Of two callers at the same time one starts it, whatever their scorer ids. `work` is the folder for logs.
     Raises BadConfiguration when the running one scores with another model, dataset or setting, and Retryable
-    when it is stopping and takes too long.
+    when it is stopping and takes too long, or when no process can be started.
     """
     found = _settled(store, spec.stream)
     if found is not None and health(found[0], datetime.now(UTC)) in ALIVE:
@@ -57,7 +57,14 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
         return start(spec, servers, store, work)
     store.put_json(spec.stream.settings, {"holder": holder, "settings": spec.settings})
     stop.clear(store, spec.stream)
-    return Started(holder, _launch(spec, servers, holder, work))
+    try:
+        return Started(holder, _launch(spec, servers, holder, work))
+    except (OSError, subprocess.CalledProcessError) as error:
+        # Without this everybody would wait for a scorer that nobody starts.
+        problem = f"its keeper cannot be started: {error}"
+        failed = touched(starting(spec, holder), state=State.FAILED, error=problem, exit_code=1)
+        write(store, spec.stream, failed)
+        raise Retryable(f"scorer of stream {spec.stream}: {problem}") from error
 
 
 def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.streams import Stream
-from streamweir.errors import BadConfiguration
+from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import launch, stop
 from streamweir.scorer import status as statuses
@@ -97,6 +97,20 @@ def test_a_caller_who_is_overtaken_attaches(
     result = begin(store)
     assert isinstance(result, Attached)
     assert (result.status.scorer, len(launched)) == ("faster", 1)
+
+
+def test_a_scorer_whose_keeper_cannot_be_started_does_not_hold_its_stream(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_folder = tmp_path / "work"
+    no_folder.touch()
+    with pytest.raises(Retryable, match=r"prod: its keeper cannot be started: .*work"):
+        start(SPEC, SERVERS, store, no_folder)
+    found = statuses.read(store, STREAM)
+    assert found is not None
+    assert (found.state, found.exit_code) == (State.FAILED, 1)
+    monkeypatch.setattr(launch, "_launch", lambda *_: Path("scorer.log"))
+    assert isinstance(begin(store), Started)
 
 
 @pytest.mark.parametrize(("name", "other"), [("model", "m2"), ("dataset", "e" * 64)])
