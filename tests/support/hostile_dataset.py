@@ -52,7 +52,8 @@ def _rewrite(path: Path, change: Callable[[Rows], None]) -> None:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     change(rows)
-    with path.open("w", newline="") as file:
+    # With a byte order mark, as spreadsheets write it.
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
