@@ -76,7 +76,12 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
         task_id="ensure_dataset", settings=["fraud_share"], outlets=[dataset_asset(PIPELINE)]
     )
     dataset = ensure_dataset.result("fingerprint")
-    ensure_model = EnsureModel(task_id="ensure_model", dataset=dataset, outlets=[model_asset(PIPELINE)])
+    ensure_model = EnsureModel(
+        task_id="ensure_model",
+        dataset=dataset,
+        outlets=[model_asset(PIPELINE)],
+        execution_timeout=UNLIMITED,
+    )
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset, model=ensure_model.result("version"))
     replay = Replay(task_id="replay", dataset=dataset, execution_timeout=UNLIMITED)
     plot_live = PlotLive(task_id="plot_live", execution_timeout=UNLIMITED)

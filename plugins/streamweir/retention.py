@@ -25,9 +25,13 @@ class Trace:
 
 
 def note_origin(store: ObjectStore, run: Run, *, isolated: bool) -> None:
-    """Remember whose stream it is, so that it can be retired; the first run on a stream decides."""
-    origin = {"run": run.id, "isolated": isolated, "made_at": datetime.now(UTC).isoformat()}
-    if not store.exists(run.stream.origin):
+    """Remember whose stream it is, so that it can be retired.
+
+    It is its first run's, until another run asks for it by name.
+    """
+    found = store.get_json(run.stream.origin)
+    if found is None or (found["isolated"] and not isolated):
+        origin = {"run": run.id, "isolated": isolated, "made_at": datetime.now(UTC).isoformat()}
         store.put_json(run.stream.origin, origin)
 
 

@@ -45,7 +45,7 @@ class Attempt:
         from streamweir.contracts.pipelines import pipeline as declared
 
         instance = context["ti"]
-        params, run_id = dict(context["params"]), context["run_id"]
+        params, run_id = _whole(context["params"]), context["run_id"]
 
         def task_states() -> Mapping[str, str | None]:
             return instance.get_task_states(dag_id=instance.dag_id, run_ids=[run_id])[run_id]
@@ -113,6 +113,14 @@ class Attempt:
                 "result": result if result is not None else {},
             },
         )
+
+
+def _whole(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params with 1.7e9 as the integer that JSON takes it for."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in params.items()
+    }
 
 
 def stream_of(pipeline: str, params: Mapping[str, Any], run_id: str) -> Stream:

@@ -25,7 +25,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 UNLIMITED = None
-"""The execution time-out of a task whose length is the user's choice, such as a replay at SPEED=1."""
+"""The execution time-out of a task that takes as long as the user's choices ask: a replay, a training."""
 
 
 def pipeline_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from airflow.sdk import Param
 
+from streamweir.contracts.messages import LATEST_TS
 from streamweir.contracts.streams import STREAM_ID_PATTERN
 from streamweir.contracts.tables import Column
 
@@ -118,6 +119,7 @@ def replay_params(*, speed: float = 10) -> Params:
             None,
             type=["null", "integer"],
             minimum=0,
+            maximum=LATEST_TS,
             title="Start of the virtual clock",
             description="Unix seconds of the first batch. The same dataset and start give the same "
             "messages. Empty: now.",

@@ -30,7 +30,8 @@ _BY_EXIT_CODE: Mapping[int, type[StreamweirError]] = {
     6: RunFailed,
 }
 _PREFIX = "error: "
-_SECONDS_TO_END = 10
+_SECONDS_TO_END = 3
+"""Airflow itself kills a task 5 s after it has asked it to end."""
 
 
 def error_of(exit_code: int, sentence: str, what: str) -> StreamweirError:
@@ -62,7 +63,12 @@ class Child:
             start_new_session=True,
         ) as process:
             self._process = process
-            sentence = self._log_lines(process.stdout or ())
+            try:
+                sentence = self._log_lines(process.stdout or ())
+            except BaseException:
+                # Also a time-out of Airflow's: `Popen` would wait for the child, however long it takes.
+                self.end()
+                raise
         if process.returncode:
             raise error_of(process.returncode, sentence, self._what)
 
@@ -76,6 +82,7 @@ class Child:
             process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def _log_lines(self, lines: Iterable[str]) -> str:
         sentence = ""

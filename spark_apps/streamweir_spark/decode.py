@@ -9,14 +9,12 @@ from zlib import crc32
 
 import orjson
 
-from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.messages import LATEST_TS, Headers, Kind
 from streamweir.errors import RejectRecord
 from streamweir_spark.parts import FOREIGN, Message, Part, Reader, Reject
 
 Row = dict[str, Any]
 
-_LATEST_TS = 253_402_300_799
-"""The end of the year 9999: what lies beyond fits no timestamp."""
 _CACHED_KEYS = 100_000
 _LONGEST_CACHED_KEY = 200
 
@@ -30,7 +28,7 @@ def decode(messages: Iterable[Message], shards: int, reader: Reader) -> Iterator
         headers = Headers.decode(message.headers)
         if headers is None:
             yield _foreign(message, "the message lacks the headers of a replay")
-        elif headers.ts > _LATEST_TS:
+        elif headers.ts > LATEST_TS:
             yield _foreign(message, f"ts {headers.ts} lies beyond the year 9999")
         else:
             yield from _parts(message, headers, shards, reader)

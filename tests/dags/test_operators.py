@@ -270,9 +270,17 @@ class TestEnsureModel:
     def test_a_run_that_has_sent_messages_keeps_its_model(
         self, task: EnsureModel, store: MemoryStore
     ) -> None:
-        put_version(store, "first")
-        store.put_json(RUN.task("ensure_model"), {"result": {"version": "first", "origin": "trained"}})
+        put_champion(store, put_version(store, "first", history="h"))
+        assert task.work(attempt())["version"] == "first"
         store.put_json(RUN.plan, {})
+        put_champion(store, put_version(store, "newer", history="h"))
+        assert task.work(attempt())["version"] == "first"
+
+    def test_also_when_a_later_try_of_the_task_failed(self, task: EnsureModel, store: MemoryStore) -> None:
+        put_champion(store, put_version(store, "first", history="h"))
+        task.work(attempt())
+        store.put_json(RUN.plan, {})
+        attempt("ensure_model").record("failed", error="the store was away")
         put_champion(store, put_version(store, "newer", history="h"))
         assert task.work(attempt())["version"] == "first"
 
@@ -287,8 +295,8 @@ class TestEnsureModel:
         assert task.work(attempt())["version"] == "newer"
 
     def test_before_that_it_may_change(self, task: EnsureModel, store: MemoryStore) -> None:
-        put_version(store, "first")
-        store.put_json(RUN.task("ensure_model"), {"result": {"version": "first", "origin": "trained"}})
+        put_champion(store, put_version(store, "first", history="h"))
+        assert task.work(attempt())["version"] == "first"
         put_champion(store, put_version(store, "newer", history="h"))
         assert task.work(attempt())["version"] == "newer"
 
@@ -451,6 +459,15 @@ class TestStopScorer:
         assert task.work(attempt()) == {"stopped": False}
         assert not store.exists(RUN.stream.stop_marker)
 
+    def test_a_scorer_without_a_word_for_long_is_asked_too_it_may_only_be_slow(
+        self, task: StopScorer, store: MemoryStore
+    ) -> None:
+        put_status(store, State.STARTING)
+        found = store.get_json(RUN.stream.status)
+        store.put_json(RUN.stream.status, found | {"updated_at": "2026-01-01T00:00:00.000+00:00"})
+        assert deferred(lambda: task.work(attempt()))["wait"] == "stopped"
+        assert store.exists(RUN.stream.stop_marker)
+
     def test_a_scorer_that_does_not_stop_fails_the_task(self, task: StopScorer, store: MemoryStore) -> None:
         put_status(store, State.STOPPING)
         with pytest.raises(StreamweirError, match="not stopped by"):
@@ -473,6 +490,25 @@ class TestPublishReport:
         assert store.exists(RUN.task("replay"))
         assert not store.exists(RUN.task("reconcile"))
         assert store.exists(RUN.report)
+
+    def test_an_old_failure_is_not_the_cause_of_a_new_one(
+        self, task: PublishReport, store: MemoryStore
+    ) -> None:
+        attempt("validate").record("failed", error="an expectation failed")
+        attempt("start_scorer").record("failed", error="Kafka was away")
+        states = {"start_scorer": "failed", "validate": "upstream_failed"}
+        with pytest.raises(RunFailed, match="start_scorer: Kafka was away"):
+            task.work(attempt("publish_report", states=states))
+        assert not store.exists(RUN.task("validate"))
+
+    def test_a_task_that_failed_without_a_word_fails_the_report_too(
+        self, task: PublishReport, store: MemoryStore
+    ) -> None:
+        attempt("plot_live").record("success", result={})
+        with pytest.raises(RunFailed, match="plot_live: it left no word"):
+            task.work(attempt("publish_report", states={"plot_live": "failed"}))
+        summary = store.get_json(RUN.summary)
+        assert summary["outcome"] == "failed"
 
     def test_the_first_cause_is_in_the_message(self, task: PublishReport, store: MemoryStore) -> None:
         attempt("replay").record("failed", error="Kafka was away")

@@ -14,6 +14,10 @@ so the topic itself remembers which of them were put back.
 """
 
 
+LATEST_TS = 253_402_300_799
+"""The end of the year 9999 in Unix seconds: what lies beyond fits no timestamp."""
+
+
 class Kind(StrEnum):
     """What a message is: a batch of rows, the end of a run, or records put back by hand."""
 

@@ -146,6 +146,11 @@ class Run:
         return self.bundle / "training.json"
 
     @property
+    def model(self) -> ObjectKey:
+        """Which model the run took, and why that one; a run that is cleared takes it again."""
+        return self.bundle / "model.json"
+
+    @property
     def selection(self) -> ObjectKey:
         """How the run's model was selected, when it was trained here."""
         return self.bundle / "model_selection_summary.json"

@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ def unpack(archive: Path, folder: Path) -> Path:
             for member in source.infolist():
                 _refuse_outsider(member, folder)
             source.extractall(folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise ModelUnusable(f"{archive.name} cannot be unzipped ({error}): zip the model again") from error
     return model_root(folder)
 

@@ -1,7 +1,9 @@
 """What is put back in a record's place: what its topic holds of it, or what somebody made of that."""
 
-import json
+from codecs import BOM_UTF8
 from dataclasses import dataclass
+
+import orjson
 
 from streamweir.errors import BadConfiguration
 from streamweir.redrive.originals import Messages, rows_as_written
@@ -39,11 +41,12 @@ def as_it_is(record: Rejected, messages: Messages) -> Content | None:
 def edited(content: Content, text: bytes, name: str, *, clocked: bool) -> Content:
     """The content with another text: an object for a row, a list of objects (or one) for a whole message.
 
-    clocked: whether the pipeline's rows say their ts, which a replay adds to what the data say; then each
-    object must. Raises BadConfiguration for anything else. name: of the file, for the error.
+    clocked: whether the pipeline's messages are lists of rows that say their ts, which a replay adds to what
+    the data say; then each object must. name: of the file, for the error.
+    Raises BadConfiguration for anything else.
     """
     try:
-        value = json.loads(text)
+        value = orjson.loads(text := text.removeprefix(BOM_UTF8).strip())
     except ValueError as error:
         raise BadConfiguration(f"{name} is not JSON: {error}") from error
     rows = value if isinstance(value, list) and content.whole else [value]
@@ -54,7 +57,9 @@ def edited(content: Content, text: bytes, name: str, *, clocked: bool) -> Conten
             raise BadConfiguration(
                 f'{name}: object {number} has no integer "ts": give it the time of the record, {content.ts}'
             )
-    return Content(content.record, text.strip(), len(rows), content.whole, content.ts)
+    if clocked and content.whole and rows == [value]:
+        text = b"[" + text + b"]"
+    return Content(content.record, text, len(rows), content.whole, content.ts)
 
 
 def _wanted(content: Content) -> str:

@@ -135,10 +135,15 @@ class _Redrive:
 
 def _in_turn(topic: Topic, records: Iterable[Record]) -> Iterator[Record]:
     """What a scorer takes: a stranger's message cannot claim that a record was put back."""
-    due = {partition: partition for partition in range(topic.partitions)}
+    due: dict[int, int | None] = {}
     for record in records:
-        if record.said is not None and record.said.sequence == due[record.partition]:
-            due[record.partition] += topic.partitions
+        # A partition that has lost its beginning goes on with whichever sequence of its own is there first.
+        expected = due.setdefault(record.partition, None if record.offset else record.partition)
+        if record.said is None:
+            continue
+        sequence = record.said.sequence
+        if sequence == expected or (expected is None and sequence % topic.partitions == record.partition):
+            due[record.partition] = sequence + topic.partitions
             yield record
 
 

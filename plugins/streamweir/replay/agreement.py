@@ -1,8 +1,10 @@
 """Agreeing on a run's plan: made once, kept when the run is resumed, refused when it would have to change."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from streamweir.contracts.messages import LATEST_TS
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
@@ -29,12 +31,19 @@ def stored_plan(store: ObjectStore, run: Run, request: Request, batch_rows: int)
 
 
 def agree(
-    store: ObjectStore, run: Run, request: Request, batch_rows: int, pipeline: Pipeline, at: Position
+    store: ObjectStore,
+    run: Run,
+    request: Request,
+    batch_rows: int,
+    pipeline: Pipeline,
+    at: Position,
+    seconds: Sequence[float],
 ) -> Plan:
     """The run's plan: the stored one, else a new one at the stream's position.
 
-    Raises BadConfiguration when the request differs from the stored plan, when another run is under way on
-    the stream, or when START_TS is less than 1 s after what the stream holds.
+    seconds: of the batches, as `Recording` has them. Raises BadConfiguration when the request differs from
+    the stored plan, when another run is under way on the stream, when START_TS is less than 1 s after what
+    the stream holds, or when the run would leave the calendar.
     """
     plan = stored_plan(store, run, request, batch_rows)
     if plan is not None:
@@ -63,9 +72,10 @@ def agree(
         rate=request.rate,
         lateness_s=pipeline.lateness_s if request.lateness_s is None else request.lateness_s,
     )
+    _check_calendar(plan, pipeline, seconds)
     if store.put_if_absent(run.plan, to_json(plan.to_json())) is None:
         # The same run was started twice; both go by what the faster one planned, and one of them gets fenced.
-        return agree(store, run, request, batch_rows, pipeline, at)
+        return agree(store, run, request, batch_rows, pipeline, at, seconds)
     return plan
 
 
@@ -88,6 +98,17 @@ def _start_ts(asked: int | None, at: Position, now: int) -> int:
             f"take {earliest} or later, or leave it out"
         )
     return asked
+
+
+def _check_calendar(plan: Plan, pipeline: Pipeline, seconds: Sequence[float]) -> None:
+    """A message with a ts that no timestamp can hold would be foreign to the scorer, and its stream lost."""
+    first, last = (plan.start_ts + math.floor(second) for second in (seconds[0], seconds[-1]))
+    flush = last + pipeline.flush_after(plan.lateness_s)
+    if first < 0 or flush > LATEST_TS:
+        raise BadConfiguration(
+            f"start_ts {plan.start_ts} would let the run last from {first} to {flush} Unix seconds, outside "
+            "the years 1970 to 9999: give seconds, not milliseconds"
+        )
 
 
 def _differences(plan: Plan, request: Request, batch_rows: int) -> Iterator[str]:

@@ -27,6 +27,7 @@ FACTS = ()
 FARTHEST_S = 1e9
 """How far from START_TS a transaction may lie; one beyond has no place of its own on the clock."""
 _NO_NUMBER = re.compile(r"[^0-9eE+.,-]")
+_LARGEST_INT = 2**63
 
 
 class Transactions:
@@ -127,7 +128,8 @@ def _parsed(fields: dict[str, str]) -> dict[str, float | str]:
 
 def _with_class(values: dict[str, Any]) -> dict[str, Any]:
     label = values.get(CLASS.name)
-    if isinstance(label, float) and label.is_integer():
+    # What no 64 bits can hold is left as a number that no class is.
+    if isinstance(label, float) and label.is_integer() and abs(label) < _LARGEST_INT:
         values[CLASS.name] = int(label)
     return values
 

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,7 @@ def replay(
     refuse_other_run(run, link.look())
     try:
         at = link.open()
-        plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at)
+        plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at, recording.seconds)
         resumed = _resume_at(plan, run, pipeline, kafka, at)
         produced = Produced(pipeline, source.FACTS)
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
@@ -84,9 +85,9 @@ def source_of(pipeline: str) -> ModuleType:
 def _recording(source: ModuleType, request: Request, folder: Path) -> Recording:
     rows, limit = request.batch_rows or source.BATCH_ROWS, request.batches
     for name, value, least in (("batch_rows", rows, 1), ("batches", limit, 1), ("speed", request.speed, 0)):
-        if value is not None and value < least:
+        if value is not None and not least <= value < math.inf:
             raise BadConfiguration(f"{name} is {value}; take {least} or more")
-    if request.rate is not None and request.rate <= 0:
+    if request.rate is not None and not 0 < request.rate < math.inf:
         raise BadConfiguration(f"rate is {request.rate}; take more than 0 batches a second, or leave it out")
     recording: Recording = source.recording(
         folder, batch_rows=rows, limit=limit, unsorted_ok=request.unsorted_ok

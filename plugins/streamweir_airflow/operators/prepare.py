@@ -79,6 +79,7 @@ class EnsureModel(Training):
         registry = Registry(attempt.store, self.pipeline)
         version, origin = self._settled(attempt) or self._chosen(attempt, registry)
         card = registry.card(version)
+        attempt.store.put_json(attempt.run.model, {"version": version, "origin": origin})
         self.log.info("model %s (%s), threshold %s", version, origin, card.threshold)
         if selection := registry.selection(version):
             attempt.store.put_json(attempt.run.selection, selection)
@@ -86,10 +87,10 @@ class EnsureModel(Training):
 
     def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
         """What the run took before, once it has sent messages: a run is scored by one model."""
-        record: dict[str, Any] | None = attempt.store.get_json(attempt.run.task(self.task_id))
-        if record is None or not record["result"] or not attempt.store.exists(attempt.run.plan):
+        taken = attempt.store.get_json(attempt.run.model)
+        if taken is None or not attempt.store.exists(attempt.run.plan):
             return None
-        return record["result"]["version"], record["result"]["origin"]
+        return taken["version"], taken["origin"]
 
     def _chosen(self, attempt: Attempt, registry: Any) -> tuple[str, str]:
         asked = attempt.params["model"]

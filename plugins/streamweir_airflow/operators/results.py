@@ -1,11 +1,13 @@
 """After the stream: ledger, quality, plots, report."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from streamweir.contracts.streams import Run
 from streamweir.errors import RunFailed
-from streamweir_airflow.attempt import SUCCESS, Attempt
+from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.processes import Child
 
@@ -64,9 +66,9 @@ class PublishReport(StreamweirOperator):
         """Returns where the report lies; raises RunFailed, after publishing, for a failed run."""
         from streamweir.reporting import publish
 
-        states = attempt.task_states().items()
-        unfinished = sorted(task for task, state in states if task != self.task_id and state not in _FINE)
-        _forget_other_tries(attempt, unfinished)
+        states = sorted(attempt.task_states().items())
+        unfinished = {task: state for task, state in states if task != self.task_id and state not in _FINE}
+        _bring_up_to_date(attempt, unfinished)
         verdict = publish(attempt.run, attempt.store)
         self.log.info("report: %s", attempt.run.report)
         reasons = [f"{failure.task}: {failure.sentence}".lstrip(": ") for failure in verdict.failures]
@@ -76,10 +78,13 @@ class PublishReport(StreamweirOperator):
         return {"report": str(attempt.run.report)}
 
 
-def _forget_other_tries(attempt: Attempt, unfinished: list[str]) -> None:
-    """A task that did not get to run this time may have left a record when the run was tried before."""
-    for task in unfinished:
+def _bring_up_to_date(attempt: Attempt, unfinished: Mapping[str, str | None]) -> None:
+    """Let the records of these tasks say what Airflow knows: one may be from when the run was tried before,
+    and a task that was killed, or had no store to write to, has left none."""
+    for task, state in unfinished.items():
         key = attempt.run.task(task)
         record = attempt.store.get_json(key)
-        if record is not None and record["outcome"] == SUCCESS:
+        if state == FAILED and (record is None or record["outcome"] != FAILED):
+            replace(attempt, task=task).record(FAILED, error="it left no word; see its log in Airflow")
+        elif state != FAILED and record is not None:
             attempt.store.delete(key)

@@ -144,12 +144,15 @@ class StopScorer(ScorerOperator):
     def work(self, attempt: Attempt) -> Result:
         """Defers until no scorer works on the stream."""
         from streamweir.scorer import stop
-        from streamweir_airflow.waiting import look, stopped
+        from streamweir.scorer.status import Health, health
+        from streamweir_airflow.waiting import look
 
         if attempt.params.get("keep_scorer"):
             return {"kept": True}
         stream = attempt.run.stream
-        if stopped(look(attempt.store, stream), datetime.now(UTC), -1):
+        status = look(attempt.store, stream).status
+        # One without a word for long is asked, too: it may only be slow, and would hear it when it comes up.
+        if status is None or health(status, datetime.now(UTC)) in (Health.ENDED, Health.FAILED):
             return {"stopped": False}
         stop.request(attempt.store, stream, f"task {self.task_id} of run {attempt.run.id}")
         self.wait(attempt, "stopped", within=_STOPS_WITHIN)

@@ -198,6 +198,9 @@ def test_the_incidents_are_labels_at_their_place_on_the_clock(tmp_path: Path) ->
     assert list(recording(tmp_path).labels) == []
     (tmp_path / "incidents.csv").write_text(f"kind,start,end\noutage,{at(60)},{at(3661.5)}\n")
     assert list(recording(tmp_path).labels) == [Label("outage", 50, 3651)]
+    short_row = f"kind,start,end,note\noutage,{at(60)},{at(70)}\n"
+    (tmp_path / "incidents.csv").write_text(short_row)
+    assert list(recording(tmp_path).labels) == [Label("outage", 50, 60)]
 
 
 def test_only_so_many_batches_as_asked(tmp_path: Path) -> None:

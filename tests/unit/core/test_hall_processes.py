@@ -100,6 +100,21 @@ def test_ending_a_child_ends_its_children_too() -> None:
     _until(lambda: not _lives(grandchild))
 
 
+def test_a_task_that_is_interrupted_takes_its_child_along() -> None:
+    log = Lines()
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+
+    def interrupt(text: str, *values: object) -> None:
+        if text.isdigit():
+            log.lines.append(text)
+            raise TimeoutError("the task took too long")
+
+    log.info = interrupt  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError):
+        Child("the check", log).run([sys.executable, "-c", code], {"PATH": os.environ["PATH"]})
+    assert not _lives(int(log.lines[0]))
+
+
 def _until(true: object) -> None:
     Retrying(
         retry=retry_if_result(lambda value: not value), stop=stop_after_delay(20), wait=wait_fixed(0.05)

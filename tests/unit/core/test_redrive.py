@@ -120,6 +120,11 @@ def test_an_edited_message_may_have_other_rows_than_it_announced() -> None:
     assert (found.rows, found.whole) == (2, True)
 
 
+def test_an_edited_message_may_be_a_single_object_of_a_list() -> None:
+    found = edited(content("transactions/1/5"), b'\xef\xbb\xbf{"ts": 5}', "m.json", clocked=True)
+    assert (found.value, found.rows, found.whole) == (b'[{"ts": 5}]', 1, True)
+
+
 def test_an_edited_message_of_a_single_row_needs_no_ts() -> None:
     found = edited(content("transactions/1/5"), b'{"transaction_id": 3}', "m.json", clocked=False)
     assert (found.value, found.rows, found.whole) == (b'{"transaction_id": 3}', 1, True)
@@ -130,6 +135,8 @@ def test_an_edited_message_of_a_single_row_needs_no_ts() -> None:
     [
         ("transactions/1/5/1", b'{"ts": 5', "f.json is not JSON"),
         ("transactions/1/5/1", b"\xff", "f.json is not JSON"),
+        ("transactions/1/5/1", '{"ts": 5}'.encode("utf-16"), "f.json is not JSON"),
+        ("transactions/1/5/1", b'{"ts": 5, "a": NaN}', "f.json is not JSON"),
         ("transactions/1/5/1", b'[{"ts": 5}]', "a row is one object"),
         ("transactions/1/5", b'[{"ts": 5}, 3]', "element 1 is not an object: a message is a list"),
         ("transactions/1/5", b"7", "element 0 is not an object"),

@@ -24,7 +24,7 @@ def at(kind: Kind = Kind.FLUSH, *, run: str = "r1", ts: int = 5_000_000_000) -> 
 
 
 def agreed(request: Request = REQUEST, position: Position = EMPTY, store: MemoryStore | None = None) -> Plan:
-    return agree(store or MemoryStore(), RUN, request, 200, PIPELINE, position)  # type: ignore[arg-type]
+    return agree(store or MemoryStore(), RUN, request, 200, PIPELINE, position, [0, 9])  # type: ignore[arg-type]
 
 
 def test_a_new_stream_starts_now_at_sequence_0() -> None:
@@ -54,6 +54,14 @@ def test_a_start_less_than_a_second_behind_the_flush_is_refused(asked: int, take
     else:
         with pytest.raises(BadConfiguration, match=r"5000000000 is too early.*take 5000000001"):
             agreed(request, at())
+
+
+@pytest.mark.parametrize("asked", [1_700_000_000_000, 253_402_300_799, -5])
+def test_a_run_outside_the_calendar_is_refused_before_it_has_a_plan(asked: int) -> None:
+    store = MemoryStore()
+    with pytest.raises(BadConfiguration, match=rf"start_ts {asked} would .*not milliseconds"):
+        agreed(replace(REQUEST, start_ts=asked), store=store)
+    assert not store.exists(RUN.plan)
 
 
 def test_the_stored_plan_is_kept_whatever_the_time_and_the_stream_say_later() -> None:

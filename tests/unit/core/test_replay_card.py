@@ -75,6 +75,11 @@ def test_what_is_no_number_stays_the_files_text(tmp_path: Path, text: str) -> No
     assert (row["V7"], row["Amount"], row["V8"]) == (text, 12.5, 0.5)
 
 
+def test_a_class_beyond_64_bits_stays_a_number_and_is_none(tmp_path: Path) -> None:
+    write_cards(tmp_path, [{"Time": "0", "Class": "1e20"}])
+    assert sent(tmp_path)[0][1]["Class"] == 1e20
+
+
 def test_a_short_row_lacks_its_last_fields_visibly(tmp_path: Path) -> None:
     path = write_cards(tmp_path, at("0", "1")) / FILE
     lines = path.read_text().splitlines()

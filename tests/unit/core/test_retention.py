@@ -96,3 +96,15 @@ def test_the_first_run_on_a_stream_decides_whose_it_is() -> None:
     note_origin(store, Run(stream, "first"), isolated=False)  # type: ignore[arg-type]
     note_origin(store, Run(stream, "second"), isolated=True)  # type: ignore[arg-type]
     assert store.get_json(stream.origin)["run"] == "first"
+
+
+def test_an_isolated_stream_that_is_then_asked_for_by_name_is_nobodys_to_delete(
+    deleted_topics: list[Stream],
+) -> None:
+    store = Store()
+    run = run_of(store, "kept", OLD)
+    note_origin(store, run, isolated=True)  # type: ignore[arg-type]
+    assert store.get_json(run.stream.origin)["isolated"]
+    note_origin(store, Run(run.stream, "second"), isolated=False)  # type: ignore[arg-type]
+    assert list(retire(KAFKA, store, "ecommerce_fraud", NOW, WEEK)) == []  # type: ignore[arg-type]
+    assert deleted_topics == []
