@@ -112,6 +112,21 @@ def test_what_was_put_back_is_left_alone_the_next_time(
     assert len(messages(kafka, stream, "browsing")) == end
 
 
+def test_more_than_a_transaction_takes_is_refused_before_anything_is_sent(
+    kafka: KafkaConnection,
+    store: ObjectStore,
+    stream: Stream,
+    replayed: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contents = contents_of(kafka, stream, *some_places(kafka, stream))
+    monkeypatch.setattr("streamweir.redrive.putting_back.MOST_MESSAGES", 3)
+    with pytest.raises(BadConfiguration, match="4 records make 4 messages; one transaction takes 3"):
+        put_back(kafka, store, stream, contents)
+    assert places_put_back(kafka, stream) == set()
+    assert len(put_back(kafka, store, stream, contents[:2]).sent) == 2
+
+
 def test_records_arrive_once_when_the_answer_to_the_commit_is_lost(
     kafka: KafkaConnection,
     store: ObjectStore,

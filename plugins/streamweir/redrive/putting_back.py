@@ -24,6 +24,9 @@ from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
 from streamweir.replay.replayer import source_of
 
+MOST_MESSAGES = 50_000
+"""In one transaction, which Kafka ends when it takes longer than `broker.clients.TRANSACTION_TIMEOUT_MS`."""
+
 
 @dataclass
 class PutBack:
@@ -40,8 +43,8 @@ class PutBack:
 def put_back(kafka: KafkaConnection, store: ObjectStore, stream: Stream, contents: list[Content]) -> PutBack:
     """Put these records back, except those that were, however often this is called.
 
-    Raises BadConfiguration while a run is under way on the stream; DependencyUnreachable when Kafka stays
-    away, and then calling it again settles what arrived.
+    Raises BadConfiguration while a run is under way on the stream, or when they are too many;
+    DependencyUnreachable when Kafka stays away, and then calling it again settles what arrived.
     """
     if not contents:
         return PutBack()
@@ -116,6 +119,11 @@ class _Redrive:
         value = source_of(self._stream.pipeline).value
         start, lateness_s = at.next_sequence, self._lateness_s
         messages = deliveries(left, self._pipeline, start, ts, lateness_s=lateness_s, value=value)
+        if len(messages) > MOST_MESSAGES:
+            raise BadConfiguration(
+                f"{len(left)} records make {len(messages)} messages; one transaction takes {MOST_MESSAGES}: "
+                "put them back in parts, e.g. run by run or reason by reason"
+            )
         # Remembered before the commit: its answer may be lost while its messages arrive.
         self._mine = {content.record.place for content in left}
         self.outcome.sent, self.outcome.sequences = left, range(min(messages), max(messages) + 1)

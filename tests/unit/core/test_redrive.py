@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamweir.broker.records import Record
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import ORIGINS, Headers, Kind
 from streamweir.contracts.rejected import Reason
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
+from streamweir.redrive import putting_back
 from streamweir.redrive.contents import Content, as_it_is, edited
 from streamweir.redrive.deliveries import MOST_BYTES, MOST_ROWS, deliveries
 from streamweir.redrive.originals import rows_as_written
@@ -148,6 +151,26 @@ def test_an_edited_message_of_a_single_row_needs_no_ts() -> None:
 def test_an_edited_file_that_cannot_be_a_record_is_refused(place: str, text: bytes, problem: str) -> None:
     with pytest.raises(BadConfiguration, match=problem):
         edited(content(place), text, "f.json", clocked=True)
+
+
+@pytest.mark.parametrize(("first_offset", "sequences"), [(0, [2, 6, 10]), (200, [402, 406, 410])])
+def test_what_was_put_back_is_known_also_when_the_topic_has_lost_its_beginning(
+    monkeypatch: pytest.MonkeyPatch, first_offset: int, sequences: list[int]
+) -> None:
+    def record(number: int, sequence: int, kind: Kind = Kind.BATCH) -> Record:
+        origins = [(ORIGINS, orjson.dumps([[1, number, WHOLE]]))]
+        headers = [*Headers("run", 1, sequence, TS, kind, 1).encode(), *origins]
+        return Record("transactions", 2, first_offset + number, 0, headers, b"[]")
+
+    first, second, third = sequences
+    records = [record(0, first), record(1, second, Kind.REDRIVE), record(2, 999, Kind.REDRIVE)]
+    records.append(record(3, third, Kind.REDRIVE))
+    stream = Stream(PIPELINE.name, "s")
+    topic = stream.topic("transactions")
+    monkeypatch.setattr(putting_back, "existing", lambda *_: {topic})
+    monkeypatch.setattr(putting_back, "read_topic", lambda *_: records)
+    found = putting_back.places_put_back(KafkaConnection("broker:9092"), stream)
+    assert found == {Place("transactions", 1, 1, WHOLE), Place("transactions", 1, 3, WHOLE)}
 
 
 def test_every_sequence_has_a_message_on_every_input_topic() -> None:
