@@ -11,11 +11,10 @@ from streamweir.broker.clients import kafka_errors, refused
 from streamweir.broker.records import read_topic
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import WRITER
 
 BATCH_ID = "batch_id"
 """The header that says which micro-batch published a message."""
-WRITER = "writer"
-"""The header that says whose micro-batch that is: streams may share a topic."""
 
 Offsets = dict[str, dict[str, int]]
 

@@ -64,7 +64,7 @@ class Scorer:
         """Begin to write what the domain's outputs become, micro-batch by micro-batch."""
         stream = self.spec.stream
         topics = [topic.of(stream) for topic in self.pipeline.outputs]
-        publisher = Publisher(self.kafka, f"{stream}.scorer", topics, self._before_opening)
+        publisher = Publisher(self.kafka, stream.writer, topics, self._before_opening)
         schema = core_arrow_schema(scored_columns(domain))
         self.sink = Sink(stream, self.pipeline, self.store, publisher, schema, results, self._before_writing)
         self.query = (

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir.contracts.messages import WRITER, Headers, Kind, partition_of
 from streamweir.contracts.streams import Run, Stream
 from streamweir.contracts.worked import WORKED
 from tests.support.made_up_tables import START_TS, Scored, figures, parquet, prediction, put_rows, replayed
@@ -221,7 +221,11 @@ class MadeUpRun:
             value = json.dumps(
                 {key: row.get(key) for key in ("reason", "topic", "partition", "offset")}
             ).encode()
-            headers = [("run", (row["run"] or "").encode()), ("batch_id", str(self._batch_id).encode())]
+            headers = [
+                ("run", (row["run"] or "").encode()),
+                ("batch_id", str(self._batch_id).encode()),
+                (WRITER, self.run.stream.writer.encode()),
+            ]
             self.topics[topic].append(Record(topic, 0, len(self.topics[topic]), 0, headers, value))
 
     def _plan(self) -> None:

@@ -14,6 +14,9 @@ so the topic itself remembers which of them were put back.
 """
 
 
+WRITER = "writer"
+"""The header of a published message that says whose it is (`Stream.writer`): streams may share a topic."""
+
 LATEST_TS = 253_402_300_799
 """The end of the year 9999 in Unix seconds: what lies beyond fits no timestamp."""
 

@@ -62,6 +62,11 @@ class Stream:
         return f"{self.pipeline}.{self.id}.{name}"
 
     @property
+    def writer(self) -> str:
+        """The transactional id of the stream's scorer, and its name on what it publishes."""
+        return f"{self}.scorer"
+
+    @property
     def root(self) -> ObjectKey:
         """Everything that the stream keeps in the object store."""
         return ObjectKey(STREAMS, f"{self.pipeline}/{self.id}")

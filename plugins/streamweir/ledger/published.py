@@ -9,6 +9,7 @@ from kafka import TopicPartition
 from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.broker.records import Record
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import WRITER
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Topic
@@ -38,8 +39,10 @@ def count_published(run: Run, topic: Topic, records: Iterable[Record], extent: E
 
 
 def _is_of_run(run: Run, topic: Topic, record: Record, extent: Extent) -> bool:
+    headers = dict(record.headers)
     if topic.name == REJECTED.name:
         row = orjson.loads(record.value)
         if row["reason"] == Reason.FOREIGN:
-            return (row["topic"], row["partition"], row["offset"]) in extent
-    return dict(record.headers).get("run") == run.id.encode()
+            own = headers.get(WRITER) == run.stream.writer.encode()
+            return own and (row["topic"], row["partition"], row["offset"]) in extent
+    return headers.get("run") == run.id.encode()

@@ -8,7 +8,7 @@ import pytest
 
 from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.messages import WRITER, Headers, Kind
 from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.errors import RunFailed
 from streamweir.ledger import values
@@ -137,6 +137,10 @@ def test_foreign_messages_are_counted_apart() -> None:
     made_up = MadeUpRun(batches=24)
     made_up.reject(_insert_foreign(made_up), "foreign", None)
     made_up.commit(25)
+    # Streams may share the topic: another one has met a foreign message at the same place of its own.
+    published = made_up.records("rejected")
+    others = replace(published[-1], headers=[(WRITER, b"ecommerce_fraud.other.scorer")])
+    made_up.topics[others.topic].append(replace(others, offset=len(published)))
     ledger = count(made_up)
     assert ledger.foreign == 1
     assert ledger.unexplained == 0
