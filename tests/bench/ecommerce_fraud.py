@@ -39,10 +39,13 @@ class CatchingUp:
 
 @dataclass(frozen=True)
 class RealTime:
-    """At SPEED=1. off_schedule_ms: the most that a batch's append was off its schedule, by Kafka's times.
-    p50_s, p95_s: seconds from the append of a transactions message to its predictions being readable."""
+    """At SPEED=1. handed_late_ms: the most that a batch was handed to Kafka's client after it was due.
+    off_schedule_ms: the most that a batch's append was off its schedule, by Kafka's times. p50_s, p95_s:
+    seconds from the append of a transactions message to its predictions being readable.
+    """
 
     batches: int
+    handed_late_ms: float
     off_schedule_ms: float
     p50_s: float
     p95_s: float
@@ -69,7 +72,8 @@ def real_time(bench: Bench, dataset: Dataset, model: str, batches: int) -> RealT
     await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
     bench.stop_scorer(run)
     p50, p95 = np.percentile(_latencies(bench.store, run), (50, 95))
-    return RealTime(batches, _off_schedule_ms(bench, run, sent), float(p50), float(p95))
+    late = sent.off_schedule_ms or 0.0
+    return RealTime(batches, late, _off_schedule_ms(bench, run, sent), float(p50), float(p95))
 
 
 def _decode_only(bench: Bench, run: Run, name: str) -> float:
