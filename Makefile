@@ -71,7 +71,7 @@ test: setup lint ## all tests; those with servers start a stack of their own
 
 # Each folder's output comes in one piece when it is done, not in the middle of a line of the others.
 .PHONY: test-beside
-test-beside:
+test-beside: ## the same as test-quick, for a terminal that others write to as well
 	@$(MAKE) --no-print-directory --output-sync=line test-quick
 
 # One after the other, each in a process of its own: they differ in what they may import.

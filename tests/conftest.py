@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from rich.console import Console
 
@@ -28,6 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let Spark find this Python and the Java that set-up has chosen."""
     os.environ.update(environment.programs(Layout(Path("/nowhere")), installed_tools()))
     del os.environ["STREAMWEIR_WORK"]
+    # A busy machine is no reason to fail: no test asserts a time.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -289,7 +289,7 @@ steps = st.sampled_from([0, 1, 7, 60, 150, 299, 300, 301, 600, 601, 2500])
 replays = st.lists(st.tuples(steps, st.lists(events, max_size=6), st.booleans()), min_size=1, max_size=25)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(replays, min_size=1, max_size=3),
     st.sampled_from([0, 60, 600, 1500]),

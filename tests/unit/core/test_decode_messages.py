@@ -166,7 +166,7 @@ hostile = (
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(hostile, st.sampled_from(TOPICS), st.integers(0, 5), st.integers(1, 4), st.data())
 def test_hostile_bytes_never_raise_and_every_announced_row_is_accounted_for(
     value: bytes, topic: str, announced: int, shards: int, data: st.DataObject
@@ -181,7 +181,7 @@ def test_hostile_bytes_never_raise_and_every_announced_row_is_accounted_for(
     assert all(reject.raw is not None and reject.detail for reject in rejects)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=8), st.sampled_from(["run", "batch", "sequence", "ts", "kind", "rows"]))
 def test_hostile_headers_never_raise(value: bytes, name: str) -> None:
     headers = [(key, value if key == name else old) for key, old in message("browsing", 0, []).headers]

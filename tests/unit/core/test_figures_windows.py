@@ -193,7 +193,7 @@ def streams(draw: st.DrawFn) -> list[tuple[list[ScoredRow], int]]:
     return steps
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(streams())
 def test_the_tables_are_those_of_all_rows_at_once(steps: list[tuple[list[ScoredRow], int]]) -> None:
     rows = [

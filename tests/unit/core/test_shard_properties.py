@@ -91,7 +91,7 @@ def new_domain():
     return domain(lookback_s=LOOKBACK, lateness_s=LATENESS, time_zone=ZONE)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(streams(), st.integers(0, 2**32), st.integers(1, 5))
 def test_the_result_does_not_depend_on_micro_batches_partitions_shards_or_topic_order(
     messages: list[Message], seed: int, shards: int
@@ -104,7 +104,7 @@ def test_the_result_does_not_depend_on_micro_batches_partitions_shards_or_topic_
     assert {(o.sequence, o.ts) for o in apart[-shards:] if o.kind == "frontier"} >= {(last.sequence, last.ts)}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(streams())
 def test_every_record_gets_the_verdict_that_the_specification_gives_it(messages: list[Message]) -> None:
     dom = new_domain()
@@ -113,7 +113,7 @@ def test_every_record_gets_the_verdict_that_the_specification_gives_it(messages:
     assert sorted(_said(outputs, dom), key=str) == sorted(map(_plain, expected), key=str)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(streams(), st.integers(0, 2**32))
 def test_every_record_that_was_produced_is_accounted_for_once(messages: list[Message], seed: int) -> None:
     outputs = run_apart(fall_apart(messages, Random(seed)), new_domain(), 3)

@@ -31,7 +31,7 @@ def test_roc_auc_by_hand() -> None:
     assert metrics.roc_auc(LABELS, SCORES) == pytest.approx(5 / 6)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ROWS)
 def test_metrics_agree_with_scikit_learn(rows: list[tuple[bool, float]]) -> None:
     labels, scores = np.array([float(fraud) for fraud, _ in rows]), np.array([score for _, score in rows])
