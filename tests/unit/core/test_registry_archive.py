@@ -99,6 +99,18 @@ def test_a_folder_with_a_link_that_leads_out_of_it_is_refused(model: Path, tmp_p
         pytest.fail("it was opened")
 
 
+def test_a_zip_with_a_damaged_member_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("metadata/part-0", b"0123456789" * 100)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"part-0") + len(b"part-0")
+    data[start : start + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    with pytest.raises(ModelUnusable, match=r"bad\.zip cannot be unzipped"):
+        archive.unpack(path, tmp_path / "folder")
+
+
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04broken"])
 def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "bad.zip").write_bytes(data)

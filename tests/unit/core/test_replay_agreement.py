@@ -1,10 +1,13 @@
 """A run's plan: what it starts from, what is kept, what is refused."""
 
+import math
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import Run, Stream
@@ -12,6 +15,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.position import Position
+from streamweir.replay.replayer import replay
 from tests.support.memory_store import MemoryStore
 
 RUN = Run(Stream(PIPELINE.name, "s"), "r2")
@@ -62,6 +66,23 @@ def test_a_run_outside_the_calendar_is_refused_before_it_has_a_plan(asked: int) 
     with pytest.raises(BadConfiguration, match=rf"start_ts {asked} would .*not milliseconds"):
         agreed(replace(REQUEST, start_ts=asked), store=store)
     assert not store.exists(RUN.plan)
+
+
+@pytest.mark.parametrize(
+    "change", [{"speed": math.nan}, {"speed": -1}, {"speed": math.inf}, {"rate": math.nan}, {"batches": 0}]
+)
+def test_a_number_that_makes_no_sense_is_refused_before_kafka_is_asked(
+    tmp_path: Path, change: dict[str, float]
+) -> None:
+    (name,) = change
+    with pytest.raises(BadConfiguration, match=f"{name} is "):
+        replay(
+            RUN,
+            replace(REQUEST, **change),  # type: ignore[arg-type]
+            kafka=KafkaConnection("127.0.0.1:9"),
+            store=MemoryStore(),  # type: ignore[arg-type]
+            folder=tmp_path,
+        )
 
 
 def test_the_stored_plan_is_kept_whatever_the_time_and_the_stream_say_later() -> None:
