@@ -16,7 +16,7 @@ from streamweir.broker.topics import delete, provision
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import Kind
+from streamweir.contracts.messages import WRITER, Kind
 from streamweir.contracts.streams import Run, Stream
 from streamweir.contracts.worked import WORKED
 from streamweir.datagen import generator
@@ -141,7 +141,9 @@ def publish_rows(run: Run, kafka: KafkaConnection, tables: dict[str, list[dict[s
         for name, rows in tables.items():
             for row in rows:
                 value = orjson.dumps({key: value for key, value in row.items() if key != "raw"})
-                writer.send(run.stream.topic(name), 0, value, [("run", str(row.get("run") or "").encode())])
+                headers = [("run", str(row.get("run") or "")), (WRITER, run.stream.writer)]
+                sent = [(header, text.encode()) for header, text in headers]
+                writer.send(run.stream.topic(name), 0, value, sent)
         writer.commit()
 
 

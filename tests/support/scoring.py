@@ -21,7 +21,7 @@ from streamweir.scorer.spec import ScorerSpec, Servers
 from streamweir.scorer.status import State, Status, read
 
 MODEL = Path(__file__).parents[1] / "fixtures" / "spark35_model.zip"
-WITHIN_S = 240
+WITHIN_S = 480
 
 
 @dataclass(frozen=True)
