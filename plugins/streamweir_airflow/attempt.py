@@ -45,7 +45,7 @@ class Attempt:
         from streamweir.contracts.pipelines import pipeline as declared
 
         instance = context["ti"]
-        params, run_id = _whole(context["params"]), context["run_id"]
+        params, run_id = _with_integers(context["params"]), context["run_id"]
 
         def task_states() -> Mapping[str, str | None]:
             return instance.get_task_states(dag_id=instance.dag_id, run_ids=[run_id])[run_id]
@@ -115,7 +115,7 @@ class Attempt:
         )
 
 
-def _whole(params: Mapping[str, Any]) -> dict[str, Any]:
+def _with_integers(params: Mapping[str, Any]) -> dict[str, Any]:
     """The params with 1.7e9 as the integer that JSON takes it for."""
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() else value

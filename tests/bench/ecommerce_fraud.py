@@ -72,8 +72,8 @@ def real_time(bench: Bench, dataset: Dataset, model: str, batches: int) -> RealT
     await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
     bench.stop_scorer(run)
     p50, p95 = np.percentile(_latencies(bench.store, run), (50, 95))
-    late = sent.off_schedule_ms or 0.0
-    return RealTime(batches, late, _off_schedule_ms(bench, run, sent), float(p50), float(p95))
+    assert sent.off_schedule_ms is not None, "a paced replay knows how late it was"
+    return RealTime(batches, sent.off_schedule_ms, _off_schedule_ms(bench, run, sent), float(p50), float(p95))
 
 
 def _decode_only(bench: Bench, run: Run, name: str) -> float:

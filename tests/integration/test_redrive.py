@@ -74,6 +74,12 @@ def some_places(kafka: KafkaConnection, stream: Stream) -> list[Place]:
     ]
 
 
+@pytest.fixture
+def contents(kafka: KafkaConnection, stream: Stream, replayed: Manifest) -> list[Content]:
+    """Those records of a finished run."""
+    return contents_of(kafka, stream, *some_places(kafka, stream))
+
+
 def test_records_go_back_as_they_were_behind_everything_that_was_sent(
     kafka: KafkaConnection, store: ObjectStore, stream: Stream, replayed: Manifest
 ) -> None:
@@ -101,9 +107,8 @@ def test_records_go_back_as_they_were_behind_everything_that_was_sent(
 
 
 def test_what_was_put_back_is_left_alone_the_next_time(
-    kafka: KafkaConnection, store: ObjectStore, stream: Stream, replayed: Manifest
+    kafka: KafkaConnection, store: ObjectStore, stream: Stream, contents: list[Content]
 ) -> None:
-    contents = contents_of(kafka, stream, *some_places(kafka, stream))
     put_back(kafka, store, stream, contents[:2])
     again = put_back(kafka, store, stream, contents)
     assert (again.sent, again.already) == (contents[2:], contents[:2])
@@ -116,10 +121,9 @@ def test_more_than_a_transaction_takes_is_refused_before_anything_is_sent(
     kafka: KafkaConnection,
     store: ObjectStore,
     stream: Stream,
-    replayed: Manifest,
+    contents: list[Content],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    contents = contents_of(kafka, stream, *some_places(kafka, stream))
     monkeypatch.setattr("streamweir.redrive.putting_back.MOST_MESSAGES", 3)
     with pytest.raises(BadConfiguration, match="4 records make 4 messages; one transaction takes 3"):
         put_back(kafka, store, stream, contents)
@@ -131,7 +135,7 @@ def test_records_arrive_once_when_the_answer_to_the_commit_is_lost(
     kafka: KafkaConnection,
     store: ObjectStore,
     stream: Stream,
-    replayed: Manifest,
+    contents: list[Content],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commit, calls = TransactionalWriter.commit, []
@@ -143,7 +147,6 @@ def test_records_arrive_once_when_the_answer_to_the_commit_is_lost(
             raise errors.KafkaTimeoutError("no answer")
         return ends
 
-    contents = contents_of(kafka, stream, *some_places(kafka, stream))
     monkeypatch.setattr(TransactionalWriter, "commit", commit_unheard)
     outcome = put_back(kafka, store, stream, contents)
     assert (outcome.sent, outcome.already, len(calls)) == (contents, [], 1)
@@ -154,7 +157,7 @@ def test_records_are_sent_again_when_the_transaction_is_lost(
     kafka: KafkaConnection,
     store: ObjectStore,
     stream: Stream,
-    replayed: Manifest,
+    contents: list[Content],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commit, calls = TransactionalWriter.commit, []
@@ -166,7 +169,6 @@ def test_records_are_sent_again_when_the_transaction_is_lost(
             raise errors.KafkaTimeoutError("no answer")
         return commit(writer)
 
-    contents = contents_of(kafka, stream, *some_places(kafka, stream))
     monkeypatch.setattr(TransactionalWriter, "commit", fail_once)
     outcome = put_back(kafka, store, stream, contents)
     assert (outcome.sent, len(calls)) == (contents, 2)
@@ -190,9 +192,8 @@ def test_a_strangers_message_cannot_claim_that_a_record_was_put_back(
 
 
 def test_nothing_is_put_back_while_a_run_is_under_way_and_the_run_is_not_disturbed(
-    kafka: KafkaConnection, store: ObjectStore, stream: Stream, replayed: Manifest
+    kafka: KafkaConnection, store: ObjectStore, stream: Stream, replayed: Manifest, contents: list[Content]
 ) -> None:
-    contents = contents_of(kafka, stream, *some_places(kafka, stream))
     link = Link(kafka, stream, PIPELINE)
     sequence = link.open().next_sequence
     assert link.writer is not None
@@ -210,9 +211,14 @@ def test_nothing_is_put_back_while_a_run_is_under_way_and_the_run_is_not_disturb
 
 
 def test_the_next_run_goes_on_behind_what_was_put_back(
-    kafka: KafkaConnection, store: ObjectStore, stream: Stream, replayed: Manifest, folder: Path
+    kafka: KafkaConnection,
+    store: ObjectStore,
+    stream: Stream,
+    replayed: Manifest,
+    contents: list[Content],
+    folder: Path,
 ) -> None:
-    outcome = put_back(kafka, store, stream, contents_of(kafka, stream, *some_places(kafka, stream)))
+    outcome = put_back(kafka, store, stream, contents)
     start_ts = replayed.flush_ts + 302
     with pytest.raises(BadConfiguration, match=f"take {start_ts} or later"):
         replay(

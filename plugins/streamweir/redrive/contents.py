@@ -45,8 +45,9 @@ def edited(content: Content, text: bytes, name: str, *, clocked: bool) -> Conten
     the data say; then each object must. name: of the file, for the error.
     Raises BadConfiguration for anything else.
     """
+    text = text.removeprefix(BOM_UTF8).strip()
     try:
-        value = orjson.loads(text := text.removeprefix(BOM_UTF8).strip())
+        value = orjson.loads(text)
     except ValueError as error:
         raise BadConfiguration(f"{name} is not JSON: {error}") from error
     rows = value if isinstance(value, list) and content.whole else [value]

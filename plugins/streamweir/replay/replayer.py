@@ -86,7 +86,7 @@ def _recording(source: ModuleType, request: Request, folder: Path) -> Recording:
     rows, limit = request.batch_rows or source.BATCH_ROWS, request.batches
     for name, value, least in (("batch_rows", rows, 1), ("batches", limit, 1), ("speed", request.speed, 0)):
         if value is not None and not least <= value < math.inf:
-            raise BadConfiguration(f"{name} is {value}; take {least} or more")
+            raise BadConfiguration(f"{name} is {value}; take a finite number, {least} or more")
     if request.rate is not None and not 0 < request.rate < math.inf:
         raise BadConfiguration(f"rate is {request.rate}; take more than 0 batches a second, or leave it out")
     recording: Recording = source.recording(

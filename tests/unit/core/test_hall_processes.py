@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -100,19 +101,19 @@ def test_ending_a_child_ends_its_children_too() -> None:
     _until(lambda: not _lives(grandchild))
 
 
-def test_a_task_that_is_interrupted_takes_its_child_along() -> None:
-    log = Lines()
-    code = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+def test_a_task_that_is_interrupted_takes_its_child_along(tmp_path: Path) -> None:
+    survived = tmp_path / "survived"
+    code = f"import time; print('ready', flush=True); time.sleep(10); open({str(survived)!r}, 'w')"
 
-    def interrupt(text: str, *values: object) -> None:
-        if text.isdigit():
-            log.lines.append(text)
-            raise TimeoutError("the task took too long")
+    class Interrupting(Lines):
+        def info(self, text: str, *values: object) -> None:
+            if text == "ready":
+                raise TimeoutError("the task took too long")
 
-    log.info = interrupt  # type: ignore[method-assign]
     with pytest.raises(TimeoutError):
-        Child("the check", log).run([sys.executable, "-c", code], {"PATH": os.environ["PATH"]})
-    assert not _lives(int(log.lines[0]))
+        Child("the check", Interrupting()).run([sys.executable, "-c", code], {"PATH": os.environ["PATH"]})
+    # Back at once and not after the child's own end, and the child has ended.
+    assert not survived.exists()
 
 
 def _until(true: object) -> None:
