@@ -77,11 +77,12 @@ test-beside: ## the same as test-quick, for a terminal that others write to as w
 # One after the other, each in a process of its own: they differ in what they may import.
 .PHONY: test-quick
 test-quick: setup ## all tests without servers
-	nice $(PYTEST) tests/unit/core
-	nice $(PYTEST) tests/unit/spark
-	nice $(PYTEST) tests/unit/quality
-	nice $(PYTEST) tests/dags
-	nice $(PYTEST) tests/golden
+	nice -n 19 $(PYTEST) tests/unit/core
+	nice -n 19 $(PYTEST) tests/unit/spark
+	nice -n 19 $(PYTEST) tests/unit/quality
+	nice -n 19 $(PYTEST) tests/dags
+	nice -n 19 $(PYTEST) tests/golden
+	nice -n 19 $(PYTEST) tests/supervision
 
 .PHONY: test-unit
 test-unit: setup ## plain Python: no Java, no server
@@ -102,6 +103,10 @@ test-dags: setup ## the DAGs' shape and their tasks
 .PHONY: test-golden
 test-golden: setup ## what Airflow hands to Spark, against recorded files
 	$(PYTEST) tests/golden
+
+.PHONY: test-supervision
+test-supervision: setup ## the life of a stack, with small processes in place of the servers
+	$(PYTEST) tests/supervision
 
 .PHONY: test-integration
 test-integration: setup ## single rooms on real servers

@@ -82,7 +82,6 @@ def _tempo() -> dict[str, dict[str, object]]:
             "parsing_processes": 1,
             "refresh_interval": 10,
             "bundle_refresh_check_interval": 2,
-            "min_file_process_interval": 15,
             "print_stats_interval": 300,
         },
         # The same for what waits in a triggerer.

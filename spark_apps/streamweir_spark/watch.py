@@ -3,9 +3,11 @@
 import json
 import threading
 import time
+from functools import cached_property
 from typing import Any
 
-from pyspark.sql.streaming.listener import StreamingQueryListener
+from pyspark import SparkContext
+from pyspark.sql.streaming.listener import JStreamingQueryListener, StreamingQueryListener
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
@@ -89,6 +91,18 @@ class Reporter:
         }
 
 
+class _JvmListener(JStreamingQueryListener):
+    """Hands on Java's own event of a micro-batch.
+
+    PySpark would copy it first, and ask the JVM for each of its figures: hundreds of questions, a fifth of
+    the driver JVM's time while it scores.
+    """
+
+    def onQueryProgress(self, event: Any) -> None:
+        """A micro-batch has ended."""
+        self.pylistener.onQueryProgress(event)
+
+
 class Listener(StreamingQueryListener):
     """Hears of every micro-batch from Spark."""
 
@@ -96,12 +110,16 @@ class Listener(StreamingQueryListener):
         self._reporter = reporter
         self._sink = sink
 
+    @cached_property
+    def _jlistener(self) -> Any:
+        return SparkContext._jvm.PythonStreamingQueryListenerWrapper(_JvmListener(self))  # type: ignore[union-attr]
+
     def onQueryStarted(self, event: Any) -> None:
         """Nothing to tell before the first micro-batch."""
 
     def onQueryProgress(self, event: Any) -> None:
         """A micro-batch has ended."""
-        progress = json.loads(event.progress.json)
+        progress = json.loads(event.progress().json())
         self._sink.dropped += dropped(progress)
         if self._sink.last is not None:
             self._reporter.micro_batch(progress, self._sink.last)

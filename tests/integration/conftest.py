@@ -1,7 +1,7 @@
 """Streams on the test stack."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -41,13 +41,16 @@ def scoring(
 
 
 @pytest.fixture
-def two_runs(scoring: Scoring) -> Iterator[tuple[Run, Run]]:
-    """Two runs, each on a stream of its own, of which nothing is left afterwards."""
-    first, second = (
-        Run(Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}"), "a test's run") for _ in range(2)
-    )
-    for run in (first, second):
+def make_run(scoring: Scoring) -> Iterator[Callable[[], Run]]:
+    """Makes runs, each on a stream of its own, of which nothing is left afterwards."""
+    made: list[Run] = []
+
+    def make() -> Run:
+        run = Run(Stream(PIPELINE.name, f"test-{uuid.uuid4().hex[:12]}"), "a test's run")
         scoring.make(run.stream)
-    yield first, second
-    for run in (first, second):
+        made.append(run)
+        return run
+
+    yield make
+    for run in made:
         scoring.remove(run.stream)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,9 +37,9 @@ def environment(
 
 
 def test_what_is_put_back_is_scored_once_and_accounted_for(
-    scoring: Scoring, two_runs: tuple[Run, Run], tmp_path: Path, environment: None
+    scoring: Scoring, make_run: Callable[[], Run], tmp_path: Path, environment: None
 ) -> None:
-    sound, run = two_runs
+    sound, run = make_run(), make_run()
     send(scoring, sound, scoring.folder, {})
     scoring.begin(sound.stream, lateness_s=LATENESS_S)
     scoring.await_sequence(sound.stream, BATCHES)
@@ -77,7 +77,7 @@ def test_what_is_put_back_is_scored_once_and_accounted_for(
     assert (waiting.waiting, waiting.totals["transactions"].redriven) == (1, late_rows(before) + 1)
     scoring.begin(run.stream, lateness_s=LATENESS_S)
     scoring.await_sequence(run.stream, last_sequence(scoring, run))
-    scoring.stop(run.stream)
+    scoring.interrupt(run.stream)
 
     ledger = scoring.reconcile(run)
     after = ledger.totals["transactions"]

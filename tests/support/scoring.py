@@ -1,5 +1,6 @@
 """A scorer on real servers for tests: datasets and a model in the store, streams that it works on."""
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,16 @@ class Scoring:
     def stop(self, stream: Stream) -> None:
         """Stop the scorer and wait until it is gone."""
         stop.request(self.store, stream, "the test goes on without it")
-        self._await(stream, lambda status: status.state == State.STOPPED)
+        self._await_end(stream)
+
+    def interrupt(self, stream: Stream) -> None:
+        """The same by a signal, as a shut-down does it: to the keeper, and to its guard, who passes it on."""
+        for process in processes(stream, "streamweir.scorer.keeper"):
+            process.send_signal(signal.SIGTERM)
+        self._await_end(stream)
+
+    def _await_end(self, stream: Stream) -> None:
+        self._await(stream, lambda status: status.state == State.STOPPED and status.exit_code == 0)
         _, alive = psutil.wait_procs(processes(stream), timeout=60)
         assert alive == []
 

@@ -166,14 +166,14 @@ def test_a_redriven_row_with_an_impossible_ts_is_malformed(ts: object) -> None:
 
 
 def test_the_state_forgets_what_no_transaction_can_reach() -> None:
-    dom = domain()
+    dom = domain(lookback_s=60)
     state, sizes = None, []
-    for sequence in range(2_000):
+    for sequence in range(500):
         rows = [browsing(f"session-{sequence:04}-{number}") for number in range(3)]
         state, _ = work(state, list(decode(batch(sequence, rows), 1, READER)), dom)
         sizes.append(len(state))
-    assert max(sizes[1_000:]) <= 1.01 * sizes[700]
-    assert len(dom.memory.sessions) == 3 * 661
+    assert max(sizes[200:]) <= 1.01 * sizes[150]
+    assert len(dom.memory.sessions) == 3 * 121
 
 
 def test_rows_of_a_delayed_batch_are_forgotten_too() -> None:

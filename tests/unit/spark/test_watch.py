@@ -1,8 +1,11 @@
 """What a driver tells of itself when Spark has nothing to tell."""
 
 from dataclasses import replace
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
@@ -81,3 +84,32 @@ def test_a_store_that_is_away_is_asked_again_at_the_next_idle_time(
 ) -> None:
     assert idle_status(FakeSink(None, DependencyUnreachable("away"))).state == State.STARTING
     assert "away" in capsys.readouterr().out
+
+
+class Hearing:
+    """Takes the place of the reporter; keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told = SimpleQueue[tuple[dict[str, Any], Commit]]()
+
+    def micro_batch(self, progress: dict[str, Any], commit: Commit) -> None:
+        self.told.put((progress, commit))
+
+
+def test_every_micro_batch_is_heard_of_with_sparks_own_account_of_it(spark: SparkSession) -> None:
+    hearing, sink = Hearing(), FakeSink(None)
+    sink.last, sink.dropped = commit_at(41), 0
+    listener = Listener(hearing, sink)  # type: ignore[arg-type]
+    spark.streams.addListener(listener)
+    try:
+        rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 7).load()
+        counted = rows.groupBy("value").count().writeStream.outputMode("complete").format("noop")
+        query = counted.trigger(processingTime="100 milliseconds").start()
+        heard = [hearing.told.get(timeout=60) for _ in range(3)]
+        query.stop()
+    finally:
+        spark.streams.removeListener(listener)
+    assert [progress["batchId"] for progress, _ in heard] == [0, 1, 2]
+    for progress, commit in heard:
+        assert (progress["numInputRows"], commit.next_sequence) == (7, 41)
+        assert progress["stateOperators"][0]["numRowsTotal"] == 7 * (progress["batchId"] + 1)
