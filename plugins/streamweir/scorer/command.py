@@ -21,6 +21,13 @@ _JAVA_OPTIONS = (
     "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
     "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
 )
+_MOST_CLASSES = (
+    "spark-catalyst_", "spark-core_", "scala-library-", "spark-sql_", "spark-sql-api_", "breeze_",
+    "scala-reflect-", "log4j-core-", "jackson-databind-", "hadoop-client-api-", "hadoop-client-runtime-",
+    "spark-network-common_", "spark-mllib_",
+)  # fmt: skip
+"""The jars of Spark's that most classes come from. Java looks for each class in one jar after the other, and
+Spark has three hundred: with these before the others a driver starts with a tenth less CPU."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def spark_submit(
         "--name", name,
         "--driver-memory", spark.conf.get("spark.driver.memory", _DRIVER_MEMORY),
         "--driver-java-options", _JAVA_OPTIONS,
-        *_class_path(spark, at.jars),
+        *_class_path(spark, at),
         "--py-files", str(at.package),
         "--conf", "spark.log.level=WARN",
         str(at.apps / f"{app}.py"),
@@ -82,11 +89,13 @@ def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at:
     return spark_submit(spec.stream.pipeline, flat, name=f"streamweir {spec.stream}", spark=spark, at=at)
 
 
-def _class_path(spark: SparkConnection, jars: Path) -> list[str]:
+def _class_path(spark: SparkConnection, at: Installation) -> list[str]:
     # Where driver and executors are one process, a class path spares them copying every jar for each other.
     if spark.master.startswith("local"):
-        return ["--driver-class-path", f"{jars}/*"]
-    return ["--jars", ",".join(str(path) for path in sorted(jars.glob("*.jar")))]
+        spark_jars = at.spark_submit.parents[1] / "jars"
+        first = [str(path) for name in _MOST_CLASSES for path in spark_jars.glob(f"{name}*.jar")]
+        return ["--driver-class-path", ":".join([*first, f"{at.jars}/*"])]
+    return ["--jars", ",".join(str(path) for path in sorted(at.jars.glob("*.jar")))]
 
 
 def _folder(package: str) -> Path:

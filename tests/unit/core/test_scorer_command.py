@@ -9,7 +9,7 @@ from streamweir.connections import SparkConnection
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.scorer import package
-from streamweir.scorer.command import JARS, Installation, locate, scorer_command
+from streamweir.scorer.command import _MOST_CLASSES, JARS, Installation, locate, scorer_command
 from streamweir.scorer.spec import ScorerSpec
 
 AT = Installation(Path("/spark/bin/spark-submit"), Path("/apps"), Path("/jars"), Path("/work/code.zip"))
@@ -73,6 +73,17 @@ def test_a_cluster_gets_the_jars_sent_and_a_local_driver_finds_them(tmp_path: Pa
     assert cluster[cluster.index("--jars") + 1] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
 
 
+def test_a_local_driver_looks_into_the_jars_with_most_classes_first(tmp_path: Path) -> None:
+    at = locate(AT.package, {JARS: str(_jars(tmp_path))})
+    command = scorer_command(SPEC, "h", spark=SparkConnection("local[2]"), at=at)
+    *first, connectors = command[command.index("--driver-class-path") + 1].split(":")
+    assert connectors == f"{tmp_path}/*"
+    assert Path(first[0]).name.startswith("spark-catalyst_")
+    # Each was found once in the Spark that is installed.
+    assert len(set(first)) == len(first) == len(_MOST_CLASSES)
+    assert all(Path(path).is_file() for path in first)
+
+
 def test_sparks_own_properties_stay_out_of_the_command() -> None:
     spark = SparkConnection("local[4]", {"spark.driver.memory": "3g", "spark.ssl.keyPassword": "hush"})
     command = scorer_command(SPEC, "h", spark=spark, at=AT)
@@ -87,7 +98,11 @@ def test_a_missing_folder_of_jars_is_named(tmp_path: Path) -> None:
 
 
 def test_an_installation_is_found_without_importing_spark(tmp_path: Path) -> None:
-    (tmp_path / "a.jar").touch()
-    found = locate(AT.package, {JARS: str(tmp_path)})
+    found = locate(AT.package, {JARS: str(_jars(tmp_path))})
     assert found.spark_submit.is_file()
     assert (found.apps / "ecommerce_fraud.py").is_file()
+
+
+def _jars(folder: Path) -> Path:
+    (folder / "a.jar").touch()
+    return folder
