@@ -94,7 +94,7 @@ class Reporter:
 class _JvmListener(JStreamingQueryListener):
     """Hands on Java's own event of a micro-batch.
 
-    PySpark would copy it first, and ask the JVM for each of its figures: hundreds of questions, a fifth of
+    PySpark would copy it first, and ask the JVM for each of its figures: hundreds of questions, a sixth of
     the driver JVM's time while it scores.
     """
 
