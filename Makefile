@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv/bin
 INFRA := $(VENV)/python -m infra
 PYTEST := $(VENV)/python -m pytest
+# Takes what others leave of the machine.
+PATIENT_PYTEST := nice -n 19 $(PYTEST)
 
 # What `make demo` takes; an empty one keeps its default.
 PIPELINE ?= ecommerce_fraud
@@ -77,12 +79,12 @@ test-beside: ## the same as test-quick, for a terminal that others write to as w
 # One after the other, each in a process of its own: they differ in what they may import.
 .PHONY: test-quick
 test-quick: setup ## all tests without servers
-	nice -n 19 $(PYTEST) tests/unit/core
-	nice -n 19 $(PYTEST) tests/unit/spark
-	nice -n 19 $(PYTEST) tests/unit/quality
-	nice -n 19 $(PYTEST) tests/dags
-	nice -n 19 $(PYTEST) tests/golden
-	nice -n 19 $(PYTEST) tests/supervision
+	$(PATIENT_PYTEST) tests/unit/core
+	$(PATIENT_PYTEST) tests/unit/spark
+	$(PATIENT_PYTEST) tests/unit/quality
+	$(PATIENT_PYTEST) tests/dags
+	$(PATIENT_PYTEST) tests/golden
+	$(PATIENT_PYTEST) tests/supervision
 
 .PHONY: test-unit
 test-unit: setup ## plain Python: no Java, no server

@@ -92,11 +92,7 @@ class Reporter:
 
 
 class _JvmListener(JStreamingQueryListener):
-    """Hands on Java's own event of a micro-batch.
-
-    PySpark would copy it first, and ask the JVM for each of its figures: hundreds of questions, a sixth of
-    the driver JVM's time while it scores.
-    """
+    """Hands on Java's own event of a micro-batch, of which PySpark's copy is expensive: see ADR 0020."""
 
     def onQueryProgress(self, event: Any) -> None:
         """A micro-batch has ended."""

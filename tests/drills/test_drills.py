@@ -63,10 +63,15 @@ def model(ground: Ground) -> Model:
     return replace(plan, outcome=found)
 
 
-@pytest.mark.parametrize("fault", ["driver-at-work", "replay", "second-scorer"])
-def test_a_run_comes_out_the_same_after(fault: str, ground: Ground, model: Model) -> None:
+@pytest.mark.parametrize(
+    ("fault", "seen"),
+    [("driver-at-work", "1 restarts of the driver"), ("replay", ""), ("second-scorer", "")],
+    ids=["driver-at-work", "replay", "second-scorer"],
+)
+def test_a_run_comes_out_the_same_after(fault: str, seen: str, ground: Ground, model: Model) -> None:
     done = drill(ground, model, fault, unique(fault), print, PlainTrial)
     assert done.passed, done.said
+    assert seen in done.seen
     assert done.rows == model.outcome.count
 
 

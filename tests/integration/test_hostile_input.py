@@ -61,13 +61,13 @@ class Memory:
 def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
     scoring: Scoring, make_run: Callable[[], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clean, mixed = two_runs = make_run(), make_run()
+    clean, mixed = make_run(), make_run()
     hostile = Hostile(PIPELINE, 2026, HOSTILE_PER_BATCH, FOREIGN_PER_BATCH)
     undisturbed = send(scoring, clean)
     with monkeypatch.context() as patch:
         hostile.mix_into(patch)
         manifest = send(scoring, mixed)
-    for run in two_runs:
+    for run in (clean, mixed):
         scoring.begin(run.stream, max_messages=MAX_MESSAGES)
     memory, quiet = finish(scoring, mixed, manifest), finish(scoring, clean, undisturbed)
 
@@ -81,7 +81,7 @@ def test_good_rows_are_scored_as_without_ten_thousand_hostile_messages(
     own = reasons(table(scoring, clean, "rejected"))
     assert reasons(table(scoring, mixed, "rejected")) == own + hostile.expected
     for name in ("predictions", "fraud_windows", "sold_quantity", "top_products", "top_categories"):
-        expected, found = (comparable(table(scoring, run, name)) for run in two_runs)
+        expected, found = (comparable(table(scoring, run, name)) for run in (clean, mixed))
         assert expected.num_rows > 1
         assert found.equals(expected)
     # What is remembered is what good rows leave; a driver that kept hostile ones would need more and more.

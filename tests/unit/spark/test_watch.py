@@ -79,6 +79,16 @@ def test_the_last_micro_batch_of_a_scorer_that_is_stopping_leaves_it_stopping() 
     assert (found.state, found.next_sequence) == (State.STOPPING, 41)
 
 
+def test_a_micro_batch_ends_what_was_said_of_an_error() -> None:
+    store = MemoryStore()
+    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter.show(state=State.STARTING, error="the driver was killed")
+    reporter.micro_batch(PROGRESS, commit_at(41))
+    found = read(store, STREAM)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.state, found.error) == (State.RUNNING, None)
+
+
 def test_a_store_that_is_away_is_asked_again_at_the_next_idle_time(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
