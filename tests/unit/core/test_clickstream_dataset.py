@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM, CLICKSTREAM_COLUMNS, Incident
+from streamweir.contracts.clickstream_anomaly.dataset import (
+    CLICKSTREAM,
+    CLICKSTREAM_COLUMNS,
+    Incident,
+    counted_types,
+)
 from streamweir.datagen.clickstream_anomaly import generate
 from streamweir.datasets.checks import check
 from streamweir.errors import BadConfiguration, DatasetUnusable
@@ -236,3 +241,36 @@ def test_what_cannot_be_replayed_is_refused(tmp_path: Path) -> None:
         recording(tmp_path)
     with pytest.raises(BadConfiguration, match="batch_rows is 200"):
         recording(write(tmp_path, [at(0)]), batch_rows=200)
+
+
+OURS = {name: name for name in ("page_view", "checkout_start", "checkout_complete", "purchase")}
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_our_event_types_count_as_themselves(nothing: str | None) -> None:
+    assert counted_types(nothing) == OURS
+
+
+def test_other_event_types_count_as_the_run_says() -> None:
+    assert counted_types("view:page_view, cart:checkout_start,a:b:page_view,purchase:checkout_complete") == {
+        **OURS,
+        "view": "page_view",
+        "cart": "checkout_start",
+        "a:b": "page_view",
+        "purchase": "checkout_complete",
+    }
+
+
+@pytest.mark.parametrize(
+    ("event_types", "complaint"),
+    [
+        ("view:pageview", "'view:pageview' is not .* one of page_view, checkout_start, .*, purchase"),
+        ("view", "'view' is not"),
+        (":page_view", "':page_view' is not"),
+        ("view:page_view,", "'' is not"),
+        ("view:page_view,view:purchase", "'view' is named twice"),
+    ],
+)
+def test_event_types_that_cannot_be_meant_are_refused(event_types: str, complaint: str) -> None:
+    with pytest.raises(BadConfiguration, match=f"event_types: {complaint}"):
+        counted_types(event_types)

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from streamweir.errors import BadConfiguration
+
 CLICKSTREAM = "clickstream.csv"
 CLICKSTREAM_COLUMNS = ("event_id", "timestamp", "session_id", "user_id", "event_type", "page", "device")
 CLICKSTREAM_KEY = ("event_id", "timestamp", "session_id", "event_type")
@@ -19,6 +21,25 @@ class Event(StrEnum):
     CHECKOUT_START = "checkout_start"
     CHECKOUT_COMPLETE = "checkout_complete"
     PURCHASE = "purchase"
+
+
+def counted_types(event_types: str | None) -> dict[str, Event]:
+    """What a dataset's event types count as: ours as themselves, where `event_types` says nothing else.
+
+    event_types: pairs of a type of the dataset and one of ours, `view:page_view,cart:checkout_start`. Raises
+    BadConfiguration that names a pair which cannot be read, a type that is none of ours, or one said twice.
+    """
+    ours, said = {event.value: event for event in Event}, dict[str, Event]()
+    for pair in event_types.split(",") if event_types else ():
+        name, _, counts_as = pair.strip().rpartition(":")
+        if not name or counts_as not in ours:
+            raise BadConfiguration(
+                f"event_types: {pair[:80]!r} is not a type of the dataset, ':' and one of {', '.join(ours)}"
+            )
+        if name in said:
+            raise BadConfiguration(f"event_types: {name[:80]!r} is named twice: say once what it counts as")
+        said[name] = ours[counts_as]
+    return ours | said
 
 
 class Incident(StrEnum):
