@@ -23,9 +23,11 @@ SERVICE ?=
 # What `make drill` takes.
 FAULT ?=
 N ?=
-DEMO := --pipeline '$(PIPELINE)' \
-	$(if $(DATASET),--dataset '$(DATASET)') $(if $(MODEL),--model '$(MODEL)') $(if $(SPEED),--speed '$(SPEED)') \
-	$(if $(RATE),--rate '$(RATE)') $(if $(BATCHES),--batches '$(BATCHES)') $(if $(START_TS),--start-ts '$(START_TS)')
+# A variable as an option, quoted for the shell whatever characters its value holds.
+quoted = '$(subst ','\'',$(value $1))'
+option = $(if $(value $2),--$1 $(call quoted,$2))
+DEMO = $(call option,pipeline,PIPELINE) $(call option,dataset,DATASET) $(call option,model,MODEL) \
+	$(call option,speed,SPEED) $(call option,rate,RATE) $(call option,batches,BATCHES) $(call option,start-ts,START_TS)
 
 .PHONY: help
 help:
@@ -43,8 +45,8 @@ demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= 
 
 .PHONY: data
 data: setup ## write a generated dataset to look at: PIPELINE= SEED= BATCHES= into var/data
-	@$(VENV)/python -m streamweir.datagen --pipeline '$(PIPELINE)' --folder 'var/data/$(PIPELINE)' \
-		$(if $(SEED),--seed '$(SEED)') $(if $(BATCHES),--batches '$(BATCHES)')
+	@$(VENV)/python -m streamweir.datagen $(call option,pipeline,PIPELINE) --folder 'var/data/$(PIPELINE)' \
+		$(call option,seed,SEED) $(call option,batches,BATCHES)
 
 ##@ The stack
 
@@ -62,7 +64,7 @@ status: setup ## show each service, its port, memory and since when
 
 .PHONY: logs
 logs: setup ## show the end of the logs: SERVICE=airflow-scheduler, or a stream's scorer: SERVICE=card_fraud.prod
-	@$(INFRA) logs $(SERVICE)
+	@$(INFRA) logs $(if $(value SERVICE),$(call quoted,SERVICE))
 
 ##@ Tests
 
@@ -129,8 +131,8 @@ test-drills: setup ## a few crash drills that harm nobody else
 
 .PHONY: drill
 drill: setup ## crash drills on a stack of its own, compared with a run without a fault: FAULT= N= SEED= PIPELINE=
-	@$(VENV)/python -m tests.drills --pipeline '$(PIPELINE)' \
-		$(if $(FAULT),--fault '$(FAULT)') $(if $(N),--n '$(N)') $(if $(SEED),--seed '$(SEED)')
+	@$(VENV)/python -m tests.drills $(call option,pipeline,PIPELINE) \
+		$(call option,fault,FAULT) $(call option,n,N) $(call option,seed,SEED)
 
 .PHONY: bench
 bench: setup ## measure replay, scorer and latency on a stack of its own; takes about a quarter of an hour

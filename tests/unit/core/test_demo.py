@@ -2,6 +2,8 @@
 
 import io
 import json
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,3 +195,18 @@ def test_a_path_is_handed_on_whole_and_a_version_as_it_is(
 def test_a_path_that_is_not_there_is_refused_before_anything_starts(value: str) -> None:
     with pytest.raises(BadConfiguration, match="is not there"):
         _local("dataset", value)
+
+
+@pytest.mark.parametrize("path", ["/home/o'neill/data", "/a b/$HOME/c", '/"a"; echo & `b`', "/$(b)/#c"])
+@pytest.mark.parametrize("name", ["DATASET", "MODEL"])
+def test_make_hands_a_path_on_whatever_characters_it_holds(name: str, path: str) -> None:
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "demo", f"{name}={path}", "SPEED=0"],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = shown.stdout.splitlines()[-1]
+    given = shlex.split(command.partition(" demo ")[2])
+    assert given == ["--pipeline", "ecommerce_fraud", f"--{name.lower()}", path, "--speed", "0"]
