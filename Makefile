@@ -17,6 +17,7 @@ MODEL ?=
 SPEED ?=
 RATE ?=
 BATCHES ?=
+EVENT_TYPES ?=
 START_TS ?=
 SEED ?=
 SERVICE ?=
@@ -27,7 +28,8 @@ N ?=
 quoted = '$(subst ','\'',$(value $1))'
 option = $(if $(value $2),--$1 $(call quoted,$2))
 DEMO = $(call option,pipeline,PIPELINE) $(call option,dataset,DATASET) $(call option,model,MODEL) \
-	$(call option,speed,SPEED) $(call option,rate,RATE) $(call option,batches,BATCHES) $(call option,start-ts,START_TS)
+	$(call option,speed,SPEED) $(call option,rate,RATE) $(call option,batches,BATCHES) \
+	$(call option,event-types,EVENT_TYPES) $(call option,start-ts,START_TS)
 
 .PHONY: help
 help:
@@ -40,7 +42,7 @@ setup: ## install everything into .venv and the cache; does nothing when it is t
 	@$(PYTHON) -m infra.bootstrap
 
 .PHONY: demo
-demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= SPEED= RATE= BATCHES= START_TS=
+demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= SPEED= RATE= BATCHES= EVENT_TYPES= START_TS=
 	@$(INFRA) demo $(DEMO)
 
 .PHONY: data

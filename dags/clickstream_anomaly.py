@@ -14,6 +14,7 @@ merely unlucky (a server did not answer) has been tried three times before it fa
 
 - **provision_topics**: a topic exists with other settings, or Kafka refused or did not answer; the message
   says which. Choose another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
+  When `event_types` cannot be meant as it is, start a new run.
 - **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task.
 - **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
   when the cause is gone: a scorer that runs is attached to, never doubled.
@@ -32,6 +33,7 @@ merely unlucky (a server did not answer) has been tried three times before it fa
 from airflow.sdk import TriggerRule
 
 from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
+from streamweir.contracts.clickstream_anomaly.dataset import counted_types
 from streamweir.contracts.clickstream_anomaly.results import FLAGS, THRESHOLDS
 from streamweir_airflow.factory import UNLIMITED, dataset_asset, pipeline_dag, report_asset
 from streamweir_airflow.operators.prepare import EnsureDataset, ProvisionTopics
@@ -40,6 +42,7 @@ from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile,
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
 from streamweir_airflow.params import (
     dataset_params,
+    event_type_params,
     lateness_params,
     replay_params,
     stream_params,
@@ -50,12 +53,13 @@ PARAMS = {
     **dataset_params(),
     **replay_params(speed=3600),
     **stream_params(),
+    **event_type_params(),
     **lateness_params(lateness_s=LATENESS_S),
     **threshold_params(FLAGS, THRESHOLDS),
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
-    provision_topics = ProvisionTopics(task_id="provision_topics")
+    provision_topics = ProvisionTopics(task_id="provision_topics", read_first={"event_types": counted_types})
     ensure_dataset = EnsureDataset(task_id="ensure_dataset", trains=False, outlets=[dataset_asset(PIPELINE)])
     dataset = ensure_dataset.result("fingerprint")
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset)

@@ -33,13 +33,22 @@ def demo(
     speed: Annotated[float | None, typer.Option(help="seconds of the virtual clock in a real one")] = None,
     rate: Annotated[float | None, typer.Option(help="batches a second instead of a speed")] = None,
     batches: Annotated[int | None, typer.Option(help="how many batches to send; all when left out")] = None,
+    event_types: Annotated[
+        str | None, typer.Option(help="what a clickstream's event types count as: view:page_view")
+    ] = None,
     start_ts: Annotated[
         int | None, typer.Option(help="Unix seconds of the first batch; now when left out")
     ] = None,
 ) -> None:
     """Replay a pipeline through Airflow and end with a report."""
     console = Console(highlight=False, soft_wrap=True)
-    asked = {"speed": speed, "rate": rate, "batches": batches, "start_ts": start_ts}
+    asked = {
+        "speed": speed,
+        "rate": rate,
+        "batches": batches,
+        "event_types": event_types,
+        "start_ts": start_ts,
+    }
     params: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     params |= {name: _local(name, path) for name, path in (("dataset", dataset), ("model", model)) if path}
     stack = Stack(Settings.load())

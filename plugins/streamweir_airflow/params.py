@@ -229,6 +229,21 @@ def alert_params() -> Params:
     }
 
 
+def event_type_params() -> Params:
+    """What the dataset's own event types count as."""
+    return {
+        "event_types": Param(
+            None,
+            type=_TEXT,
+            title="Event types",
+            description="What the dataset's event types count as, where they have other names: "
+            "view:page_view,cart:checkout_start. The messages keep the dataset's names. Empty: "
+            "all have our names.",
+            section=_SCORING,
+        ),
+    }
+
+
 def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> Params:
     """From where on each flag is raised; each param has its flag's name."""
     return {

@@ -26,7 +26,11 @@ from streamweir.progress import console_progress
 from streamweir.scorer import status
 from tests.bench.servers import Bench, await_status, bench_stack
 
-BENCH: dict[str, Any] = {"pipeline": PIPELINE, "options": THRESHOLDS, "time_zone": "UTC"}
+BENCH: dict[str, Any] = {
+    "pipeline": PIPELINE,
+    "options": {"event_types": None, **THRESHOLDS},
+    "time_zone": "UTC",
+}
 SECONDS, EVENTS_PER_SECOND = 12 * 60 * 60, 50
 REACH_S = 2 * LATENESS_S + WINDOW_S
 """An event's id is remembered for so long on the virtual clock."""

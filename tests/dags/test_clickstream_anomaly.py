@@ -1,7 +1,15 @@
 """The flow of `clickstream_anomaly`: the same as of the other replays, without a model."""
 
+from datetime import UTC, datetime
+
 import pytest
 from airflow.sdk import TriggerRule
+
+from streamweir.contracts.clickstream_anomaly import PIPELINE
+from streamweir.contracts.streams import Run, Stream
+from streamweir.errors import BadConfiguration
+from streamweir_airflow.attempt import Attempt
+from tests.support.memory_store import MemoryStore
 
 UPSTREAM = {
     "provision_topics": set(),
@@ -25,6 +33,7 @@ PARAMS = {
     "late": None,
     "stream": None,
     "keep_scorer": False,
+    "event_types": None,
     "lateness_s": 600,
     "page_view_drop": 0.5,
     "session_drop": 0.4,
@@ -44,6 +53,19 @@ def test_the_tasks_and_what_each_waits_for(dag) -> None:
 
 def test_the_params_and_their_defaults(dag) -> None:
     assert dag.params.dump() == PARAMS
+
+
+def test_event_types_that_cannot_be_meant_fail_the_first_task_before_anything_is_made(
+    dag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+    run = Run(Stream("clickstream_anomaly", "s"), "manual__1")
+    params = PARAMS | {"event_types": "view:page_view,cart:basket"}
+    first = Attempt("provision_topics", PIPELINE, run, params, datetime.now(UTC), 1, dict)
+    with pytest.raises(BadConfiguration, match=r"'cart:basket' is not .* checkout_start"):
+        dag.get_task("provision_topics").work(first)
+    assert not store.list(run.stream.root)
 
 
 @pytest.mark.parametrize("name", ["page_view_drop", "session_drop", "low_conversion", "high_abandonment"])

@@ -1,4 +1,4 @@
-"""What the hall hands to Spark for `clickstream_anomaly`: no model, but four thresholds."""
+"""What the hall hands to Spark for `clickstream_anomaly`: no model, but event types and four thresholds."""
 
 from streamweir.connections import SparkConnection
 from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
@@ -16,7 +16,7 @@ SPEC = ScorerSpec(
     time_zone="UTC",
     lateness_s=LATENESS_S,
     max_messages=PIPELINE.max_messages,
-    options=THRESHOLDS,
+    options={"event_types": "view:page_view,cart:checkout_start", **THRESHOLDS},
 )
 
 

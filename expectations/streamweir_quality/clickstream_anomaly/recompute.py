@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S
-from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
+from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, counted_types
 from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, THRESHOLDS, WINDOW_S, WINDOWS
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.replay.batches import UNKNOWN
@@ -38,6 +38,9 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     for name, value in variables.items():
         sql.execute(f"set variable {name} = $1", [value])
     sql.register("events", pa.Table.from_pylist(list(_events(inputs)), _EVENTS))
+    counts_as = counted_types(inputs.parameters.get("event_types"))
+    names = {"event_type": list(counts_as), "counts_as": [event.value for event in counts_as.values()]}
+    sql.register("counted_types", pa.table(names))
     sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
     return {WINDOWS.name: sql.table("batch_windows")}
 

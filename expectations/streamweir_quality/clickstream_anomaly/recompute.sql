@@ -1,9 +1,11 @@
 -- The batch computation of `clickstream_anomaly`. recompute.py registers what it begins with:
--- events: those of the messages, in time and readable, of all runs of the stream; the variables: run, settings, windows.
+-- events: those of the messages, in time and readable, of all runs of the stream; counted_types: what their types count
+-- as; the variables: run, settings, windows.
 
 create table counted as
-select ts, session_id, event_type
+select ts, session_id, counts_as
 from (select *, lag(ts) over (partition by event_id order by sequence, row) as seen from events)
+left join counted_types using (event_type)
 where run = getvariable('run') and (seen is null or abs(ts - seen) > getvariable('lateness_s'));
 
 create table starts as
@@ -14,11 +16,11 @@ select unnest(range(
 
 create table sums as
 select start,
-  count(*) filter (event_type = 'page_view') as page_views,
+  count(*) filter (counts_as = 'page_view') as page_views,
   count(distinct session_id) as active_sessions,
-  count(*) filter (event_type = 'checkout_start') as started,
-  count(*) filter (event_type = 'checkout_complete') as completed,
-  count(*) filter (event_type = 'purchase') as purchased
+  count(*) filter (counts_as = 'checkout_start') as started,
+  count(*) filter (counts_as = 'checkout_complete') as completed,
+  count(*) filter (counts_as = 'purchase') as purchased
 from starts left join counted on ts >= start and ts < start + getvariable('window_s')
 group by start;
 

@@ -1,6 +1,6 @@
 """Before the stream starts: topics, dataset, model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,24 @@ if TYPE_CHECKING:
 
 
 class ProvisionTopics(StreamweirOperator):
-    """Creates the stream's topics, and, as the run's first task, writes down what was asked for."""
+    """Creates the stream's topics, and, as the run's first task, writes down what was asked for.
+
+    read_first: by name, how a param is read that no schema can check; raises BadConfiguration.
+    """
+
+    def __init__(
+        self, *, read_first: Mapping[str, Callable[[Any], object]] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.read_first = read_first or {}
 
     def work(self, attempt: Attempt) -> Result:
         """Returns the topics by whether they were created or there already."""
         from streamweir.broker.topics import provision
         from streamweir.retention import note_origin
 
+        for name, read in self.read_first.items():
+            read(attempt.params[name])
         attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
         note_origin(attempt.store, attempt.run, isolated=attempt.isolated)
         report = provision(attempt.kafka, attempt.run.stream, attempt.pipeline)

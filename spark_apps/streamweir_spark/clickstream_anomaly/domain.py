@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S, PIPELINE
-from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
+from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, counted_types
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Column
 from streamweir_spark.clickstream_anomaly.memory import Seen, Site, Window
@@ -18,6 +18,7 @@ class Domain:
 
     An event is a duplicate when the one seen before it with its id is at most the lateness away from it. A
     window is final once no event can fall into it without being late, or once its replay has ended.
+    event_types: what the dataset's types count as, as `counted_types` reads it.
     """
 
     used: tuple[str, ...] = (EVENTS_TOPIC.name,)
@@ -25,14 +26,14 @@ class Domain:
     scored_columns: tuple[Column, ...] = ()
     partitions: Mapping[str, int] = {topic.name: topic.partitions for topic in PIPELINE.inputs}
 
-    def __init__(self, lateness_s: int = LATENESS_S) -> None:
-        self.lateness_s = lateness_s
+    def __init__(self, lateness_s: int = LATENESS_S, event_types: str | None = None) -> None:
+        self.lateness_s, self._counts_as = lateness_s, counted_types(event_types)
         self.load(None)
 
     def load(self, state: tuple[Any, ...] | None) -> None:
         """Go on from a state, or from nothing."""
         seen, site = state or (None, None)
-        self.seen, self.site = Seen(seen, self.lateness_s), Site(site)
+        self.seen, self.site = Seen(seen, self.lateness_s), Site(site, self._counts_as)
         self.final: list[Window] = []
 
     def dump(self, max_ts: int | None) -> tuple[Any, ...]:

@@ -1,12 +1,12 @@
 """What is remembered of a clickstream: the events of the open windows, and the ids seen lately."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from streamweir.contracts.clickstream_anomaly.dataset import Event
 from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, WINDOW_S
 
-_COUNTED = tuple(event.value for event in Event)
+_COUNTED = tuple(Event)
 
 
 class Window(NamedTuple):
@@ -56,10 +56,12 @@ class Seen:
 class Site:
     """The events of the replay that is under way, in slots, from which its windows are put out in order.
 
-    first, last: the ts of its events so far. final: windows that start before this are out.
+    first, last: the ts of its events so far. final: windows that start before this are out. counts_as: the
+    event types that are counted, and as which of ours.
     """
 
-    def __init__(self, state: tuple[Any, ...] | None) -> None:
+    def __init__(self, state: tuple[Any, ...] | None, counts_as: Mapping[str, Event]) -> None:
+        self._places = [(name, _COUNTED.index(event)) for name, event in counts_as.items()]
         self.first, self.last, self.final, slots = state or (None, None, -WINDOW_S, ())
         self.slots = {start: Slot(counts, set(sessions)) for start, counts, sessions in slots}
 
@@ -79,8 +81,8 @@ class Site:
         self.last = ts if self.last is None else max(self.last, ts)
         slot = self.slots.setdefault(ts // SLIDE_S * SLIDE_S, Slot([0] * len(_COUNTED), set()))
         slot.sessions.update(sessions)
-        for index, counted in enumerate(_COUNTED):
-            slot.counts[index] += types.count(counted)
+        for name, place in self._places:
+            slot.counts[place] += types.count(name)
 
     def windows(self, until: int) -> Iterator[Window]:
         """Put out the windows that end at `until` or before, also those without any event; nothing after the

@@ -32,7 +32,7 @@ class SiteResults:
 
 
 def prepare(scorer: Scorer) -> tuple[Domain, SiteResults]:
-    """The lateness and the thresholds that the run asks for, ready for the stream."""
+    """The lateness, event types and thresholds that the run asks for, ready for the stream."""
     spec = scorer.spec
     thresholds = {flag: spec.options[flag] for flag in THRESHOLDS}
-    return Domain(spec.lateness_s), SiteResults(Figures(thresholds))
+    return Domain(spec.lateness_s, spec.options["event_types"]), SiteResults(Figures(thresholds))

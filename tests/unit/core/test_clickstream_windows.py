@@ -56,6 +56,19 @@ def test_a_session_counts_once_in_a_window_however_often_it_comes_and_whatever_i
     assert first["page_views"] == 2
 
 
+def test_events_count_as_the_run_says_and_their_sessions_anyhow() -> None:
+    kinds = ["view", "view", "page_view", "cart", "cart", "purchase", "remove_from_cart"]
+    events = [event(str(at), session=str(at), kind=kind) for at, kind in enumerate(kinds)]
+    sent = ended([message(0, START, events)])
+    as_said = run(sent, event_types="view:page_view,cart:checkout_start").windows[0]
+    assert (as_said["page_views"], as_said["purchase_conversion_rate"]) == (3, 0.5)
+    as_it_is = run(sent).windows[0]
+    assert (as_it_is["page_views"], as_it_is["purchase_conversion_rate"]) == (1, None)
+    assert as_said["active_sessions"] == as_it_is["active_sessions"] == len(kinds)
+    other = run(sent, event_types="purchase:page_view,page_view:checkout_start").windows[0]
+    assert (other["page_views"], other["purchase_conversion_rate"]) == (1, 0)
+
+
 def test_rates_need_a_denominator() -> None:
     def rates(*kinds: str) -> tuple[Any, Any]:
         events = [event(str(at), kind=kind) for at, kind in enumerate(kinds)]

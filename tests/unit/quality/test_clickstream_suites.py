@@ -24,7 +24,7 @@ from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
-from tests.unit.core.clickstream import START, Result, message, run
+from tests.unit.core.clickstream import START, Result, event, message, run
 from tests.unit.quality.made_up_inputs import with_frame
 
 Edit = Callable[[pd.DataFrame], Any]
@@ -73,6 +73,23 @@ def inputs_of(sent: list[Any], result: Result) -> Inputs:
             {},
         ),
     )
+
+
+def test_event_types_are_counted_as_the_run_says_also_as_a_batch() -> None:
+    kinds = ["view", "cart", "page_view", "checkout_complete", "purchase", "search"]
+    sent = [
+        message(at, START + 60 * at, [event(str(at), session=str(at % 5), kind=kinds[at % len(kinds)])])
+        for at in range(90)
+    ]
+    sent.append(message(90, START, [event("late")]))
+    sent.append(message(91, START + 60 * 90, [{"event_id": "of nobody"}]))
+    sent.append(message(92, START + 10**6, kind=Kind.FLUSH))
+    event_types = "view:page_view,cart:checkout_start,purchase:checkout_complete,page_view:purchase"
+    inputs = inputs_of(sent, run(sent, event_types=event_types))
+    said = replace(inputs, parameters={**inputs.parameters, "event_types": event_types})
+    assert inputs.frame(WINDOWS.name).purchase_conversion_rate.notna().any()
+    assert all(outcome.success for outcome in outcomes_of(recompute_subjects(said)))
+    assert not all(outcome.success for outcome in outcomes_of(recompute_subjects(inputs)))
 
 
 def _ledger(result: Result) -> dict[str, Any]:

@@ -24,5 +24,5 @@ PIPELINE = Pipeline(
     shards=1,
     # A message is a second of the site's life, which may be a busy one: an hour or more of it.
     max_messages=5_000,
-    options=tuple(THRESHOLDS),
+    options=("event_types", *THRESHOLDS),
 )
