@@ -19,6 +19,7 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.datasets.store import download, load
 from streamweir.errors import BadConfiguration
 from streamweir.models.card import Card
+from streamweir.models.rule import deciding
 from streamweir.objectstore import ObjectStore
 from streamweir_quality.replayed import Replayed, read_replayed
 
@@ -45,6 +46,11 @@ class Inputs:
     def frame(self, table: str) -> pd.DataFrame:
         """A result table for pandas."""
         return self.tables[table].to_pandas(integer_object_nulls=True)
+
+    @property
+    def threshold(self) -> float | None:
+        """From which probability on a row is called fraud; None when the model's own prediction decides."""
+        return deciding(self.parameters.get("threshold"), self.card).threshold if self.card else None
 
 
 def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -> Inputs:

@@ -80,7 +80,7 @@ def batch_params(*, rows_per_batch: int) -> Params:
 
 
 def model_params() -> Params:
-    """Which model."""
+    """Which model, and what of its output means fraud."""
     return {
         "model": Param(
             None,
@@ -89,6 +89,24 @@ def model_params() -> Params:
             description="A folder or zip with a saved Spark PipelineModel that the workers can read, or the"
             " version of a registered model. Empty: the champion trained on this dataset's "
             "history, else one is trained now.",
+            section=_DATA,
+        ),
+        "threshold": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            maximum=1,
+            title="Threshold",
+            description="A transaction is called fraud when its probability of fraud is at least this. "
+            "Empty: the threshold of the model's card, else the model's own prediction.",
+            section=_DATA,
+        ),
+        "fraud_label": Param(
+            None,
+            type=_TEXT,
+            minLength=1,
+            title="Label of fraud",
+            description="The label that means fraud, where the model's own labels do not say it.",
             section=_DATA,
         ),
     }

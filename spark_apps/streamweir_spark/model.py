@@ -34,7 +34,7 @@ class ScoringModel:
     """A loaded version. `inputs` are the columns it reads; `needs` is what a row must fulfil to be scored."""
 
     version: str
-    threshold: float
+    threshold: float | None
     needs: ModelNeeds
     inputs: tuple[str, ...]
     fraud_index: int
@@ -43,8 +43,8 @@ class ScoringModel:
 
     def transform(self, frame: DataFrame) -> DataFrame:
         """All columns of the frame, then `rawPrediction` and `probability` (arrays of doubles; rawPrediction
-        is null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 at the
-        threshold or above) and `model_version`. As many rows as the frame has, if all fulfil `needs`.
+        is null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 for fraud) and
+        `model_version`. As many rows as the frame has, if all fulfil `needs`.
         """
         carried = frame.selectExpr(f"{struct(frame.columns)} AS {ROW}", *map(quoted, self.inputs))
         scored = DataFrame(self._pipeline.transform(carried._jdf), frame.sparkSession)
@@ -94,12 +94,14 @@ def _scores(flow: Flow, card: Card) -> tuple[Expression, ...]:
     raw = flow.classifier.getRawPredictionCol()
     probability = vector_to_array(F.col(flow.classifier.getProbabilityCol()))
     fraud = probability[flow.fraud_index]
+    own = F.col(flow.classifier.getPredictionCol()) == flow.fraud_index
+    called = own if card.threshold is None else fraud >= card.threshold
     return (
         F.col(f"{ROW}.*"),
         (vector_to_array(F.col(raw)) if raw else F.lit(None).cast("array<double>")).alias("rawPrediction"),
         probability.alias("probability"),
         fraud.alias("fraud_probability"),
-        (fraud >= card.threshold).cast("long").alias("prediction"),
+        called.cast("long").alias("prediction"),
         F.lit(card.version).alias("model_version"),
     )
 

@@ -37,7 +37,11 @@ from streamweir.progress import console_progress
 from streamweir.scorer import status
 from tests.bench.servers import Bench, await_status, bench_stack
 
-BENCH: dict[str, Any] = {"pipeline": PIPELINE, "options": {"console_alerts": True}, "time_zone": "UTC"}
+BENCH: dict[str, Any] = {
+    "pipeline": PIPELINE,
+    "options": {"console_alerts": True, "threshold": None, "fraud_label": None},
+    "time_zone": "UTC",
+}
 TRANSACTIONS = 284_807
 RATE, LIVE_S = 1_000, 60
 _RESAMPLES = 1_000

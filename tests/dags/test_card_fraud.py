@@ -8,6 +8,8 @@ PARAMS = {
     "seed": 42,
     "fraud_share": 0.0017,
     "model": None,
+    "threshold": None,
+    "fraud_label": None,
     "speed": 3600,
     "batches": None,
     "start_ts": None,
@@ -37,7 +39,15 @@ def test_the_params_and_their_defaults(dags) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("rate", 0), ("rate", -5), ("fraud_share", 2), ("console_alerts", "no")]
+    ("name", "value"),
+    [
+        ("rate", 0),
+        ("rate", -5),
+        ("fraud_share", 2),
+        ("console_alerts", "no"),
+        ("threshold", 1.5),
+        ("fraud_label", ""),
+    ],
 )
 def test_a_wrong_param_is_refused_by_the_form(dags, name: str, value: object) -> None:
     from airflow.sdk.exceptions import ParamValidationError

@@ -30,6 +30,8 @@ PARAMS = {
     "dataset": None,
     "seed": 42,
     "model": None,
+    "threshold": None,
+    "fraud_label": None,
     "batch_rows": 200,
     "unsorted_ok": False,
     "speed": 10,

@@ -32,7 +32,15 @@ from tests.support.memory_store import MemoryStore
 
 RUN = Run(Stream("ecommerce_fraud", "s"), "manual__1")
 SPEC = ScorerSpec(RUN.stream, "a", "d", "m", "UTC", lateness_s=60, max_messages=2_000)
-PARAMS = {"model": None, "keep_scorer": False, "time_zone": "UTC", "lookback_s": 600, "lateness_s": 60}
+PARAMS = {
+    "model": None,
+    "threshold": None,
+    "fraud_label": None,
+    "keep_scorer": False,
+    "time_zone": "UTC",
+    "lookback_s": 600,
+    "lateness_s": 60,
+}
 FLUSH = 40
 
 
@@ -335,7 +343,7 @@ class TestStartScorer:
             RUN.stream,
             "d",
             "m",
-            {"lookback_s": 600},
+            {"lookback_s": 600, "threshold": None, "fraud_label": None},
         )
 
     def test_the_same_run_always_asks_with_the_same_scorer_id(

@@ -57,7 +57,7 @@ class Scoring:
             time_zone="Australia/Melbourne",
             lateness_s=lateness_s,
             max_messages=max_messages,
-            options={"lookback_s": 600},
+            options={"lookback_s": 600, "threshold": None, "fraud_label": None},
         )
         assert isinstance(start(spec, self.servers, self.store, self.work), Started)
 

@@ -8,7 +8,6 @@ from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import Kind
-from streamweir.models.card import DEFAULT_THRESHOLD
 from streamweir.values import parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
@@ -23,6 +22,9 @@ _TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
 def predictions_subject(inputs: Inputs) -> Subject:
     """The predictions, with what can be worked out again beside them."""
     scored = inputs.ledger["totals"][TRANSACTIONS_TOPIC.name]["scored"]
+    # The model's own prediction can only be checked by the model.
+    said = f"prediction is 1 exactly where the threshold {inputs.threshold} is reached"
+    decided = () if inputs.threshold is None else (equal("prediction", "expected_prediction", said),)
     expectations = (
         rows(scored, "the table has as many rows as the ledger counts as scored"),
         unique(*PREDICTIONS.key),
@@ -36,7 +38,7 @@ def predictions_subject(inputs: Inputs) -> Subject:
         between("fraud_probability", 0, 1, "fraud_probability lies in [0, 1]"),
         between("probability_sum", 1 - 1e-6, 1 + 1e-6, "the model's probabilities of a row sum up to 1"),
         one_of("prediction", [0, 1], "prediction is 0 or 1"),
-        equal("prediction", "expected_prediction", "prediction is 1 exactly where the threshold is reached"),
+        *decided,
         one_of("model_version", [inputs.version], "model_version is the run's model"),
         equal("ts", "event_ts_seconds", "event_ts is ts as a timestamp"),
         between("L1_ratio", 0, 100, "L1_ratio is a percentage"),
@@ -57,7 +59,6 @@ def predictions_subject(inputs: Inputs) -> Subject:
 
 def _frame(inputs: Inputs) -> pd.DataFrame:
     frame = inputs.frame(PREDICTIONS.name)
-    threshold = inputs.card.threshold if inputs.card else DEFAULT_THRESHOLD
     products = [parse_products(text) for text in frame["product_metadata"]]
     goods = pd.Series(
         [sum(line.quantity * line.item_price for line in lines) for lines in products], frame.index, float
@@ -67,11 +68,15 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
     return frame.assign(
         row_in_dataset=[pair in known for pair in zip(*(frame[key] for key in PREDICTIONS.key), strict=True)],
         probability_sum=[sum(values) for values in frame["probability"]],
-        expected_prediction=(frame["fraud_probability"] >= threshold).astype("int64"),
+        expected_prediction=_called_fraud(frame, inputs.threshold),
         event_ts_seconds=frame["event_ts"].dt.as_unit("s").astype("int64"),
         expected_purchases=[min(sum(line.quantity for line in lines), LARGEST) for lines in products],
         amount_missing=goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
     )
+
+
+def _called_fraud(frame: pd.DataFrame, threshold: float | None) -> pd.Series | None:
+    return None if threshold is None else (frame["fraud_probability"] >= threshold).astype("int64")
 
 
 def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:

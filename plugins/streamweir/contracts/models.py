@@ -7,6 +7,8 @@ from streamweir.contracts.streams import MODELS, ObjectKey
 from streamweir.errors import BadConfiguration
 
 SELECTION = "model_selection_summary.json"
+MODEL_OPTIONS = ("threshold", "fraud_label")
+"""The params that say how a model's output becomes a decision; each is None when nothing is asked for."""
 _VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 

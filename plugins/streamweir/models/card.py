@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-DEFAULT_THRESHOLD = 0.5
+from streamweir.errors import ModelUnusable
+
+FORMAT = 2
+"""Of the cards that are written; format 1 had no such entry."""
 TRAINED = "trained"
 EXTERNAL = "external"
 
@@ -15,8 +18,9 @@ class Card:
 
     source: "trained" or "external". pipeline, version (its id), sha256 (of model.zip), created_at (UTC, ISO
     8601): filled in by the registry. features: the input columns in order. label: the label's column.
-    threshold: a row is called fraud when its probability is at least this; threshold_rule: how it was chosen;
-    selection_rule: how the algorithm was.
+    threshold: chosen at the training: a row is called fraud when its probability is at least this; None when
+    nobody chose one. own_rule: how the model's own `prediction` is decided, as `rule.own_rule` reads it.
+    threshold_rule: how the threshold was chosen; selection_rule: how the algorithm was.
     metrics: on the held-out rows, which neither trained nor chose anything; empty for an external model, and
     None where it takes a fraud to measure and none is held out.
     fraud_share: {"labelled", "predicted", "low", "high"}: shares (0 to 1) in the history; `low` and `high`
@@ -33,7 +37,8 @@ class Card:
     created_at: str = ""
     features: tuple[str, ...] = ()
     label: str = ""
-    threshold: float = DEFAULT_THRESHOLD
+    threshold: float | None = None
+    own_rule: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     fraud_share: Mapping[str, float] = field(default_factory=dict)
     category_shares: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
@@ -45,6 +50,7 @@ class Card:
     rows: Mapping[str, int] = field(default_factory=dict)
     threshold_rule: str = ""
     selection_rule: str = ""
+    format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
         """The card as JSON holds it."""
@@ -69,7 +75,19 @@ class Card:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Card":
-        """The card from JSON; raises TypeError when a key is missing or unknown."""
+        """The card from JSON; raises ModelUnusable for a format that is not known.
+
+        Raises TypeError when a key is missing or unknown.
+        """
+        written = value.get("format", 1)
+        if written > FORMAT:
+            raise ModelUnusable(
+                f"the card of model {value.get('version')} has format {written}, but only formats up to "
+                f"{FORMAT} are known: update Streamweir, or register the model again"
+            )
         lists = ("features", "candidates", "feature_importances")
         parts: dict[str, Any] = {name: tuple(part) if name in lists else part for name, part in value.items()}
-        return cls(**parts)
+        if written == 1 and parts["source"] == EXTERNAL:
+            # Format 1 gave every model from elsewhere a threshold of 0.5, which nobody had chosen.
+            parts["threshold"] = None
+        return cls(**parts | {"format": FORMAT})

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from streamweir.contracts.tables import Column
 from streamweir.models import metrics
-from streamweir.models.card import DEFAULT_THRESHOLD, TRAINED, Card
+from streamweir.models.card import TRAINED, Card
 from streamweir.models.metrics import Numbers
 from streamweir_spark.model import prepare
 from streamweir_spark.training.candidates import Fitted, fit_all
@@ -30,8 +30,9 @@ THRESHOLD_RULE = "the probability with the largest F1 on the second part of the 
 SPARSE_SELECTION_RULE = (
     "the largest PR-AUC by cross-validation on the first part of the history: the second holds no fraud"
 )
+SPARSE_THRESHOLD = 0.5
 SPARSE_THRESHOLD_RULE = (
-    f"{DEFAULT_THRESHOLD}, because the second part of the history holds no fraud to choose one by"
+    f"{SPARSE_THRESHOLD}, because the second part of the history holds no fraud to choose one by"
 )
 
 
@@ -92,7 +93,7 @@ def select(spark: SparkSession, parts: Split, columns: Sequence[Column], say: Sa
         tried.append(_try(spark, fitted, parts, columns, crossed))
         say(f"{fitted.algorithm}: PR-AUC {tried[-1].pr_auc:.4f} on {len(tried[-1].labels)} rows")
     best = max(tried, key=lambda candidate: candidate.pr_auc)
-    threshold = best.best_threshold if by_part else DEFAULT_THRESHOLD
+    threshold = best.best_threshold if by_part else SPARSE_THRESHOLD
     card = Card(
         source=TRAINED,
         features=(*parts.train.numbers, *parts.train.categories),

@@ -114,7 +114,7 @@ def test_a_foreign_model_says_what_its_metadata_say(registry: Registry) -> None:
     card = registry.register_external(FIXTURE)
     assert card.source == "external"
     assert card.features == ("payment_method", "gender", "L1_ratio", "num_purchase", "age")
-    assert (card.algorithm, card.label, card.threshold) == ("LogisticRegressionModel", "label", 0.5)
+    assert (card.algorithm, card.label, card.threshold) == ("LogisticRegressionModel", "label", None)
     assert card.libraries == {"spark": "3.5.6"}
     assert not card.metrics
 

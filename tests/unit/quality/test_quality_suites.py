@@ -82,7 +82,7 @@ def test_a_sound_run_passes_everything(inputs: Inputs) -> None:
         (lambda f: f.loc.__setitem__((3, "prediction"), 2), "prediction is 0 or 1"),
         (
             lambda f: f.__setitem__("prediction", 1 - f.prediction),
-            "prediction is 1 exactly where the threshold is reached",
+            "prediction is 1 exactly where the threshold 0.9 is reached",
         ),
         (lambda f: f.loc.__setitem__((4, "model_version"), "another"), "model_version is the run's model"),
         (lambda f: f.loc.__setitem__((5, "ts"), 7), "event_ts is ts as a timestamp"),

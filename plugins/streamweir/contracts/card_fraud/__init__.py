@@ -1,6 +1,7 @@
 """The contracts of `card_fraud`: card transactions, each scored for fraud; alerts go out at once."""
 
 from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, SCORED
+from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import OutputTopic, Pipeline, Topic
 
@@ -25,5 +26,5 @@ PIPELINE = Pipeline(
     # One message per transaction: a part per shard and message costs more than a second state saves.
     shards=1,
     max_messages=50_000,
-    options=("console_alerts",),
+    options=("console_alerts", *MODEL_OPTIONS),
 )

@@ -8,6 +8,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_CATEGORIES,
     TOP_PRODUCTS,
 )
+from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import OutputTopic, Pipeline, Topic
 
@@ -30,5 +31,5 @@ PIPELINE = Pipeline(
     # A window of every length is closed once the clock has passed its end by the allowed lateness.
     flush_after_s=2 * FRAUD_WINDOW_S + LATENESS_S,
     scored_table=PREDICTIONS.name,
-    options=("lookback_s",),
+    options=("lookback_s", *MODEL_OPTIONS),
 )
