@@ -8,6 +8,7 @@ from typing import TextIO
 
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
+from streamweir.replay.csvfaults import encoding_fault, separator_of
 from streamweir.values import parse_time
 
 _LONGEST_FIELD = 4 * 1024 * 1024
@@ -23,6 +24,8 @@ class CsvFile:
 
     def __init__(self, path: Path, columns: Iterable[str]) -> None:
         self.path = path
+        columns = tuple(columns)
+        self._check_separator(columns)
         self.names = tuple(next(self._lines(), ()))
         self._check_header(columns)
 
@@ -45,6 +48,15 @@ class CsvFile:
             next(islice(filter(None, reader), number + 1, None), None)
             return reader.line_num
 
+    def _check_separator(self, columns: Iterable[str]) -> None:
+        # Bytes that are not UTF-8 are found when all is read.
+        with self._open(errors="replace") as file:
+            header = file.readline(_LONGEST_FIELD)
+        if separator := separator_of(header, columns):
+            raise DatasetUnusable(
+                f"{self.path} line 1: the columns are separated by {separator}; save the file with commas"
+            )
+
     def _check_header(self, columns: Iterable[str]) -> None:
         where = f"{self.path} line 1"
         if not self.names:
@@ -52,7 +64,8 @@ class CsvFile:
         if missing := [name for name in columns if name not in self.names]:
             raise DatasetUnusable(f"{where}: column {missing[0]} is missing")
         if len(set(self.names)) < len(self.names):
-            raise DatasetUnusable(f"{where}: a column name is repeated")
+            repeated = next(name for name in self.names if self.names.count(name) > 1)
+            raise DatasetUnusable(f"{where}: column {repeated!r} is there more than once; rename it")
         if "ts" in self.names:
             raise DatasetUnusable(f"{where}: column ts is what the replay adds; rename it")
 
@@ -71,10 +84,8 @@ class CsvFile:
                     yield row
             except csv.Error as error:
                 raise DatasetUnusable(f"{self.path} line {reader.line_num}: {error}") from error
-            except UnicodeDecodeError as error:
-                raise DatasetUnusable(
-                    f"{self.path} after line {reader.line_num}: not UTF-8 ({error.reason})"
-                ) from error
+            except UnicodeDecodeError:
+                raise DatasetUnusable(f"{self.path} {encoding_fault(self.path)}") from None
 
     def _width(self, row: list[str], width: int | None, line: int) -> int:
         """How many columns there are: the first row says it, and no later one may have more."""
@@ -86,9 +97,9 @@ class CsvFile:
             )
         return width
 
-    def _open(self) -> TextIO:
+    def _open(self, errors: str = "strict") -> TextIO:
         try:
-            return self.path.open(encoding="utf-8-sig", newline="")
+            return self.path.open(encoding="utf-8-sig", errors=errors, newline="")
         except OSError as error:
             raise DatasetUnusable(f"{self.path} cannot be read: {error.strerror}") from error
 
