@@ -188,7 +188,7 @@ def stream_params() -> Params:
             type="boolean",
             title="Keep the scorer",
             description="Leave the scorer running after the run; the DAG stop_scorer ends it. Meant for a "
-            "named stream.",
+            "named stream. A scorer that another run started goes on in any case.",
             section=STREAM,
         ),
     }

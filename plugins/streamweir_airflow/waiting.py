@@ -49,7 +49,8 @@ class Flush:
 
 def look(store: ObjectStore, stream: Stream) -> Seen:
     """Look now."""
-    return Seen(read(store, stream), stop.requested(store, stream))
+    status = read(store, stream)
+    return Seen(status, status is not None and stop.requested(store, stream, status.holder))
 
 
 def started(seen: Seen, now: datetime, _: int) -> Verdict | None:

@@ -130,7 +130,7 @@ def _watch(scorer: Scorer, reporter: Reporter) -> None:
 
 def _stop_requested(scorer: Scorer) -> bool:
     try:
-        return stop.requested(scorer.store, scorer.spec.stream)
+        return stop.requested(scorer.store, scorer.spec.stream, scorer.lease.holder)
     except DependencyUnreachable as error:
         say(str(error))
         return False

@@ -18,6 +18,7 @@ from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import OutputTopic, Pipeline
 from streamweir.contracts.worked import WORKED
+from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
 from streamweir_spark.collector import collector_paused
@@ -91,7 +92,7 @@ class Sink:
     def _write(self, shares: pa.Table, batch_id: int, spark: SparkSession) -> None:
         scored, lines = unpack(shares, self._schema)
         results = self._scored_rows(spark, scored)
-        before = self._last or self._read(batch_id - 1) or BEGINNING
+        before = self._last or self._before(batch_id)
         state_bytes = sum(shares["state_bytes"].to_pylist())
         self._last = self._put(batch_id, before, results, lines, state_bytes)
 
@@ -102,8 +103,17 @@ class Sink:
             return self._last is not None
         return False
 
+    def _before(self, batch_id: int) -> Commit:
+        found = self._read(batch_id - 1) if batch_id else BEGINNING
+        if found is None:
+            raise BadConfiguration(
+                f"{self._stream.commit(batch_id - 1)} is missing, and without it stream {self._stream} would "
+                "count from zero: put the commit record back, or take another stream id"
+            )
+        return found
+
     def _read(self, batch_id: int) -> Commit | None:
-        found = self._store.get_json(self._stream.commit(batch_id)) if batch_id >= 0 else None
+        found = self._store.get_json(self._stream.commit(batch_id))
         return Commit(**found) if found else None
 
     def _scored_rows(self, spark: SparkSession, scored: pa.Table) -> pa.Table:

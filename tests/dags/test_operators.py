@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.streams import Run, Stream, stream_id_of
 from streamweir.datasets.dataset import Dataset
 from streamweir.errors import (
     BadConfiguration,
@@ -27,7 +27,7 @@ from streamweir_airflow.operators import scorer
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
 from streamweir_airflow.operators.results import PublishReport
-from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
 from tests.support.memory_store import MemoryStore
 
 RUN = Run(Stream("ecommerce_fraud", "s"), "manual__1")
@@ -72,11 +72,13 @@ def attempt(
     )
 
 
-def put_status(store: MemoryStore, state: State, next_sequence: int = 0, **more: Any) -> None:
+def put_status(
+    store: MemoryStore, state: State, next_sequence: int = 0, scorer: str = "a", **more: Any
+) -> None:
     now = timestamp()
     status = Status(
         stream=str(RUN.stream),
-        scorer="a",
+        scorer=scorer,
         holder="a-1",
         state=state,
         started_at=now,
@@ -451,7 +453,7 @@ class TestStopScorer:
         return StopScorer(task_id="stop_scorer", pipeline="ecommerce_fraud")
 
     def test_it_asks_and_waits_deferred(self, task: StopScorer, store: MemoryStore) -> None:
-        put_status(store, State.RUNNING)
+        put_status(store, State.RUNNING, scorer=stream_id_of(RUN.id))
         arguments = deferred(lambda: task.work(attempt()))
         assert arguments["wait"] == "stopped"
         assert "manual__1" in store.get_json(RUN.stream.stop_marker)["why"]
@@ -460,6 +462,21 @@ class TestStopScorer:
         put_status(store, State.RUNNING)
         assert task.work(attempt(keep_scorer=True)) == {"kept": True}
         assert not store.exists(RUN.stream.stop_marker)
+
+    def test_a_scorer_that_another_run_started_is_left_alone(
+        self, task: StopScorer, store: MemoryStore
+    ) -> None:
+        put_status(store, State.RUNNING, scorer="the-run-before")
+        assert task.work(attempt()) == {"kept": True}
+        assert not store.exists(RUN.stream.stop_marker)
+
+    def test_asked_for_by_name_a_stream_is_stopped_whoever_started_its_scorer(
+        self, store: MemoryStore
+    ) -> None:
+        put_status(store, State.RUNNING, scorer="the-run-before")
+        task = StopStream(task_id="stop_scorer", pipeline="ecommerce_fraud")
+        assert deferred(lambda: task.work(attempt()))["wait"] == "stopped"
+        assert store.exists(RUN.stream.stop_marker)
 
     def test_no_scorer_is_no_error_and_leaves_no_marker_behind(
         self, task: StopScorer, store: MemoryStore
@@ -470,7 +487,7 @@ class TestStopScorer:
     def test_a_scorer_without_a_word_for_long_is_asked_too_it_may_only_be_slow(
         self, task: StopScorer, store: MemoryStore
     ) -> None:
-        put_status(store, State.STARTING)
+        put_status(store, State.STARTING, scorer=stream_id_of(RUN.id))
         found = store.get_json(RUN.stream.status)
         store.put_json(RUN.stream.status, found | {"updated_at": "2026-01-01T00:00:00.000+00:00"})
         assert deferred(lambda: task.work(attempt()))["wait"] == "stopped"

@@ -12,8 +12,11 @@ from streamweir.errors import BadConfiguration, DependencyUnreachable
 MESSAGE_BYTES = 8 * 1024 * 1024
 """The largest message that topics, producers and consumers take."""
 
-TRANSACTION_TIMEOUT_MS = 20_000
-"""Kafka aborts a transaction that its producer left open for so long; readers wait for it until then."""
+TRANSACTION_TIMEOUT_MS = 90_000
+"""Kafka aborts a transaction that its producer left open for so long; readers wait for it until then.
+
+On a busy machine a micro-batch of 50,000 alerts takes longer than 20 s.
+"""
 
 _REFUSED = (
     errors.AuthorizationError,
@@ -86,7 +89,7 @@ def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaP
         max_request_size=MESSAGE_BYTES,
         max_block_ms=15_000,
         request_timeout_ms=10_000,
-        delivery_timeout_ms=15_000,
+        delivery_timeout_ms=60_000,
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )

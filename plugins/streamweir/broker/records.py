@@ -9,13 +9,16 @@ from functools import cached_property
 from kafka import KafkaConsumer, TopicPartition
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
-from streamweir.broker.clients import consumer, kafka_errors
+from streamweir.broker.clients import TRANSACTION_TIMEOUT_MS, consumer, kafka_errors
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, partition_of
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 
-STALL_S = 60
-"""Seconds without a step forward after which a read is given up: longer than an open transaction lasts."""
+STALL_S = TRANSACTION_TIMEOUT_MS // 1000 + 30
+"""Seconds without a step forward after which a read is given up: longer than an open transaction lasts.
+
+Kafka looks for transactions that are too old every 10 s.
+"""
 _POLL_MS = 500
 _TAIL = 64
 

@@ -10,7 +10,7 @@ from kafka.producer.future import FutureRecordMetadata
 from streamweir.broker.clients import producer
 from streamweir.connections import KafkaConnection
 
-COMMIT_S = 20
+COMMIT_S = 60
 """Seconds after which a commit counts as failed, its outcome as unknown."""
 
 
@@ -79,7 +79,8 @@ def _within(seconds: float, action: Callable[[], None]) -> None:
     def run() -> None:
         try:
             action()
-        except errors.KafkaError as error:
+        # Also what is not Kafka's: a thread that died of it has not committed.
+        except BaseException as error:  # noqa: BLE001
             failure.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

@@ -93,7 +93,7 @@ class Stream:
 
     @property
     def stop_marker(self) -> ObjectKey:
-        """An object whose presence asks the scorer to stop."""
+        """An object that asks the scorer that it names to stop."""
         return self.root / "stop.json"
 
     @property

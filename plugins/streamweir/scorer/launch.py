@@ -56,7 +56,6 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     if not _claim(store, spec, holder, found[1] if found else None):
         return start(spec, servers, store, work)
     store.put_json(spec.stream.settings, {"holder": holder, "settings": spec.settings})
-    stop.clear(store, spec.stream)
     try:
         return Started(holder, _launch(spec, servers, holder, work))
     except (OSError, subprocess.CalledProcessError) as error:
@@ -103,7 +102,7 @@ def _look(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
 def _stopping(store: ObjectStore, stream: Stream, status: Status) -> bool:
     if health(status, datetime.now(UTC)) not in ALIVE:
         return False
-    return status.state == State.STOPPING or stop.requested(store, stream)
+    return status.state == State.STOPPING or stop.requested(store, stream, status.holder)
 
 
 def _refuse(stream: Stream) -> None:

@@ -40,7 +40,7 @@ class Lease:
     ) -> None:
         self._store = store
         self._stream = stream
-        self._holder = holder
+        self.holder = holder
         self._clock = clock
         self._pause = pause or threading.Event().wait
         self._token = uuid.uuid4().hex
@@ -56,7 +56,7 @@ class Lease:
             etag = self._store.put_if_absent(self._stream.lease, self._content())
         else:
             content = json.loads(found[0])
-            if not content["released"] and content["holder"] != self._holder:
+            if not content["released"] and content["holder"] != self.holder:
                 self._watch(found[1], content["holder"])
             etag = self._store.put_if_match(self._stream.lease, self._content(), found[1])
         if etag is None:
@@ -107,7 +107,7 @@ class Lease:
     def _content(self, *, released: bool = False) -> bytes:
         self._beat += 1
         content: dict[str, Any] = {
-            "holder": self._holder,
+            "holder": self.holder,
             "token": self._token,
             "beat": self._beat,
             "released": released,

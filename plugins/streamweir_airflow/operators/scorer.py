@@ -15,6 +15,7 @@ from streamweir_airflow.work import work_folder
 
 if TYPE_CHECKING:
     from streamweir.scorer.spec import ScorerSpec
+    from streamweir.scorer.status import Status
 
 _STARTS_WITHIN = timedelta(minutes=5)
 _STOPS_WITHIN = timedelta(minutes=3)
@@ -139,7 +140,10 @@ class AwaitDrained(ScorerOperator):
 
 
 class StopScorer(ScorerOperator):
-    """Asks the stream's scorer to stop and waits until it has; does nothing when there is none."""
+    """Asks the run's scorer to stop and waits until it has.
+
+    Does nothing when there is none, or when the run only attached to another run's.
+    """
 
     def work(self, attempt: Attempt) -> Result:
         """Defers until no scorer works on the stream."""
@@ -154,6 +158,9 @@ class StopScorer(ScorerOperator):
         # One without a word for long is asked, too: it may only be slow, and would hear it when it comes up.
         if status is None or health(status, datetime.now(UTC)) in (Health.ENDED, Health.FAILED):
             return {"stopped": False}
+        if not self.may_stop(attempt, status):
+            self.log.info("the scorer was started by %s, not by this run, and goes on", status.scorer)
+            return {"kept": True}
         stop.request(attempt.store, stream, f"task {self.task_id} of run {attempt.run.id}")
         self.wait(attempt, "stopped", within=_STOPS_WITHIN)
 
@@ -165,9 +172,13 @@ class StopScorer(ScorerOperator):
             self.log.warning(event["sentence"])
         return {"stopped": True}
 
+    def may_stop(self, attempt: Attempt, status: "Status") -> bool:
+        """Whether the scorer is the run's own: another run's may be at work for others."""
+        return status.scorer == stream_id_of(attempt.run.id)
+
 
 class StopStream(StopScorer):
-    """The same for whichever stream the DAG's params name."""
+    """The same for whichever stream the DAG's params name, whoever started its scorer."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(in_bundle=False, **kwargs)
@@ -175,6 +186,10 @@ class StopStream(StopScorer):
     def attempt(self, context: Context) -> Attempt:
         """The pipeline is a param here."""
         return Attempt.of(context["params"]["pipeline"], context)
+
+    def may_stop(self, attempt: Attempt, status: "Status") -> bool:
+        """It is asked for by name here."""
+        return True
 
 
 def launch(attempt: Attempt, spec: "ScorerSpec") -> None:

@@ -141,10 +141,27 @@ def test_attaching_to_a_scorer_that_counts_otherwise_is_refused(
         begin(store, replace(SPEC, **other))
 
 
-def test_a_start_forgets_an_old_request_to_stop(store: ObjectStore, launched: list[str]) -> None:
-    stop.request(store, STREAM, "the run before")
+def test_a_new_scorer_does_not_hear_an_old_request_to_stop(store: ObjectStore, launched: list[str]) -> None:
     begin(store)
-    assert not stop.requested(store, STREAM)
+    stop.request(store, STREAM, "the run before")
+    set_status(store, state=State.STOPPED)
+    begin(store)
+    assert [stop.requested(store, STREAM, holder) for holder in launched] == [True, False]
+
+
+def test_a_stop_asked_for_just_after_the_claim_is_not_lost(
+    store: ObjectStore, launched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = launch._claim
+
+    def then_stop(*arguments: Any) -> bool:
+        won = claim(*arguments)
+        stop.request(store, STREAM, "somebody changed their mind")
+        return won
+
+    monkeypatch.setattr(launch, "_claim", then_stop)
+    begin(store)
+    assert stop.requested(store, STREAM, launched[0])
 
 
 def test_a_start_waits_until_the_scorer_before_has_stopped(

@@ -117,10 +117,16 @@ def test_touching_a_status_renews_its_age() -> None:
     assert (health(fresh, datetime.now(UTC)), fresh.rows) == (Health.HEALTHY, 5)
 
 
-def test_a_stop_is_asked_for_until_it_is_cleared() -> None:
+def test_a_stop_is_for_the_scorer_that_has_the_stream_and_not_for_the_one_after_it() -> None:
     store = cast(ObjectStore, MemoryStore())
-    assert not stop.requested(store, STREAM)
+    statuses.write(store, STREAM, status())
+    assert not stop.requested(store, STREAM, "run-1-abc")
     stop.request(store, STREAM, "a test")
-    assert stop.requested(store, STREAM)
-    stop.clear(store, STREAM)
-    assert not stop.requested(store, STREAM)
+    assert stop.requested(store, STREAM, "run-1-abc")
+    assert not stop.requested(store, STREAM, "run-2-def")
+
+
+def test_a_stream_that_never_had_a_scorer_is_not_asked_to_stop() -> None:
+    store = MemoryStore()
+    stop.request(cast(ObjectStore, store), STREAM, "a test")
+    assert store.objects == {}

@@ -15,7 +15,7 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
-from streamweir.errors import DependencyUnreachable
+from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.columns import arrow_schema, core_arrow_schema
 from streamweir_spark.ecommerce_fraud.figures import Figures, Product
@@ -225,6 +225,18 @@ def test_a_micro_batch_with_a_commit_record_is_not_written_again(case: Case, spa
     assert (again.published.calls, again.commit(0)) == ([], committed)
     again.write(1, outputs[1])
     assert case.table("sold_quantity", 1)[-1]["quantity_so_far"] == 4
+
+
+def test_a_stream_whose_last_commit_record_is_missing_does_not_count_from_zero(
+    case: Case, spark: SparkSession
+) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    del case.store.objects[str(STREAM.commit(0))]
+    again = Case(spark, case.store)
+    with pytest.raises(BadConfiguration, match=r"commits/0000000000\.json is missing"):
+        again.write(1, outputs[1])
+    assert again.published.calls == []
 
 
 def test_without_the_lease_nothing_is_published_or_written(case: Case) -> None:
