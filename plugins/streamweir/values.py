@@ -11,10 +11,16 @@ from typing import NamedTuple, TypeGuard
 
 import orjson
 
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z| UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
+_SINCE_EPOCH = re.compile(r"([1-9]\d{8,16})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LARGEST_INT = 2**63 - 1
+_UTC = (None, "Z", " UTC")
+# Of times since the epoch, from 9 digits on, a unit for each three digits; times 10 ** this are microseconds.
+_UNITS = (("s", 6), ("ms", 3), ("us", 0))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -28,15 +34,25 @@ class ProductLine(NamedTuple):
 
 
 def parse_time(text: str) -> int:
-    """Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS[.fraction][Z|offset]`; UTC without a zone."""
+    """Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS[.fraction][Z| UTC|offset]`; UTC without a zone.
+
+    A number is a time since the epoch: of 9 to 11 digits in seconds, to 14 in milliseconds, to 17 in
+    microseconds, each with an optional fraction. What is finer than a microsecond is cut.
+    """
     found = _TIME.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text[:80]!r} is not a time like 2024-01-01 00:20:54.302")
+        return _since_epoch(text)
     day, clock, fraction, zone = found.groups()
-    micros = int((fraction or "0")[:6].ljust(6, "0"))
-    moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in (None, 'Z') else zone}")
+    micros = _scaled(fraction, 6)
+    moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in _UTC else zone}")
     # Integer arithmetic: a float of seconds would lose the last digits.
     return (moment - _EPOCH) // _MICROSECOND + micros
+
+
+def epoch_unit(text: str) -> str | None:
+    """In which unit a number is a time since the epoch, "s", "ms" or "us"; None for every other text."""
+    found = _SINCE_EPOCH.fullmatch(text)
+    return None if found is None else _unit(found[1])[0]
 
 
 def parse_date(text: str) -> date:
@@ -71,6 +87,24 @@ def parse_products(text: str) -> tuple[ProductLine, ...]:
     if as_json.count('"') != 2 * sum(map(len, items)):
         _refuse_repeated(as_json)
     return lines
+
+
+def _since_epoch(text: str) -> int:
+    found = _SINCE_EPOCH.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is not a time like 2024-01-01 00:20:54.302")
+    whole, fraction = found.groups()
+    _, places = _unit(whole)
+    return int(whole) * 10**places + _scaled(fraction, places)
+
+
+def _unit(whole: str) -> tuple[str, int]:
+    return _UNITS[(len(whole) - 9) // 3]
+
+
+def _scaled(fraction: str | None, places: int) -> int:
+    """The first places of a fraction as an integer: .5 is 500 of three places."""
+    return int((fraction or "")[:places].ljust(places, "0") or "0")
 
 
 def _refuse_repeated(as_json: str) -> None:

@@ -47,8 +47,9 @@ def _read(text: str) -> int:
     if not _EARLIEST <= micros < _LATEST:
         raise ValueError(f"{text[:80]!r} lies outside the years 1 to 9999")
     minute, rest = text[:_MINUTE], text[_MINUTE:]
-    # Within the calendar's first and last years a rest with an offset can lead outside it: never remembered.
-    if len(rest) <= _LONGEST_CACHED and "0002" <= minute[:4] <= "9998":
+    # Never remembered: a number, which is no sum of these parts; and a time of the calendar's first and last
+    # years, where a rest with an offset can lead outside it.
+    if minute.endswith(":") and len(rest) <= _LONGEST_CACHED and "0002" <= minute[:4] <= "9998":
         for cache in (_minutes, _rests):
             if len(cache) >= _CACHED:
                 cache.clear()

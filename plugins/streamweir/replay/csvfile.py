@@ -136,6 +136,8 @@ class TimeReader:
             time = parse_time(text)
         except ValueError:
             return UNKNOWN
+        if text[16:17] != ":":
+            return time  # A number, which is no sum of these parts.
         seconds = parse_time(f"1970-01-01T00:00{text[16:19]}")
         rest = parse_time(f"1970-01-01T00:00:00{text[19:]}")
         for memory in (self._minutes, self._rests):

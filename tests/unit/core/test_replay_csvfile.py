@@ -85,8 +85,9 @@ def test_a_missing_file_is_named_with_all_its_names(tmp_path: Path) -> None:
 
 DATES = ("2024-01-01", "1969-12-31", "2024-02-30", "0001-01-01", "9999-12-31")
 CLOCKS = ("00:20:54", "23:59:60", "24:00:00", ".3", ".302", ".302999999", ".")
-ZONES = ("Z", "+10:00", "-0330", "+25:00")
-PART = st.sampled_from([*DATES, " ", "T", *CLOCKS, *ZONES, "", "x", "\n"])
+ZONES = ("Z", " UTC", "+10:00", "-0330", "+25:00")
+NUMBERS = ("1569888001", "15698880012", "156988800125", "156988800125000", "1569888001250006")
+PART = st.sampled_from([*DATES, " ", "T", *CLOCKS, *ZONES, *NUMBERS, "00", "", "x", "\n"])
 
 
 @given(st.lists(st.one_of(st.lists(PART, max_size=5).map("".join), st.text(max_size=24)), max_size=12))
@@ -105,6 +106,7 @@ def test_times_that_share_their_parts_are_told_apart() -> None:
     read = TimeReader()
     dates, clocks = ("2024-01-01", "2024-01-02"), ("00:00:00", "00:00:09", "00:09:00", "09:00:00")
     texts = [f"{d}T{c}.{f}{z}" for d in dates for c in clocks for f in (0, 9) for z in ("", "Z", "+10:00")]
+    texts += [number + fraction for number in NUMBERS for fraction in ("", ".5", ".25")]
     assert [read(text) for text in texts] == [parse_time(text) for text in texts]
 
 

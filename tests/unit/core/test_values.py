@@ -2,7 +2,7 @@
 
 import math
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamweir.values import ProductLine, parse_date, parse_number, parse_products, parse_time
+from streamweir.values import ProductLine, epoch_unit, parse_date, parse_number, parse_products, parse_time
 
 
 def micros(*moment: int) -> int:
@@ -27,6 +27,19 @@ def micros(*moment: int) -> int:
         ("2024-01-01T10:00:00.5-0330", micros(2024, 1, 1, 13, 30, 0, 500_000)),
         ("2024-01-01 00:00:00.123456789", micros(2024, 1, 1, 0, 0, 0, 123_456)),
         ("1969-12-31 23:59:59.999999", -1),
+        ("2019-10-01 00:00:01 UTC", micros(2019, 10, 1, 0, 0, 1)),
+        ("2019-10-01T00:00:01.25 UTC", micros(2019, 10, 1, 0, 0, 1, 250_000)),
+        ("1569888001", micros(2019, 10, 1, 0, 0, 1)),
+        ("1569888001.25", micros(2019, 10, 1, 0, 0, 1, 250_000)),
+        ("1569888001250", micros(2019, 10, 1, 0, 0, 1, 250_000)),
+        ("1569888001250.0625", micros(2019, 10, 1, 0, 0, 1, 250_062)),
+        ("1569888001250062.9", micros(2019, 10, 1, 0, 0, 1, 250_062)),
+        ("100000000", 10**14),
+        ("99999999999", 99_999_999_999 * 10**6),
+        ("100000000000", 10**14),
+        ("99999999999999", 99_999_999_999_999 * 10**3),
+        ("100000000000000", 10**14),
+        ("99999999999999999", 99_999_999_999_999_999),
     ],
 )
 def test_a_time_is_read_in_microseconds_and_utc(text: str, expected: int) -> None:
@@ -47,6 +60,18 @@ def test_a_time_is_read_in_microseconds_and_utc(text: str, expected: int) -> Non
         "٢٠٢٤-01-01 00:00:00",
         "2024-01-01\n00:00:00",
         "NaN",
+        "2019-10-01 00:00:01UTC",
+        "2019-10-01 00:00:01Z UTC",
+        "2019-10-01 00:00:01 utc",
+        "0",
+        "99999999",
+        "100000000000000000",
+        "-1569888001",
+        "1569888001.",
+        "1.569888001e9",
+        "0001569888001",
+        "1569888001 UTC",
+        "\u0661569888001",
     ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
@@ -58,6 +83,26 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_every_time_survives_the_round_trip(moment: datetime) -> None:
     text = moment.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
     assert parse_time(text) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
+
+
+in_this_era = st.datetimes(datetime(1973, 4, 1), datetime(5137, 1, 1))
+
+
+@given(in_this_era, st.sampled_from([("s", 10**6, 6), ("ms", 10**3, 3), ("us", 1, 0)]), st.text("0123456789"))
+def test_a_number_is_a_time_since_the_epoch_in_the_unit_of_its_size(
+    moment: datetime, form: tuple[str, int, int], finer: str
+) -> None:
+    unit, micros_each, places = form
+    micros = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    fraction = f"{micros % micros_each:0{places}}{finer}" if places else finer
+    text = f"{micros // micros_each}.{fraction}".removesuffix(".")
+    assert parse_time(text) == parse_time(moment.isoformat() + " UTC") == micros
+    assert epoch_unit(text) == unit
+
+
+@pytest.mark.parametrize("text", ["", "2019-10-01 00:00:01", "99999999", "1e9", "100000000000000000"])
+def test_what_is_no_number_since_the_epoch_has_no_unit(text: str) -> None:
+    assert epoch_unit(text) is None
 
 
 @pytest.mark.parametrize("text", ["NaN", "inf", "1_0", " 1", "1e999", "0x10", "", "1,5", "\u0661"])
