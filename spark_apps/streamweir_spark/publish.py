@@ -8,7 +8,7 @@ from kafka import errors
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from streamweir.broker.clients import kafka_errors, refused
-from streamweir.broker.records import read_topic
+from streamweir.broker.records import log_end, read_topic
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import WRITER
@@ -87,7 +87,8 @@ class Publisher:
                 if there is not None:
                     return there
             return self._send(self._writer, batch_id, messages, since)
-        except errors.KafkaError:
+        except Exception:
+            # Also when reading back failed: the next try must not go on without it.
             self.close()
             raise
 
@@ -104,7 +105,9 @@ class Publisher:
         wanted, ends = self._headers(batch_id).items(), {}
         for topic in self._topics:
             start = {int(partition): offset for partition, offset in since.get(topic, {}).items()}
-            for record in read_topic(self._kafka, topic, start=start):
+            # Another stream's open transaction on a shared topic hides what this one committed behind it.
+            end = log_end(self._kafka, topic)
+            for record in read_topic(self._kafka, topic, start=start, end=end):
                 if wanted <= dict(record.headers).items():
                     ends[topic, record.partition] = record.offset + 1
         return _advanced(since, ends) if ends else None

@@ -1,5 +1,6 @@
 """Topics and reading back on a real Kafka."""
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ import pytest
 
 from streamweir.broker.clients import admin
 from streamweir.broker.follow import Follower
-from streamweir.broker.records import await_readable, read_topic, topic_end
+from streamweir.broker.records import await_readable, log_end, read_topic, topic_end
 from streamweir.broker.topics import delete, provision
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
@@ -121,6 +122,25 @@ def test_an_open_transaction_hides_nothing_that_was_committed_before(
     writer.send(topic, 0, b"open", headers(8))
     assert len(list(read_topic(kafka_connection, topic))) == 8
     writer.abort()
+
+
+def test_what_was_committed_behind_an_open_transaction_is_waited_for(
+    kafka_connection: KafkaConnection, topic: str, writer: TransactionalWriter, send: Send
+) -> None:
+    with closing(TransactionalWriter(kafka_connection, f"other.{topic}")) as other:
+        other.begin()
+        other.send(topic, 0, b"open", headers(8))
+        other._producer.flush()
+        writer.begin()
+        writer.send(topic, 0, b"behind it", headers(0))
+        writer.commit()
+        end = log_end(kafka_connection, topic)
+        assert (end[0], list(read_topic(kafka_connection, topic))) == (3, [])
+        ending = threading.Timer(1, other.abort)
+        ending.start()
+        found = list(read_topic(kafka_connection, topic, end=end))
+        ending.join()
+    assert [record.value for record in found] == [b"behind it"]
 
 
 def test_a_stretch_is_read_from_start_to_end(

@@ -63,14 +63,14 @@ def kafka_errors(connection: KafkaConnection, what: str) -> Iterator[None]:
         ) from error
 
 
-def consumer(connection: KafkaConnection) -> kafka.KafkaConsumer:
-    """A consumer of committed records that belongs to no group."""
+def consumer(connection: KafkaConnection, isolation: str = "read_committed") -> kafka.KafkaConsumer:
+    """A consumer that belongs to no group; of committed records, unless told otherwise."""
     return kafka.KafkaConsumer(
         **(_CLIENT | connection.client_args()),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        isolation_level="read_committed",
+        isolation_level=isolation,
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )

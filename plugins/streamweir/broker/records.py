@@ -58,8 +58,9 @@ def read_topic(
     """The committed records of a topic (full name), in order within each partition.
 
     start: offset per partition to begin at; from the beginning by default. end: offset per partition to stop
-    before; by default where the committed records end at the time of the call. The end is told by position,
-    not by count: transaction markers take offsets of their own.
+    before; by default where the committed records end at the time of the call. What lies behind an open
+    transaction is waited for. The end is told by position, not by count: transaction markers take offsets of
+    their own.
     Raises BadConfiguration when there is no such topic, DependencyUnreachable when Kafka does not answer.
     """
     with kafka_errors(kafka, f"read topic {topic}"), closing(consumer(kafka)) as client:
@@ -68,6 +69,20 @@ def read_topic(
         begin = client.beginning_offsets(partitions)
         begin.update(_at(topic, start or {}))
         yield from _stretch(client, begin, stop)
+
+
+def log_end(kafka: KafkaConnection, topic: str) -> dict[int, int]:
+    """The offset per partition after a topic's last record, also of a transaction that is still open.
+
+    What another writer committed behind an open transaction lies before it, but cannot be read until that
+    transaction ends. Errors as in `read_topic`.
+    """
+    with (
+        kafka_errors(kafka, f"find the end of topic {topic}"),
+        closing(consumer(kafka, "read_uncommitted")) as client,
+    ):
+        ends = client.end_offsets(_partitions(client, topic))
+        return {at.partition: offset for at, offset in ends.items()}
 
 
 def topic_end(kafka: KafkaConnection, topic: str) -> TopicEnd:

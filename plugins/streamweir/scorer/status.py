@@ -21,8 +21,11 @@ FRESH_FOR = timedelta(seconds=20)
 """A running scorer rewrites its status every 5 s; four times that without a word, and it is not well."""
 STARTS_WITHIN = timedelta(seconds=120)
 """A Spark driver needs 10 to 20 s to its first status; a busy machine several times that."""
-MOVES_WITHIN = timedelta(seconds=120)
-"""A micro-batch takes seconds; one that takes longer than this hangs."""
+MOVES_WITHIN = timedelta(seconds=180)
+"""A micro-batch takes seconds, or two minutes when another stream's transaction is open on a shared topic.
+
+One that takes longer than this hangs.
+"""
 
 _BY_EXIT_CODE = {
     kind.exit_code: kind for kind in (BadConfiguration, ModelUnusable, DependencyUnreachable, StreamHeld)

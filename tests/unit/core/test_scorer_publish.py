@@ -16,15 +16,31 @@ TOPIC = "ecommerce_fraud.s.predictions"
 
 
 class Broker:
-    """A topic with one partition; fails as told: before or after a commit takes effect."""
+    """A topic with one partition; fails as told: before or after a commit takes effect.
+
+    stable: where an open transaction of another stream begins, behind which nothing can be read; it ends when
+    somebody waits for more.
+    """
 
     def __init__(self) -> None:
         self.log: list[tuple[bytes, list[tuple[str, bytes]]]] = []
         self.faults: list[str] = []
         self.opened = 0
+        self.stable: int | None = None
 
-    def read(self, kafka: KafkaConnection, topic: str, *, start: dict[int, int]) -> Iterator[Record]:
-        for offset in range(start.get(0, 0), len(self.log)):
+    def log_end(self, kafka: KafkaConnection, topic: str) -> dict[int, int]:
+        return {0: len(self.log)}
+
+    def read(
+        self,
+        kafka: KafkaConnection,
+        topic: str,
+        *,
+        start: dict[int, int],
+        end: dict[int, int] | None = None,
+    ) -> Iterator[Record]:
+        readable = len(self.log) if self.stable is None else self.stable
+        for offset in range(start.get(0, 0), end[0] if end else readable):
             value, headers = self.log[offset]
             yield Record(topic, 0, offset, 0, headers, value)
 
@@ -58,6 +74,7 @@ class Writer:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     made = Broker()
     monkeypatch.setattr(module, "TransactionalWriter", lambda *_: Writer(made))
+    monkeypatch.setattr(module, "log_end", made.log_end)
     monkeypatch.setattr(module, "read_topic", made.read)
     monkeypatch.setattr(module, "_pause", lambda seconds: None)
     return made
@@ -100,6 +117,30 @@ def test_a_restarted_driver_does_not_publish_a_micro_batch_again(broker: Broker)
     ends = publisher().publish(1, messages(b"b"), before)
     assert publisher().publish(1, messages(b"b"), before) == ends
     assert values(broker) == [b"a", b"b"]
+
+
+def test_another_streams_open_transaction_does_not_hide_what_was_published_behind_it(broker: Broker) -> None:
+    publisher().publish(0, messages(b"a"), {})
+    broker.stable = 0
+    assert publisher().publish(0, messages(b"a"), {}) == {TOPIC: {"0": 1}}
+    assert values(broker) == [b"a"]
+
+
+def test_a_micro_batch_is_not_published_until_the_topic_was_read_back(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher().publish(0, messages(b"a"), {})
+    again = publisher()
+    monkeypatch.setattr(module, "log_end", _away)
+    with pytest.raises(DependencyUnreachable):
+        again.publish(0, messages(b"a"), {})
+    monkeypatch.setattr(module, "log_end", broker.log_end)
+    again.publish(0, messages(b"a"), {})
+    assert values(broker) == [b"a"]
+
+
+def _away(*_: object) -> dict[int, int]:
+    raise DependencyUnreachable("Kafka is away")
 
 
 def test_a_running_driver_publishes_without_reading_back(

@@ -54,6 +54,7 @@ def status(state: State = State.RUNNING, *, age: float = 0, stalled: float = 0, 
     [
         (status(age=6), Health.HEALTHY),
         (status(age=30), Health.STALE),
+        (status(age=1, stalled=130), Health.HEALTHY),
         (status(age=1, stalled=300), Health.STUCK),
         (status(State.STOPPING, age=6), Health.HEALTHY),
         (status(State.STARTING, age=60), Health.STARTING),
