@@ -4,6 +4,8 @@ A process that ends because of a `Stop` error exits with the error's `exit_code`
 started it need not read its log.
 """
 
+import signal
+
 
 class StreamweirError(Exception):
     """Base of all errors of Streamweir; the message names the thing, the value and the remedy."""
@@ -59,3 +61,22 @@ class RunFailed(Stop):
 
 class StackError(Stop):
     """The embedded stack cannot be started or stopped as asked."""
+
+
+_BY_EXIT_CODE = {
+    kind.exit_code: kind
+    for kind in (BadConfiguration, ModelUnusable, DependencyUnreachable, StreamHeld, RunFailed)
+}
+
+
+def error_kind(exit_code: int | None, otherwise: type[StreamweirError]) -> type[StreamweirError]:
+    """The kind of error that an exit code stands for; `otherwise` for a code that stands for none."""
+    return _BY_EXIT_CODE.get(exit_code or 0, otherwise)
+
+
+def error_of(exit_code: int, sentence: str, what: str) -> StreamweirError:
+    """The error of a process that ended with this exit code, with its own sentence where it left one."""
+    if exit_code < 0:
+        return StreamweirError(f"{what} was killed by signal {signal.Signals(-exit_code).name}")
+    kind = error_kind(exit_code, StreamweirError)
+    return kind(sentence or f"{what} ended with exit code {exit_code}; its log lines are above")

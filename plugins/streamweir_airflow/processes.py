@@ -10,36 +10,14 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from streamweir.errors import (
-    BadConfiguration,
-    DependencyUnreachable,
-    ModelUnusable,
-    RunFailed,
-    StreamHeld,
-    StreamweirError,
-)
+from streamweir.errors import error_of
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-_BY_EXIT_CODE: Mapping[int, type[StreamweirError]] = {
-    2: BadConfiguration,
-    3: ModelUnusable,
-    4: DependencyUnreachable,
-    5: StreamHeld,
-    6: RunFailed,
-}
 _PREFIX = "error: "
 _SECONDS_TO_END = 3
 """Airflow itself kills a task 5 s after it has asked it to end."""
-
-
-def error_of(exit_code: int, sentence: str, what: str) -> StreamweirError:
-    """The error that a child's exit code stands for, with the child's own sentence."""
-    kind = _BY_EXIT_CODE.get(exit_code, StreamweirError)
-    if exit_code < 0:
-        return kind(f"{what} was killed by signal {signal.Signals(-exit_code).name}")
-    return kind(sentence or f"{what} ended with exit code {exit_code}; its log lines are above")
 
 
 class Child:

@@ -1,11 +1,16 @@
 """Spark's exceptions in Streamweir's words: one sentence, and an exit code that says what to do next."""
 
+import os
 import re
+import sys
+import traceback
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
+from streamweir.cli import TRACEBACK
 from streamweir.errors import DependencyUnreachable, StreamweirError
+from streamweir.scorer.driver import ERROR_PREFIX
 
 _UNREACHABLE = re.compile(
     r"org\.apache\.kafka\.common\.errors\.\w*(?:Timeout|Disconnect|Network|NotAvailable|Retriable)\w*"
@@ -24,10 +29,20 @@ def as_error(raised: StreamweirError | PySparkException | Py4JError) -> Streamwe
         return raised
     text = str(raised)
     kind = DependencyUnreachable if _UNREACHABLE.search(text) else StreamweirError
-    return kind(f"Spark gave up: {_sentence(text)}")
+    return kind(f"Spark gave up: {sentence(text)}")
 
 
-def _sentence(text: str) -> str:
+def give_up(raised: StreamweirError | PySparkException | Py4JError) -> int:
+    """Say in a line that begins with `error:` why a program ends; returns its exit code."""
+    error = as_error(raised)
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(raised)
+    print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+def sentence(text: str) -> str:
+    """What went wrong first, of the text of an exception of Spark's."""
     for pattern in (_PYTHON, _CAUSE):
         found = pattern.findall(text)
         if found:

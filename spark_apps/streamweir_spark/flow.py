@@ -34,7 +34,7 @@ class Flow:
     @classmethod
     def of(cls, model: PipelineModel) -> "Flow":
         """Raises ModelUnusable when no stage makes a probability of two classes."""
-        stages = list(_flatten(model))
+        stages = list(flatten(model))
         place = _classifier(stages)
         return cls(tuple(_steps(stages[: place + 1])), _fraud_index(stages, stages[place]))
 
@@ -69,12 +69,13 @@ class Flow:
             )
 
 
-def _flatten(stage: Any) -> Iterable[Stage]:
+def flatten(stage: Any) -> Iterable[Stage]:
+    """The stages of a fitted pipeline in order, with those inside other pipelines in their place."""
     if isinstance(stage, PipelineModel):
         for part in stage.stages:
-            yield from _flatten(part)
+            yield from flatten(part)
     elif isinstance(stage, CrossValidatorModel | TrainValidationSplitModel):
-        yield from _flatten(stage.bestModel)
+        yield from flatten(stage.bestModel)
     else:
         yield from _open(stage._to_java())
 

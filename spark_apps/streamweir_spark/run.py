@@ -1,9 +1,6 @@
 """A scorer's life: its lease, its query, its end and its exit code."""
 
-import os
-import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -13,19 +10,17 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from streamweir.broker.clients import consumer, kafka_errors
-from streamweir.cli import TRACEBACK
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import stop
-from streamweir.scorer.driver import ERROR_PREFIX
 from streamweir.scorer.lease import Lease, Renewal
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State
 from streamweir_spark.arguments import parse
-from streamweir_spark.failures import as_error
+from streamweir_spark.failures import give_up
 from streamweir_spark.log import say
 from streamweir_spark.readback import show_results
 from streamweir_spark.scorer import Scorer
@@ -50,11 +45,7 @@ def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> in
         spec, holder = parse(pipeline.name, argv)
         _live(pipeline_of(pipeline.name), door, spec, holder, stopping)
     except (StreamweirError, PySparkException, Py4JError) as raised:
-        error = as_error(raised)
-        if os.environ.get(TRACEBACK):
-            traceback.print_exc()
-        print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
-        return error.exit_code
+        return give_up(raised)
     finally:
         stopping.close()
     return 0

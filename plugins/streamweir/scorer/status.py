@@ -7,12 +7,9 @@ from typing import Any, Protocol
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import (
-    BadConfiguration,
-    DependencyUnreachable,
-    ModelUnusable,
     RunFailed,
-    StreamHeld,
     StreamweirError,
+    error_kind,
 )
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import ScorerSpec
@@ -26,10 +23,6 @@ MOVES_WITHIN = timedelta(seconds=180)
 
 One that takes longer than this hangs.
 """
-
-_BY_EXIT_CODE = {
-    kind.exit_code: kind for kind in (BadConfiguration, ModelUnusable, DependencyUnreachable, StreamHeld)
-}
 
 
 class State(StrEnum):
@@ -186,5 +179,5 @@ def failure(status: Status) -> StreamweirError | None:
     """
     if status.state != State.FAILED:
         return None
-    kind = _BY_EXIT_CODE.get(status.exit_code or 1, RunFailed)
+    kind = error_kind(status.exit_code, RunFailed)
     return kind(f"scorer of stream {status.stream}: {status.error or 'failed without a word; see its log'}")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
-from streamweir_airflow.work import work_folder
 
 _GIVEN_UP = ("failed", "upstream_failed", "skipped", "removed")
 

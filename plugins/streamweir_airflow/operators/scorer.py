@@ -8,10 +8,10 @@ from airflow.sdk import Context
 
 from streamweir.contracts.streams import stream_id_of
 from streamweir.errors import RunFailed, StreamweirError
+from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.waiting import Outcome
-from streamweir_airflow.work import work_folder
 
 if TYPE_CHECKING:
     from streamweir.scorer.spec import ScorerSpec

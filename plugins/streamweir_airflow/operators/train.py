@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from streamweir.connections import SparkConnection
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import StreamweirError
+from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.processes import Child
-from streamweir_airflow.work import work_folder
 
 if TYPE_CHECKING:
     from streamweir.scorer.command import Installation

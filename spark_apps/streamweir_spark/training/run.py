@@ -1,10 +1,7 @@
 """A training's life: arguments, session, result, exit code."""
 
-import os
-import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +10,14 @@ from typing import NamedTuple
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from streamweir.cli import TRACEBACK
 from streamweir.connections import SparkConnection, StoreConnection
 from streamweir.contracts.streams import BUCKETS, ObjectKey
 from streamweir.contracts.tables import Column, Pipeline
 from streamweir.datasets import store as datasets
 from streamweir.errors import BadConfiguration, StreamweirError
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer.driver import ERROR_PREFIX
 from streamweir_spark.arguments import Parser
-from streamweir_spark.failures import as_error
+from streamweir_spark.failures import give_up
 from streamweir_spark.log import say
 from streamweir_spark.session import open_session, spark_conf
 from streamweir_spark.training.job import Training
@@ -67,11 +62,7 @@ def run(
         store.put_json(arguments.result, training.result | {"seconds": seconds})
         say(f"trained in {seconds} s")
     except (StreamweirError, PySparkException) as raised:
-        error = as_error(raised)
-        if os.environ.get(TRACEBACK):
-            traceback.print_exc()
-        print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
-        return error.exit_code
+        return give_up(raised)
     return 0
 
 
