@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +15,7 @@ from minio.error import MinioException, S3Error
 
 from streamweir.connections import StoreConnection
 from streamweir.contracts.streams import ObjectKey
-from streamweir.errors import BadConfiguration, DependencyUnreachable
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
 
 _CONTENT_TYPES = {
     ".css": "text/css",
@@ -25,7 +26,20 @@ _CONTENT_TYPES = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
-_PRESIGNED_FOR = timedelta(minutes=1)
+_PRESIGNED_FOR = timedelta(minutes=15)
+"""As far as S3 lets two clocks differ."""
+_FINAL = frozenset(
+    (
+        "AccessDenied", "AuthorizationHeaderMalformed", "InvalidAccessKeyId", "InvalidBucketName",
+        "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "PermanentRedirect", "SignatureDoesNotMatch",
+    )
+)  # fmt: skip
+"""What a store answers again and again: a wrong account, policy, bucket or region, or no such object.
+
+Anything else may pass: a disk that is full, clocks that differ, too many requests, a fault of the store's.
+"""
+_EXPIRED = "Request has expired"
+"""Said with AccessDenied of a signed request when a clock is behind."""
 _CONNECTIONS = 16
 """How many threads may use a store at the same time without losing their connection to another."""
 
@@ -33,8 +47,8 @@ _CONNECTIONS = 16
 class ObjectStore:
     """Objects of the four buckets.
 
-    Every method raises DependencyUnreachable when the store does not answer and BadConfiguration when it
-    refuses the account.
+    Every method raises DependencyUnreachable when the store does not answer or cannot serve at present, and
+    BadConfiguration when it refuses the account, the bucket or the object for good.
     """
 
     def __init__(self, connection: StoreConnection) -> None:
@@ -173,12 +187,8 @@ class ObjectStore:
             response = self._http.request("PUT", url, body=data, headers=condition, retries=False)
         if response.status == 412 or (response.status == 404 and "If-Match" in condition):
             return None
-        if response.status == 403:
-            raise BadConfiguration(
-                f"object store {self._connection.endpoint} refused to write {key}; check the policy"
-            )
         if response.status != 200:
-            raise DependencyUnreachable(f"object store answered {response.status} to a put of {key}")
+            raise self._refusal(key, _said(response, "Code"), _said(response, "Message"))
         return response.headers["ETag"].strip('"')
 
     @contextmanager
@@ -186,14 +196,26 @@ class ObjectStore:
         try:
             yield
         except S3Error as error:
-            raise BadConfiguration(
-                f"object store {self._connection.endpoint} refused {key}: {error.code}; "
-                "check the account, its policy and the bucket prefix"
-            ) from error
+            raise self._refusal(key, error.code or "", error.message or "") from error
         except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
             raise DependencyUnreachable(
                 f"object store {self._connection.endpoint} is out of reach for {key}: {type(error).__name__}"
             ) from error
+
+    def _refusal(self, key: ObjectKey, code: str, message: str) -> StreamweirError:
+        if code in _FINAL and message != _EXPIRED:
+            return BadConfiguration(
+                f"object store {self._connection.endpoint} refused {key}: {code}; "
+                "check the account, its policy and the bucket prefix"
+            )
+        return DependencyUnreachable(
+            f"object store {self._connection.endpoint} cannot serve {key} at present: {code} {message}"
+        )
+
+
+def _said(response: urllib3.BaseHTTPResponse, tag: str) -> str:
+    found = re.search(rf"<{tag}>([^<]*)</{tag}>", response.data.decode(errors="replace"))
+    return found[1] if found else f"status {response.status}"
 
 
 def to_json(value: object) -> bytes:

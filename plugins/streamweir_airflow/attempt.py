@@ -65,6 +65,14 @@ class Attempt:
         """Whether the stream is the run's own."""
         return not self.params.get("stream")
 
+    @property
+    def outage_s(self) -> int | None:
+        """For how many seconds a server may be away before the run is given up; None: for ever."""
+        from streamweir.scorer.spec import OUTAGE_S
+
+        asked: int | None = self.params.get("outage_s")
+        return OUTAGE_S if asked is None and self.isolated else asked
+
     @cached_property
     def store(self) -> "ObjectStore":
         """The object store, with the tasks' account."""

@@ -191,6 +191,15 @@ def stream_params() -> Params:
             "named stream. A scorer that another run started goes on in any case.",
             section=STREAM,
         ),
+        "outage_s": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Outage, seconds",
+            description="How long the scorer, and the tasks that wait for it, bear that Kafka or the object "
+            "store is away. Empty: for ever on a named stream, 300 on a run's own.",
+            section=STREAM,
+        ),
     }
 
 

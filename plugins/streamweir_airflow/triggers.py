@@ -14,8 +14,6 @@ from streamweir_airflow.waiting import WAITS, Outcome, Seen, Verdict, look
 
 _LOOK_EVERY_S = 1.0
 _SAY_EVERY = 10
-UNREACHABLE_FOR = timedelta(minutes=5)
-"""How long the object store may be away before the wait is given up."""
 
 
 class ScorerTrigger(BaseTrigger):
@@ -23,7 +21,8 @@ class ScorerTrigger(BaseTrigger):
 
     The event carries all that the resuming method needs: Airflow does not hand over anything else in every
     mode. deadline: ISO time after which a wait without a verdict is given up; none for a drain, whose length
-    is the backlog's. asked_again: how often the wait has led to a new start of the scorer.
+    is the backlog's. outage_s: for how many seconds the object store may be away; None: for as long as it is.
+    asked_again: how often the wait has led to a new start of the scorer.
     """
 
     def __init__(
@@ -35,6 +34,7 @@ class ScorerTrigger(BaseTrigger):
         flush_sequence: int = -1,
         asked_again: int = 0,
         deadline: str | None = None,
+        outage_s: int | None = None,
         conn_id: str = STORE,
     ) -> None:
         super().__init__()
@@ -43,6 +43,7 @@ class ScorerTrigger(BaseTrigger):
         self.flush_sequence = flush_sequence
         self.asked_again = asked_again
         self.deadline = deadline
+        self.outage_s = outage_s
         self.conn_id = conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -54,6 +55,7 @@ class ScorerTrigger(BaseTrigger):
             "flush_sequence": self.flush_sequence,
             "asked_again": self.asked_again,
             "deadline": self.deadline,
+            "outage_s": self.outage_s,
             "conn_id": self.conn_id,
         }
         return f"{type(self).__module__}.{type(self).__name__}", arguments
@@ -67,7 +69,7 @@ class ScorerTrigger(BaseTrigger):
             try:
                 seen = await asyncio.to_thread(look, store, self.stream)
             except Retryable as error:
-                verdict = _unreachable(error, now - reached_at)
+                verdict = self._unreachable(error, now - reached_at) or self._too_late(now)
             else:
                 reached_at = now
                 verdict = WAITS[self.wait](seen, now, self.flush_sequence) or self._too_late(now)
@@ -92,9 +94,9 @@ class ScorerTrigger(BaseTrigger):
             return None
         return Verdict(Outcome.GIVEN_UP, f"the scorer was not {self.wait} by {self.deadline}")
 
-
-def _unreachable(error: Retryable, since: timedelta) -> Verdict | None:
-    return Verdict(Outcome.GIVEN_UP, str(error)) if since > UNREACHABLE_FOR else None
+    def _unreachable(self, error: Retryable, since: timedelta) -> Verdict | None:
+        given_up = self.outage_s is not None and since > timedelta(seconds=self.outage_s)
+        return Verdict(Outcome.GIVEN_UP, str(error)) if given_up else None
 
 
 def _words(seen: Seen) -> str:

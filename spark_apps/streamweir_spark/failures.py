@@ -15,7 +15,9 @@ from streamweir.scorer.driver import ERROR_PREFIX
 _UNREACHABLE = re.compile(
     r"org\.apache\.kafka\.common\.errors\.\w*(?:Timeout|Disconnect|Network|NotAvailable|Retriable)\w*"
     r"|java\.net\.\w*Exception|java\.util\.concurrent\.TimeoutException|SdkClientException|AWSClientIOException"
-    r"|AWSServiceIOException|ConnectTimeoutException|NoHttpResponseException"
+    r"|AWS(?:Service|S3)IOException|AWSServiceThrottledException|AWSStatus500Exception"
+    r"|AWSApiCallTimeoutException|AWSNoResponseException|RequestTimeTooSkewed|Request has expired"
+    r"|ConnectTimeoutException|NoHttpResponseException"
 )
 # The gateway between Python and Java only passes on what went wrong on its other side.
 _CAUSE = re.compile(r"^\s*Caused by: (?!py4j\.)(.+)$", re.M)

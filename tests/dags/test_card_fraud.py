@@ -17,6 +17,7 @@ PARAMS = {
     "rate": None,
     "stream": None,
     "keep_scorer": False,
+    "outage_s": None,
     "console_alerts": True,
     "lateness_s": 60,
 }

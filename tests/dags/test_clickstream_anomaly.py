@@ -33,6 +33,7 @@ PARAMS = {
     "late": None,
     "stream": None,
     "keep_scorer": False,
+    "outage_s": None,
     "event_types": None,
     "lateness_s": 600,
     "page_view_drop": 0.5,

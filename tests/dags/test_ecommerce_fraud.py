@@ -40,6 +40,7 @@ PARAMS = {
     "late": None,
     "stream": None,
     "keep_scorer": False,
+    "outage_s": None,
     "lookback_s": 600,
     "lateness_s": 60,
     "time_zone": "Australia/Melbourne",

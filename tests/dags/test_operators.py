@@ -355,6 +355,21 @@ class TestStartScorer:
             deferred(lambda number=number: task.work(attempt(number=number)))
         assert launched[0] == launched[1]
 
+    @pytest.mark.parametrize(
+        ("params", "expected"),
+        [({}, 300), ({"outage_s": 60}, 60), ({"stream": "s"}, None), ({"stream": "s", "outage_s": 60}, 60)],
+    )
+    def test_a_scorer_and_those_who_wait_bear_outages_for_ever_on_a_named_stream_unless_told_otherwise(
+        self,
+        task: StartScorer,
+        store: MemoryStore,
+        launched: list[ScorerSpec],
+        params: dict[str, Any],
+        expected: int | None,
+    ) -> None:
+        arguments = deferred(lambda: task.work(attempt(**params)))
+        assert (launched[0].outage_s, arguments["outage_s"]) == (expected, expected)
+
     def test_its_result_is_the_spec_for_a_restart(self, task: StartScorer) -> None:
         result = task.after(attempt(), {"outcome": "ready", "sentence": ""})
         assert ScorerSpec.from_json(json.loads(json.dumps(result))).dataset == "d"

@@ -1,7 +1,7 @@
 """The trigger: what it serialises, and what ends its wait."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -55,7 +55,7 @@ def drain(**arguments: object) -> ScorerTrigger:
 
 
 def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
-    trigger = drain(asked_again=2, deadline="2026-01-01T00:00:00+00:00")
+    trigger = drain(asked_again=2, deadline="2026-01-01T00:00:00+00:00", outage_s=300)
     path, arguments = trigger.serialize()
     assert path == "streamweir_airflow.triggers.ScorerTrigger"
     assert ScorerTrigger(**arguments).serialize() == (path, arguments)
@@ -66,6 +66,7 @@ def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
         "flush_sequence": 40,
         "asked_again": 2,
         "deadline": "2026-01-01T00:00:00+00:00",
+        "outage_s": 300,
         "conn_id": "minio_default",
     }
 
@@ -115,9 +116,39 @@ def test_an_object_store_that_stays_away_ends_the_wait(
         raise DependencyUnreachable("the store is away")
 
     monkeypatch.setattr(store, "get", get)
-    monkeypatch.setattr(triggers, "UNREACHABLE_FOR", timedelta(0))
-    ended = event(drain())
+    ended = event(drain(outage_s=0))
     assert (ended["outcome"], ended["sentence"]) == ("given_up", "the store is away")
+
+
+def test_a_named_streams_wait_bears_an_outage_for_as_long_as_it_lasts(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passing = iter(range(50))
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2026, 1, 1, tzinfo=tz) + timedelta(hours=next(passing))
+
+    def get(key: object) -> bytes | None:
+        if next(passing) < 40:
+            raise DependencyUnreachable("the store is away")
+        return to_bytes(status(next_sequence=41)) if key == STREAM.status else None
+
+    monkeypatch.setattr(triggers, "datetime", Clock)
+    monkeypatch.setattr(store, "get", get)
+    assert event(drain(outage_s=None))["outcome"] == "ready"
+
+
+def test_a_deadline_ends_the_wait_also_while_the_store_is_away(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(key: object) -> bytes:
+        raise DependencyUnreachable("the store is away")
+
+    monkeypatch.setattr(store, "get", get)
+    deadline = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    assert event(drain(deadline=deadline))["outcome"] == "given_up"
 
 
 def test_a_deadline_ends_the_wait(store: MemoryStore) -> None:

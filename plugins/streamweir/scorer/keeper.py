@@ -29,7 +29,7 @@ from streamweir.errors import (
     StreamweirError,
 )
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer import package
+from streamweir.scorer import package, stop
 from streamweir.scorer.command import locate, scorer_command
 from streamweir.scorer.driver import HOLDER, Driver, end_all_of
 from streamweir.scorer.guard import guarded, listen
@@ -44,8 +44,6 @@ _FINAL = (0, BadConfiguration.exit_code, ModelUnusable.exit_code, StreamHeld.exi
 
 _FAILURES_IN_A_ROW = 3
 """Ends without progress after which the driver's own fault is taken to be lasting."""
-_OUTAGE_S = 300.0
-"""How long a server may be away, as for a replay; then it is taken not to come back."""
 _LONG_S = 600.0
 """A driver that lived for so long was worth starting. One that breaks at its first row takes minutes
 to get there on a busy machine."""
@@ -117,7 +115,7 @@ class Keeper:
         return code
 
     def _attempt(self) -> int:
-        if self._ending.is_set():
+        if self._ending.is_set() or self._stop_requested():
             return self._stopped(None)
         before, began = self._progress(), self._clock()
         self._driver = self._start()
@@ -128,6 +126,13 @@ class Keeper:
         worth = self._progress() > before or self._clock() - began > _LONG_S
         self._count(code, anew=worth)
         raise DriverCrashed(_sentence(code, self._words()), code if code > 0 else 128 - code)
+
+    def _stop_requested(self) -> bool:
+        # While a server is away no driver comes up to see the request.
+        try:
+            return stop.requested(self._store, self._spec.stream, self._holder)
+        except StreamweirError:
+            return False
 
     def _stopped(self, said: str | None) -> int:
         """However the driver ended, it was asked to: nothing is lost, and the next scorer goes on."""
@@ -151,7 +156,8 @@ class Keeper:
     def _enough(self, _: RetryCallState) -> bool:
         if self._ending.is_set() or self._failures >= _FAILURES_IN_A_ROW:
             return True
-        return self._clock() - (self._failing_since or self._clock()) > _OUTAGE_S
+        patience = self._spec.outage_s
+        return patience is not None and self._clock() - (self._failing_since or self._clock()) > patience
 
     def _rest(self, seconds: float) -> None:
         self._ending.wait(seconds)

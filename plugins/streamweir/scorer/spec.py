@@ -7,6 +7,9 @@ from typing import Any
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.streams import Stream
 
+OUTAGE_S = 300
+"""How long a server may be away before a run on a stream of its own is given up."""
+
 
 @dataclass(frozen=True)
 class ScorerSpec:
@@ -15,7 +18,8 @@ class ScorerSpec:
     scorer: an id chosen by the caller; asking again with the same id never starts a second scorer.
     dataset: fingerprint of the static files. model: its version, empty for a pipeline without a model.
     time_zone: the session's. lateness_s: in seconds of the virtual clock. max_messages: in a micro-batch at
-    most. options: values of the params that the pipeline's contract names.
+    most. options: values of the params that the pipeline's contract names. outage_s: for how many seconds a
+    server may be away before the scorer is given up; None: for as long as it is.
     """
 
     stream: Stream
@@ -26,6 +30,7 @@ class ScorerSpec:
     lateness_s: int
     max_messages: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    outage_s: int | None = OUTAGE_S
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -38,7 +38,12 @@ class ScorerOperator(StreamweirOperator):
         deadline = (datetime.now(UTC) + within).isoformat() if within else None
         self.defer(
             trigger=ScorerTrigger(
-                wait=wait, pipeline=stream.pipeline, stream=stream.id, deadline=deadline, **arguments
+                wait=wait,
+                pipeline=stream.pipeline,
+                stream=stream.id,
+                deadline=deadline,
+                outage_s=attempt.outage_s,
+                **arguments,
             ),
             method_name="resume",
         )
@@ -90,6 +95,7 @@ class StartScorer(ScorerOperator):
             lateness_s=params["lateness_s"],
             max_messages=pipeline.max_messages,
             options={name: params[name] for name in pipeline.options},
+            outage_s=attempt.outage_s,
         )
 
 

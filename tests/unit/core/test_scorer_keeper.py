@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import keeper as module
 from streamweir.scorer import status as statuses
+from streamweir.scorer import stop
 from streamweir.scorer.driver import Driver
 from streamweir.scorer.keeper import Keeper
 from streamweir.scorer.spec import ScorerSpec
@@ -34,14 +36,14 @@ asked.wait()
 class Trial:
     """A keeper whose driver runs one program after another, the last one again and again."""
 
-    def __init__(self, folder: Path, store: ObjectStore, programs: list[str]) -> None:
+    def __init__(self, folder: Path, store: ObjectStore, programs: list[str], spec: ScorerSpec) -> None:
         self.programs = programs
         self.log = folder / "scorer.log"
         self.started: list[Driver] = []
         self.store = store
         self.before: Callable[[int], None] = lambda number: None
         self._now = 0.0
-        self.keeper = Keeper(SPEC, "holder", self._start, store, clock=lambda: self._now)
+        self.keeper = Keeper(spec, "holder", self._start, store, clock=lambda: self._now)
 
     def _start(self) -> Driver:
         number = len(self.started)
@@ -78,7 +80,7 @@ def store() -> ObjectStore:
 def trial(tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trial]:
     monkeypatch.setattr(module, "_WAIT", wait_none())
     monkeypatch.setattr(module, "_SAY_AGAIN_S", 0.05)
-    return lambda *programs: Trial(tmp_path, store, list(programs))
+    return lambda *programs, **spec: Trial(tmp_path, store, list(programs), replace(SPEC, **spec))
 
 
 def test_a_driver_that_was_stopped_is_not_started_again(trial: Callable[..., Trial]) -> None:
@@ -120,6 +122,20 @@ def test_an_outage_is_borne_for_minutes(trial: Callable[..., Trial]) -> None:
     assert case.keeper.run() == 4
     assert len(case.started) == 9
     assert (case.status.state, case.status.error) == (State.FAILED, "Kafka is away")
+
+
+def test_on_a_named_stream_an_outage_is_borne_for_as_long_as_it_lasts(trial: Callable[..., Trial]) -> None:
+    case = trial(*[SAYS.format("Kafka is away", 4)] * 30, "print('stopped')", outage_s=None)
+    case.before = lambda number: case.passes(400)
+    assert case.keeper.run() == 0
+    assert len(case.started) == 31
+
+
+def test_a_stop_is_heard_while_no_driver_comes_up(trial: Callable[..., Trial]) -> None:
+    case = trial(SAYS.format("Kafka is away", 4), outage_s=None)
+    case.before = lambda number: stop.request(case.store, SPEC.stream, "a test") if number == 2 else None
+    assert case.keeper.run() == 0
+    assert (len(case.started), case.status.state) == (3, State.STOPPED)
 
 
 def test_outages_hours_apart_do_not_add_up(trial: Callable[..., Trial]) -> None:

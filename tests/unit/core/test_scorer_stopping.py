@@ -121,6 +121,19 @@ stopping.close()
             DependencyUnreachable,
             "Timed out waiting",
         ),
+        *(
+            (f"x\nCaused by: {text}", DependencyUnreachable, text)
+            for text in (
+                "org.apache.hadoop.fs.s3a.AWSS3IOException: PUT x: XMinioStorageFull (Status Code: 507)",
+                "org.apache.hadoop.fs.s3a.AWSServiceThrottledException: PUT: SlowDown (Status Code: 503)",
+                "java.nio.file.AccessDeniedException: s3a://b/k: RequestTimeTooSkewed: the clocks differ",
+            )
+        ),
+        (
+            "x\nCaused by: java.nio.file.AccessDeniedException: s3a://b/k: InvalidAccessKeyId",
+            StreamweirError,
+            "InvalidAccessKeyId",
+        ),
         (
             "boom\nTraceback (most recent call):\n  File x\nKeyError: 'session_id'\n\tat org.apache.spark",
             StreamweirError,
