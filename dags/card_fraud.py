@@ -26,6 +26,7 @@ merely unlucky (a server did not answer) has been tried three times before it fa
   message. Clear the task: it starts the scorer again.
 - **stop_scorer**: the driver does not answer. `make status` shows the scorer; clear the task.
 - **reconcile**: rows are unexplained: do not use this run's results. Open the report, then the scorer's log.
+  Or all rows of a topic were rejected, and the message says why one was: mend the dataset, start a new run.
 - **validate**: a critical expectation failed. Open `quality/` in the bundle.
 - **plot**: the object store was lost. Clear the task.
 - **publish_report**: the run failed, and the report says why; or the object store was lost. Clear the task
@@ -48,15 +49,14 @@ from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
 from streamweir_airflow.params import (
-    alert_params,
     dataset_params,
     fraud_share_params,
-    lateness_params,
     model_params,
     rate_params,
     replay_params,
     stream_params,
 )
+from streamweir_airflow.scoring_params import alert_params, lateness_params
 
 HOUR_PER_SECOND = 3600
 PARAMS = {

@@ -17,6 +17,7 @@ from streamweir.contracts.streams import Run
 from streamweir.objectstore import ObjectStore
 
 _GIB = 1024**3
+_STYLES = {"success": "green", "warning": "yellow", "failed": "red"}
 _COUNTED = ("produced", "scored", "used", "late", "duplicate", "unscorable", "malformed", "unexplained")
 
 
@@ -38,10 +39,12 @@ def bring_home(store: ObjectStore, run: Run, peak: Peak, folder: Path) -> Path:
 def print_outcome(console: Console, stack: Stack, folder: Path, *, page: str) -> None:
     """Print outcome, ledger totals, where everything lies, and the peak memory."""
     summary = json.loads((folder / "summary.json").read_text())
-    style = "green" if summary["outcome"] == "success" else "red"
+    style = _STYLES[summary["outcome"]]
     console.print(f"\noutcome: [{style}]{summary['outcome']}[/] after {summary['seconds']:.0f} s")
     for failure in summary["failures"]:
         console.print(f"  {failure['task'] or 'result'}: {failure['sentence']}", markup=False)
+    for sentence in summary["warnings"]:
+        console.print(f"  {sentence}", markup=False)
     if summary["unexplained"] is not None:
         console.print(_totals(summary["rows"]))
     lines = {

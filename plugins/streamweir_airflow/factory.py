@@ -4,14 +4,17 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, Param
 
+from streamweir.contracts.rejected import WARN_SHARE
 from streamweir.contracts.tables import Pipeline
+from streamweir.errors import BadConfiguration
 from streamweir_airflow.attempt import record_lost_task
 from streamweir_airflow.params import Params
 
 OWNER = "streamweir"
 SCHEDULE_OF = "STREAMWEIR_SCHEDULE_"
+WARN_SHARE_SETTING = "STREAMWEIR_WARN_REJECTED_SHARE"
 _FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _DEFAULTS: dict[str, Any] = {
     "owner": OWNER,
@@ -29,8 +32,12 @@ UNLIMITED = None
 
 
 def pipeline_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:
-    """The DAG that replays a pipeline. `page`: the DAG file's docstring, which the UI shows."""
-    return _pipeline_dag(pipeline, pipeline.name, page=page, params=params, defaults={})
+    """The DAG that replays a pipeline. `page`: the DAG file's docstring, which the UI shows.
+
+    params: beside the one that decides on a run's outcome, which all have.
+    """
+    own = {**params, "warn_rejected_share": _warn_share_param()}
+    return _pipeline_dag(pipeline, pipeline.name, page=page, params=own, defaults={})
 
 
 def training_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:
@@ -57,6 +64,26 @@ def model_asset(pipeline: Pipeline) -> Asset:
 def report_asset(pipeline: Pipeline) -> Asset:
     """What a run publishes."""
     return _asset(pipeline, "runs")
+
+
+def _warn_share_param() -> Param:
+    said = os.environ.get(WARN_SHARE_SETTING) or WARN_SHARE
+    try:
+        share = float(said)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        raise BadConfiguration(f"{WARN_SHARE_SETTING} is {said!r}: take a number from 0 to 1, such as 0.05")
+    return Param(
+        share,
+        type="number",
+        minimum=0,
+        maximum=1,
+        title="Share of rejected rows",
+        description="The outcome is a warning when a larger share of a topic's rows was rejected. A run that "
+        "could use none of them has failed, whatever this says.",
+        section="Outcome",
+    )
 
 
 def _asset(pipeline: Pipeline, bucket: str) -> Asset:

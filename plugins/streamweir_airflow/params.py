@@ -1,20 +1,16 @@
 """The params of the DAGs: typed, described, in sections, so that the UI's trigger form needs no manual."""
 
-from collections.abc import Iterable, Mapping
-
 from airflow.sdk import Param
 
 from streamweir.contracts.messages import LATEST_TS
 from streamweir.contracts.streams import STREAM_ID_PATTERN
-from streamweir.contracts.tables import Column
 
 Params = dict[str, Param]
 
 _DATA = "Data and model"
 _REPLAY = "Replay"
 STREAM = "Stream"
-_SCORING = "Scoring"
-_TEXT = ["null", "string"]
+TEXT = ["null", "string"]
 
 
 def dataset_params() -> Params:
@@ -22,7 +18,7 @@ def dataset_params() -> Params:
     return {
         "dataset": Param(
             None,
-            type=_TEXT,
+            type=TEXT,
             title="Dataset",
             description="A folder of CSV files that the workers can read, or the fingerprint (8 or more "
             "characters) of a dataset that is already in the object store. Empty: the bundled "
@@ -84,7 +80,7 @@ def model_params() -> Params:
     return {
         "model": Param(
             None,
-            type=_TEXT,
+            type=TEXT,
             title="Model",
             description="A folder or zip with a saved Spark PipelineModel that the workers can read, or the"
             " version of a registered model. Empty: the champion trained on this dataset's "
@@ -103,7 +99,7 @@ def model_params() -> Params:
         ),
         "fraud_label": Param(
             None,
-            type=_TEXT,
+            type=TEXT,
             minLength=1,
             title="Label of fraud",
             description="The label that means fraud, where the model's own labels do not say it.",
@@ -145,7 +141,7 @@ def replay_params(*, speed: float = 10) -> Params:
         ),
         "late": Param(
             None,
-            type=_TEXT,
+            type=TEXT,
             pattern=r"^\d+:\d+(,\d+:\d+)*$",
             title="Late batches",
             description="Delays chosen batches to show lateness: 5:90,9:120 sends batch 5 when the clock "
@@ -175,7 +171,7 @@ def stream_params() -> Params:
     return {
         "stream": Param(
             None,
-            type=_TEXT,
+            type=TEXT,
             pattern=f"^{STREAM_ID_PATTERN}$",
             title="Stream",
             description="Id of a long-lived stream (a-z, 0-9 and -): the run appends to its topics and "
@@ -200,87 +196,4 @@ def stream_params() -> Params:
             "store is away. Empty: for ever on a named stream, 300 on a run's own.",
             section=STREAM,
         ),
-    }
-
-
-def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Params:
-    """What the scorer counts with."""
-    return {
-        "lookback_s": Param(
-            lookback_s,
-            type="integer",
-            minimum=0,
-            title="Lookback, seconds",
-            description="How far back in the virtual clock the context rows of a record reach.",
-            section=_SCORING,
-        ),
-        **lateness_params(lateness_s=lateness_s),
-        "time_zone": Param(
-            time_zone,
-            type="string",
-            minLength=1,
-            title="Session time zone",
-            description="IANA name, e.g. Australia/Melbourne: decides the time of day and the dates of "
-            "features.",
-            section=_SCORING,
-        ),
-    }
-
-
-def lateness_params(*, lateness_s: int) -> Params:
-    """How late a message may be."""
-    return {
-        "lateness_s": Param(
-            lateness_s,
-            type="integer",
-            minimum=0,
-            title="Allowed lateness, seconds",
-            description="A message that is further behind the clock than this is recorded as late and not "
-            "worked on.",
-            section=_SCORING,
-        ),
-    }
-
-
-def alert_params() -> Params:
-    """What the scorer prints."""
-    return {
-        "console_alerts": Param(
-            True,
-            type="boolean",
-            title="Alerts in the log",
-            description="The scorer prints a line for each alert into its log"
-            " (`make logs SERVICE=card_fraud.<stream>`).",
-            section=_SCORING,
-        ),
-    }
-
-
-def event_type_params() -> Params:
-    """What the dataset's own event types count as."""
-    return {
-        "event_types": Param(
-            None,
-            type=_TEXT,
-            title="Event types",
-            description="What the dataset's event types count as, where they have other names: "
-            "view:page_view,cart:checkout_start. The messages keep the dataset's names. Empty: "
-            "all have our names.",
-            section=_SCORING,
-        ),
-    }
-
-
-def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> Params:
-    """From where on each flag is raised; each param has its flag's name."""
-    return {
-        flag.name: Param(
-            defaults[flag.name],
-            type="number",
-            minimum=0,
-            title=f"Threshold of {flag.name}",
-            description=f"The flag {flag.name} is raised when {flag.meaning}.",
-            section=_SCORING,
-        )
-        for flag in flags
     }

@@ -20,6 +20,7 @@ PARAMS = {
     "outage_s": None,
     "console_alerts": True,
     "lateness_s": 60,
+    "warn_rejected_share": 0.05,
 }
 
 

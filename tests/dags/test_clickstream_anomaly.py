@@ -40,6 +40,7 @@ PARAMS = {
     "session_drop": 0.4,
     "low_conversion": 0.1,
     "high_abandonment": 0.8,
+    "warn_rejected_share": 0.05,
 }
 
 

@@ -6,6 +6,8 @@ from types import ModuleType
 
 import pytest
 
+from streamweir.errors import BadConfiguration
+
 DAGS = Path(__file__).parents[2] / "dags"
 EXPECTED = {
     "card_fraud",
@@ -43,6 +45,23 @@ def test_the_page_of_a_dag_says_what_a_failure_of_each_task_means(dags, dag_id: 
     assert "### What a failure means, and what to do" in page
     for task in dags[dag_id].task_ids:
         assert f"**{task}**" in page, f"{dag_id}: the page does not speak of {task}"
+
+
+def test_the_share_of_rejected_rows_that_is_worth_a_warning_is_a_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STREAMWEIR_WARN_REJECTED_SHARE", "0.2")
+    for name in ("card_fraud", "clickstream_anomaly", "ecommerce_fraud"):
+        assert loaded(name).publish_report.dag.params["warn_rejected_share"] == 0.2
+
+
+@pytest.mark.parametrize("said", ["5 %", "5", "-0.1", "nan"])
+def test_a_share_that_is_none_is_refused_by_the_settings_name(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv("STREAMWEIR_WARN_REJECTED_SHARE", said)
+    with pytest.raises(BadConfiguration, match=f"STREAMWEIR_WARN_REJECTED_SHARE is '{said}'"):
+        loaded("card_fraud")
 
 
 @pytest.mark.parametrize("dag_id", sorted(EXPECTED))

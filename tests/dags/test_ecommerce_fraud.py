@@ -44,6 +44,7 @@ PARAMS = {
     "lookback_s": 600,
     "lateness_s": 60,
     "time_zone": "Australia/Melbourne",
+    "warn_rejected_share": 0.05,
 }
 
 

@@ -1,6 +1,7 @@
 """What each operator makes of an attempt: choices, deferrals, records, errors."""
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from streamweir.errors import (
     StreamweirError,
 )
 from streamweir.models.card import TRAINED, Card
+from streamweir.reporting.verdict import Verdict
 from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, timestamp, to_bytes
@@ -549,6 +551,22 @@ class TestPublishReport:
             task.work(attempt("publish_report", states={"plot_live": "failed"}))
         summary = store.get_json(RUN.summary)
         assert summary["outcome"] == "failed"
+
+    def test_a_run_with_a_warning_succeeds_and_its_log_says_what_to_look_at(
+        self,
+        task: PublishReport,
+        store: MemoryStore,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        warned = Verdict((), ("5 of 20 rows were rejected",))
+        monkeypatch.setattr("streamweir.reporting.publish", lambda run, store: warned)
+        monkeypatch.setattr(type(task), "log", logging.getLogger("test"))
+        result = task.work(attempt("publish_report", states={"replay": "success"}))
+        assert result == {"report": str(RUN.report)}
+        assert ("WARNING", "5 of 20 rows were rejected") in [
+            (line.levelname, line.getMessage()) for line in caplog.records
+        ]
 
     def test_the_first_cause_is_in_the_message(self, task: PublishReport, store: MemoryStore) -> None:
         attempt("replay").record("failed", error="Kafka was away")

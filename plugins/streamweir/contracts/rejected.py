@@ -15,6 +15,9 @@ class Reason(StrEnum):
     FOREIGN = "foreign"
 
 
+WARN_SHARE = 0.05
+"""A run of which a larger share of a topic's rows was rejected ends with a warning, by default."""
+
 BY_MODEL = "the model"
 """The words with which a record's detail says that nothing but the model refuses it."""
 

@@ -35,6 +35,7 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) ->
         checks=tuple(_checks(pipeline, sent, held, kept)),
         next_sequence=held.next_sequence,
         foreign=kept.foreign,
+        examples=kept.examples,
         flush=sum(held.flushes.values()),
         waiting=sum(held.waiting.values()),
         dropped_by_watermark=kept.dropped_by_watermark,

@@ -58,12 +58,14 @@ class Kept:
     """What the committed micro-batches kept of a run.
 
     worked: rows scored or used, by topic and batch. rejected: rows by topic, batch and reason. foreign:
-    messages listed as foreign. table_rows: rows of the tables that an output topic repeats.
-    dropped_by_watermark: rows that Spark says it dropped by itself.
+    messages listed as foreign. examples: what is wrong with one of the records, by topic and reason.
+    table_rows: rows of the tables that an output topic repeats. dropped_by_watermark: rows that Spark says it
+    dropped by itself.
     """
 
     worked: Counter[Cell] = field(default_factory=Counter)
     rejected: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     foreign: int = 0
+    examples: Mapping[tuple[str, str], str] = field(default_factory=dict)
     table_rows: Mapping[str, int] = field(default_factory=dict)
     dropped_by_watermark: int = 0

@@ -36,6 +36,7 @@ def count_kept(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[st
         worked=_counted(pipeline, frames[WORKED.name]) + _scored(pipeline, frames),
         rejected=rejected,
         foreign=foreign,
+        examples=_examples(frames[REJECTED.name]),
         table_rows={topic.name: _to_repeat(topic, frames[topic.table.name]) for topic in pipeline.outputs},
         dropped_by_watermark=sum(commit.dropped_by_watermark for commit in commits),
     )
@@ -86,3 +87,10 @@ def _rejected(frame: pa.Table) -> tuple[Counter[tuple[str, int, str]], int]:
         else:
             counts[topic, batch_index, reason] += rows
     return counts, foreign
+
+
+def _examples(frame: pa.Table) -> dict[tuple[str, str], str]:
+    # One thread: only then the first is the first.
+    found = frame.group_by(["topic", "reason"], use_threads=False).aggregate([("detail", "first")])
+    columns = (found[name].to_pylist() for name in ("topic", "reason", "detail_first"))
+    return {(topic, reason): detail for topic, reason, detail in zip(*columns, strict=True)}

@@ -41,6 +41,11 @@ class Line:
             unexplained=sum(abs(line.unexplained) for line in lines),
         )
 
+    @property
+    def set_aside(self) -> int:
+        """Rows that were rejected and have not come in by being put back."""
+        return max(sum(self.rejected.values()) - self.redriven, 0)
+
     def to_dict(self) -> dict[str, int]:
         """The line as in ledger.json."""
         return {
@@ -123,8 +128,9 @@ class Ledger:
     """What happened to every row of a run.
 
     next_sequence: the first of the stream that was not worked on yet when the tables were read. foreign:
-    messages that no replay sent. flush: flush messages, which carry no rows. waiting: rows put back by hand
-    that no scorer has taken yet. dropped_by_watermark: rows that Spark dropped by itself.
+    messages that no replay sent. examples: what is wrong with one of the rejected rows, by topic and reason.
+    flush: flush messages, which carry no rows. waiting: rows put back by hand that no scorer has taken yet.
+    dropped_by_watermark: rows that Spark dropped by itself.
     """
 
     run: str
@@ -134,6 +140,7 @@ class Ledger:
     checks: tuple[Check, ...]
     next_sequence: int
     foreign: int
+    examples: Mapping[tuple[str, str], str]
     flush: int
     waiting: int
     dropped_by_watermark: int
@@ -145,8 +152,8 @@ class Ledger:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is accounted for and all counts agree."""
-        return self.unexplained == 0 and all(check.equal for check in self.checks)
+        """Whether nothing speaks against the run; see `problem`."""
+        return not self.problem()
 
     @property
     def facts(self) -> dict[str, int]:
@@ -167,8 +174,10 @@ class Ledger:
             "run": self.run,
             "stream": self.stream,
             "outcome": "success" if self.ok else "failed",
+            "problem": self.problem(),
             "unexplained": self.unexplained,
             "totals": {name: line.to_dict() for name, line in self.totals.items()},
+            "set_aside": self._set_aside(),
             **self.facts,
             "next_sequence": self.next_sequence,
             "foreign": self.foreign,
@@ -185,7 +194,7 @@ class Ledger:
         }
 
     def problem(self) -> str:
-        """One sentence on what does not add up; empty when everything does."""
+        """One sentence on what does not add up, or that all rows of a topic were rejected; else empty."""
         if self.unexplained:
             first = next(batch for batch in self.batches if batch.unexplained)
             return (
@@ -197,4 +206,28 @@ class Ledger:
                 return (
                     f"the counts of run {self.run!r} disagree: {check.name}: {check.left} and {check.right}"
                 )
+        for topic, line in self.totals.items():
+            if line.produced and not line.worked:
+                return f"{self._sentence(topic)}; check the dataset"
         return ""
+
+    def _set_aside(self) -> dict[str, dict[str, object]]:
+        return {
+            topic: {
+                "rows": line.set_aside,
+                "share": line.set_aside / line.produced,
+                "sentence": self._sentence(topic),
+            }
+            for topic, line in self.totals.items()
+            if line.produced and line.set_aside
+        }
+
+    def _sentence(self, topic: str) -> str:
+        """How many rows of a topic were rejected, and most often for which reason."""
+        line = self.totals[topic]
+        rows = f"{line.set_aside:,} of {line.produced:,}" if line.worked else f"all {line.produced:,}"
+        reason, often = max(line.rejected.items(), key=lambda item: item[1])
+        return (
+            f"{rows} rows of {topic} were rejected, most often as {reason} ({often:,}), "
+            f"e.g. {self.examples[topic, reason]}"
+        )

@@ -50,6 +50,7 @@ def render(bundle: Bundle, summary: Mapping[str, Any], verdict: Verdict) -> str:
         "verdict": verdict,
         "ok": verdict.outcome == SUCCESS,
         "css": Markup((_TEMPLATES / "report.css").read_text()),  # noqa: S704 - our own file
+        "heading": sections.HEADINGS[verdict.outcome],
         "headline": sections.headline(bundle, verdict, content),
         "facts": sections.facts(bundle, content),
         "missing": sections.missing(bundle),

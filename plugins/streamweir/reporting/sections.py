@@ -16,12 +16,19 @@ from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import Content, Fact, Sample
 from streamweir.reporting.plots import all_plots
 from streamweir.reporting.summary import latency
-from streamweir.reporting.verdict import CRITICAL, Verdict
+from streamweir.reporting.verdict import CRITICAL, FAILED, SUCCESS, WARNING, Verdict
 
 _SAMPLES_PER_REASON = 3
 _BATCHES_SHOWN = 400
 """More would make the page heavy; all of them are in ledger.parquet."""
 _BATCH_FIELDS = ("batch_index", "sequence", "ts", "topics", "unexplained")
+
+HEADINGS = {
+    SUCCESS: ("✓", "Every row is accounted for"),
+    WARNING: ("!", "Every row is accounted for, and many were rejected"),
+    FAILED: ("✕", "This run failed"),
+}
+"""Mark and title of each outcome."""
 
 MEANINGS = {
     "produced": "sent by the replay, by its own count",
@@ -39,11 +46,13 @@ MEANINGS = {
 
 
 def headline(bundle: Bundle, verdict: Verdict, content: Content) -> list[str]:
-    """The outcome: what failed first, if anything; then what was replayed and found."""
+    """The outcome: what failed first, or is worth a look, if anything; then what was replayed and found."""
     sentences = []
     if verdict.failures:
         first = verdict.failures[0]
         sentences.append(f"Task {first.task} failed: {first.sentence}" if first.task else first.sentence)
+    else:
+        sentences.extend(verdict.warnings)
     if bundle.ledger:
         totals, batches = bundle.ledger["totals"], bundle.ledger["batch_count"]
         rows = " and ".join(f"{line['produced']:,} rows of {name}" for name, line in totals.items())

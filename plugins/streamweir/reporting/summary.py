@@ -36,6 +36,7 @@ def summarise(bundle: Bundle) -> dict[str, Any]:
         "pipeline": bundle.pipeline.name,
         "outcome": verdict.outcome,
         "failures": [vars(failure) for failure in verdict.failures],
+        "warnings": list(verdict.warnings),
         "parameters": parameters(bundle),
         "dataset": {name: value for name, value in bundle.result_of(DATASET_TASK).items() if name != "files"},
         "model": dict(bundle.model) or None,

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from streamweir.contracts.rejected import WARN_SHARE
 from streamweir.reporting.inputs import Bundle
 
 SUCCESS = "success"
+WARNING = "warning"
 FAILED = "failed"
 CRITICAL = "critical"
 PUBLISH_TASK = "publish_report"
@@ -21,19 +23,25 @@ class Failure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A run's outcome; `failures` has the first cause first and is empty for a success."""
+    """A run's outcome; `failures` has the first cause first. A success has neither failures nor warnings."""
 
     failures: tuple[Failure, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> str:
-        """`success` or `failed`."""
-        return FAILED if self.failures else SUCCESS
+        """`success`, `warning` for one that a person should look at, or `failed`."""
+        if self.failures:
+            return FAILED
+        return WARNING if self.warnings else SUCCESS
 
 
 def judge(bundle: Bundle) -> Verdict:
-    """A run succeeded when no task failed, the ledger adds up, and no critical expectation failed."""
-    return Verdict((*_failed_tasks(bundle), *_failed_results(bundle)))
+    """A run succeeded when no task failed, the ledger adds up, and no critical expectation failed.
+
+    It is a warning when a larger share of a topic's rows was rejected than its `warn_rejected_share`.
+    """
+    return Verdict((*_failed_tasks(bundle), *_failed_results(bundle)), tuple(_warnings(bundle)))
 
 
 def _failed_tasks(bundle: Bundle) -> Iterator[Failure]:
@@ -48,11 +56,16 @@ def _failed_results(bundle: Bundle) -> Iterator[Failure]:
     if bundle.ledger is None and not failed:
         yield Failure("The run was not reconciled: nobody knows whether all rows came through.")
     if bundle.ledger is not None and bundle.ledger["outcome"] != SUCCESS and "reconcile" not in failed:
-        yield Failure(
-            f"{bundle.ledger['unexplained']:,} rows are unexplained or two counts differ: see the ledger."
-        )
+        yield Failure(f"The ledger says: {bundle.ledger['problem']}.")
     if bundle.quality is None and not failed:
         yield Failure("The results were not validated.")
     critical = sum(check["severity"] == CRITICAL and not check["success"] for check in bundle.quality or ())
     if critical and "validate" not in failed:
         yield Failure(f"{critical} critical expectation{'s' if critical > 1 else ''} failed: see quality.")
+
+
+def _warnings(bundle: Bundle) -> Iterator[str]:
+    allowed = (bundle.parameters or {}).get("warn_rejected_share", WARN_SHARE)
+    for topic in (bundle.ledger or {"set_aside": {}})["set_aside"].values():
+        if topic["share"] > allowed:
+            yield f"{topic['sentence']}; more than {100 * allowed:g} % is worth a look at the dataset."

@@ -18,7 +18,7 @@ class Reconcile(StreamweirOperator):
     """Draws up the ledger and the bundle's tables."""
 
     def work(self, attempt: Attempt) -> Result:
-        """Returns the totals; raises RunFailed when a row is unexplained."""
+        """Returns the totals; raises RunFailed when a row is unexplained or nothing could be used."""
         from streamweir.ledger import reconcile
 
         ledger = reconcile(attempt.run, attempt.kafka, attempt.store)
@@ -71,6 +71,8 @@ class PublishReport(StreamweirOperator):
         _bring_up_to_date(attempt, unfinished)
         verdict = publish(attempt.run, attempt.store)
         self.log.info("report: %s", attempt.run.report)
+        for sentence in verdict.warnings:
+            self.log.warning("%s", sentence)
         reasons = [f"{failure.task}: {failure.sentence}".lstrip(": ") for failure in verdict.failures]
         if reasons or unfinished:
             why = reasons[0] if reasons else f"no success of {', '.join(unfinished)}"

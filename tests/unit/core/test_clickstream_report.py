@@ -129,7 +129,7 @@ def put_run(store: MemoryStore, labels: list[dict[str, Any]]) -> None:
     line = Line("used", produced=9, in_kafka=9, redriven=0, worked=9, rejected={}, unexplained=0)
     batch = BatchLine(0, 0, START, {"page_views": 7}, {"events": line})
     none = dict.fromkeys(("foreign", "flush", "waiting", "dropped_by_watermark", "next_sequence"), 0)
-    ledger = Ledger(RUN.id, RUN.stream.id, (batch,), {"events": line}, (), **none)
+    ledger = Ledger(RUN.id, RUN.stream.id, (batch,), {"events": line}, (), examples={}, **none)
     store.put_json(RUN.ledger, ledger.to_dict())
     manifest = {"start_ts": START, "rows": {"events": 9}, "seconds": 1.0, "batches": 1}
     store.put_json(RUN.manifest, manifest | {"resumed_at_sequence": None, "labels": labels})

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from rich.console import Console
 from infra.demo import watch
 from infra.demo.airflow_api import AirflowApi, TaskState
 from infra.demo.command import _local
-from infra.demo.outcome import _totals, bring_home
+from infra.demo.outcome import _totals, bring_home, print_outcome
 from infra.demo.watch import Watch
 from infra.memory import Peak
 from streamweir.contracts.streams import ObjectKey, Run, Stream
@@ -167,6 +168,24 @@ def test_the_bundle_at_home_is_this_runs_with_its_memory_and_nothing_of_the_run_
     assert json.loads((latest / "summary.json").read_text())["memory"]["by_service"] == {"kafka": 5}
     assert (latest / "report.html").exists()
     assert list(latest.parent.iterdir()) == [latest]
+
+
+def test_a_warning_is_said_at_the_end_with_its_reason(tmp_path: Path) -> None:
+    summary = {
+        "outcome": "warning",
+        "seconds": 61.7,
+        "failures": [],
+        "warnings": ["5 of 20 rows of [events] were rejected"],
+        "unexplained": 0,
+        "rows": {"events": {"produced": 20, "used": 15, "malformed": 5, "unexplained": 0}},
+        "memory": {"peak_bytes": 1, "limit_bytes": 2, "by_service": {}},
+    }
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    shown = io.StringIO()
+    console = Console(file=shown, width=120, force_terminal=True, highlight=False)
+    print_outcome(console, Mock(spec_set=("settings", "secrets", "layout")), tmp_path, page="http://run")
+    assert "outcome: \x1b[33mwarning\x1b[0m after 62 s" in shown.getvalue()
+    assert "  5 of 20 rows of [events] were rejected\n" in shown.getvalue()
 
 
 def test_the_totals_fit_a_narrow_terminal() -> None:

@@ -1,17 +1,21 @@
 """The reconciliation on made-up runs: what adds up, and that everything that does not is found."""
 
 import io
+from collections import Counter
 from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
 from streamweir.broker.records import Record
+from streamweir.contracts import clickstream_anomaly
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Headers, Kind
-from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.streams import ObjectKey, Run, Stream
 from streamweir.errors import RunFailed
 from streamweir.ledger import values
+from streamweir.ledger.account import account
+from streamweir.ledger.counts import Held, Kept, Sent, SentBatch
 from tests.support.made_up_ledger import reconcile_made_up as count
 from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
 
@@ -257,6 +261,86 @@ def test_a_ledger_of_very_many_batches_sums_them_up_by_the_line(
             assert sum(line["topics"][topic][name] for line in lines) == rows
     assert sum(line["success_payments"] for line in lines) == whole.facts["success_payments"] > 0
     assert _parquet(made_up, made_up.run.ledger_table).num_rows == 48
+
+
+def ledger_of(
+    *, used: int, rejected: dict[str, int], produced: int = 3_000, redriven: int = 0
+) -> values.Ledger:
+    """Of a run of one batch of events."""
+    cell, pipeline = ("events", 0), clickstream_anomaly.PIPELINE
+    return account(
+        Run(Stream(pipeline.name, "s"), "r"),
+        pipeline,
+        Sent((SentBatch(0, 0, 0, {"events": produced}, {}),), 1, 1, {"events": produced}),
+        Held(
+            rows=Counter({cell: produced}),
+            redriven=Counter({cell: redriven}),
+            messages=Counter(events=1),
+            flushes=Counter(events=1),
+        ),
+        Kept(
+            worked=Counter({cell: used}),
+            rejected=Counter({(*cell, reason): rows for reason, rows in rejected.items()}),
+            examples={("events", reason): f"an example of {reason}" for reason in rejected},
+        ),
+    )
+
+
+def test_a_run_that_could_use_no_row_of_a_topic_fails_and_says_most_often_why() -> None:
+    found = ledger_of(used=0, rejected={"late": 1, "malformed": 2_990, "duplicate": 9})
+    assert found.problem() == (
+        "all 3,000 rows of events were rejected, most often as malformed (2,990), "
+        "e.g. an example of malformed; check the dataset"
+    )
+    told = found.to_dict()
+    assert (told["outcome"], told["problem"], told["unexplained"]) == ("failed", found.problem(), 0)
+
+
+def test_a_run_that_could_use_one_row_does_not_fail_but_tells_the_share() -> None:
+    told = ledger_of(used=1, rejected={"late": 2_998, "malformed": 1}).to_dict()
+    assert (told["outcome"], told["problem"]) == ("success", "")
+    assert told["set_aside"] == {
+        "events": {
+            "rows": 2_999,
+            "share": 2_999 / 3_000,
+            "sentence": "2,999 of 3,000 rows of events were rejected, most often as late (2,998), "
+            "e.g. an example of late",
+        }
+    }
+
+
+def test_a_run_that_lost_nothing_or_had_nothing_to_send_sets_nothing_aside() -> None:
+    for produced in (0, 3_000):
+        told = ledger_of(produced=produced, used=produced, rejected={}).to_dict()
+        assert (told["outcome"], told["set_aside"]) == ("success", {})
+
+
+def test_rows_that_came_in_when_they_were_put_back_count_as_used() -> None:
+    mended = ledger_of(used=3_000, rejected={"malformed": 3_000}, redriven=3_000).to_dict()
+    assert (mended["outcome"], mended["set_aside"]) == ("success", {})
+    again = ledger_of(used=2_990, rejected={"malformed": 20}, redriven=10).to_dict()
+    assert again["set_aside"]["events"]["rows"] == 10  # type: ignore[index]
+
+
+def test_the_reconciliation_writes_what_it_found_before_it_fails(made_up: MadeUpRun) -> None:
+    lost: Counter[int] = Counter()
+    for key in made_up.store.list(made_up.run.stream.table("predictions")):
+        frame = _parquet(made_up, key)
+        lost.update(frame["batch_index"].to_pylist())
+        _put(made_up, key, frame.slice(0, 0))
+    made_up.records("predictions").clear()
+    for record in made_up.records("transactions"):
+        if record.said and lost[record.said.batch]:
+            made_up.reject(
+                record, "unscorable", record.said.batch, lost[record.said.batch], detail="score is NaN"
+            )
+    made_up.commit(25)
+    with pytest.raises(RunFailed, match=r"^all \d+ rows of transactions .* as unscorable .* <b>x</b>"):
+        count(made_up)
+    told = made_up.store.get_json(made_up.run.ledger)
+    assert (told["outcome"], told["unexplained"]) == ("failed", 0)
+    assert _parquet(made_up, made_up.run.table_file("rejected")).num_rows > 20
+    assert _parquet(made_up, made_up.run.latency).num_rows > 10
 
 
 def _parquet(made_up: MadeUpRun, key: ObjectKey) -> pq.ParquetFile:

@@ -250,13 +250,47 @@ def test_a_run_of_which_nothing_is_left_still_has_a_report() -> None:
 
 def test_unexplained_rows_are_shown_where_they_are(made_up: MadeUpRun) -> None:
     ledger = made_up.store.get_json(made_up.run.ledger)
-    ledger["outcome"], ledger["unexplained"], ledger["batches"][3]["unexplained"] = "failed", 2, 2
+    ledger |= {"outcome": "failed", "unexplained": 2, "problem": "2 rows of batch 3 are nowhere"}
+    ledger["batches"][3]["unexplained"] = 2
     ledger["checks"][0] |= {"right": 7, "equal": False}
     made_up.store.put_json(made_up.run.ledger, ledger)
     assert publish(made_up.run, made_up.store).outcome == "failed"
+    assert "The ledger says: 2 rows of batch 3 are nowhere." in Page(report(made_up)).words
     assert "2 rows are unexplained" in Page(report(made_up)).words
     assert 'class="wrong"' in report(made_up)
     assert "Counts that differ" in report(made_up)
+
+
+@pytest.mark.parametrize(("said", "share"), [({"warn_rejected_share": 0.2}, 0.25), ({}, 0.0501)])
+def test_more_rejected_rows_than_the_run_allows_are_a_warning_that_every_reader_is_told(
+    made_up: MadeUpRun, said: dict[str, float], share: float
+) -> None:
+    ledger, sentence = made_up.store.get_json(made_up.run.ledger), "5 of 20 rows of browsing were rejected"
+    ledger["set_aside"]["browsing"] = {"rows": 5, "share": share, "sentence": sentence}
+    ledger["set_aside"]["transactions"] = {"rows": 1, "share": 0.05, "sentence": "few of transactions"}
+    made_up.store.put_json(made_up.run.ledger, ledger)
+    made_up.store.put_json(made_up.run.parameters, {"speed": 10, **said})
+    verdict = publish(made_up.run, made_up.store)
+    summary = made_up.store.get_json(made_up.run.summary)
+    assert verdict.outcome == summary["outcome"] == "warning"
+    assert summary["failures"] == []
+    (warning,) = summary["warnings"]
+    assert warning.startswith(f"{sentence}; more than {20 if said else 5} %")
+    words = Page(report(made_up)).words
+    assert words.index("and many were rejected") < words.index(warning) < words.index("What was sent")
+    assert '<body class="warning">' in report(made_up)
+
+
+def test_a_larger_share_may_be_allowed_and_a_failure_outweighs_a_warning(made_up: MadeUpRun) -> None:
+    ledger = made_up.store.get_json(made_up.run.ledger)
+    rejected = sum(ledger["totals"]["transactions"][name] for name in ("malformed", "late", "unscorable"))
+    assert ledger["set_aside"]["transactions"]["rows"] > rejected > 20
+    made_up.store.put_json(made_up.run.parameters, {"warn_rejected_share": 1})
+    assert publish(made_up.run, made_up.store).outcome == "success"
+    made_up.store.put_json(made_up.run.parameters, {"warn_rejected_share": 0})
+    assert publish(made_up.run, made_up.store).outcome == "warning"
+    put_tasks(made_up, until="plot", error="the store was away")
+    assert publish(made_up.run, made_up.store).outcome == "failed"
 
 
 def test_a_critical_expectation_fails_the_run(made_up: MadeUpRun) -> None:

@@ -1,0 +1,93 @@
+"""The params that say what a scorer counts with."""
+
+from collections.abc import Iterable, Mapping
+
+from airflow.sdk import Param
+
+from streamweir.contracts.tables import Column
+from streamweir_airflow.params import TEXT, Params
+
+_SCORING = "Scoring"
+
+
+def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Params:
+    """What the scorer counts with."""
+    return {
+        "lookback_s": Param(
+            lookback_s,
+            type="integer",
+            minimum=0,
+            title="Lookback, seconds",
+            description="How far back in the virtual clock the context rows of a record reach.",
+            section=_SCORING,
+        ),
+        **lateness_params(lateness_s=lateness_s),
+        "time_zone": Param(
+            time_zone,
+            type="string",
+            minLength=1,
+            title="Session time zone",
+            description="IANA name, e.g. Australia/Melbourne: decides the time of day and the dates of "
+            "features.",
+            section=_SCORING,
+        ),
+    }
+
+
+def lateness_params(*, lateness_s: int) -> Params:
+    """How late a message may be."""
+    return {
+        "lateness_s": Param(
+            lateness_s,
+            type="integer",
+            minimum=0,
+            title="Allowed lateness, seconds",
+            description="A message that is further behind the clock than this is recorded as late and not "
+            "worked on.",
+            section=_SCORING,
+        ),
+    }
+
+
+def alert_params() -> Params:
+    """What the scorer prints."""
+    return {
+        "console_alerts": Param(
+            True,
+            type="boolean",
+            title="Alerts in the log",
+            description="The scorer prints a line for each alert into its log"
+            " (`make logs SERVICE=card_fraud.<stream>`).",
+            section=_SCORING,
+        ),
+    }
+
+
+def event_type_params() -> Params:
+    """What the dataset's own event types count as."""
+    return {
+        "event_types": Param(
+            None,
+            type=TEXT,
+            title="Event types",
+            description="What the dataset's event types count as, where they have other names: "
+            "view:page_view,cart:checkout_start. The messages keep the dataset's names. Empty: "
+            "all have our names.",
+            section=_SCORING,
+        ),
+    }
+
+
+def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> Params:
+    """From where on each flag is raised; each param has its flag's name."""
+    return {
+        flag.name: Param(
+            defaults[flag.name],
+            type="number",
+            minimum=0,
+            title=f"Threshold of {flag.name}",
+            description=f"The flag {flag.name} is raised when {flag.meaning}.",
+            section=_SCORING,
+        )
+        for flag in flags
+    }
