@@ -62,6 +62,12 @@ def parse_date(text: str) -> date:
     return date.fromisoformat(text)
 
 
+def identifier(text: str) -> str:
+    """The id that a text says: `90264` where a spreadsheet wrote `90264.0`; any other text is the id."""
+    digits = text[:-2]
+    return digits if text.endswith(".0") and digits.isascii() and digits.isdecimal() else text
+
+
 def parse_number(text: str) -> float:
     """A finite decimal number; `NaN`, `1_0`, spaces and numbers too large for a double are none."""
     if not _NUMBER.fullmatch(text):

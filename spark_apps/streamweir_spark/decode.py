@@ -11,6 +11,7 @@ import orjson
 
 from streamweir.contracts.messages import LATEST_TS, Headers, Kind
 from streamweir.errors import RejectRecord
+from streamweir.values import identifier
 from streamweir_spark.parts import FOREIGN, Message, Part, Reader, Reject
 
 Row = dict[str, Any]
@@ -115,14 +116,14 @@ def canonical(row: Mapping[str, object]) -> bytes:
 
 
 class ShardOf(dict[str, int]):
-    """The shard of a session: crc32(session) % shards, remembered for the sessions seen last."""
+    """The shard of a session, by the crc32 of its id, remembered for the sessions seen last."""
 
     def __init__(self, shards: int) -> None:
         super().__init__()
         self.shards = shards
 
     def __missing__(self, session: str) -> int:
-        shard = crc32(session.encode()) % self.shards
+        shard = crc32(identifier(session).encode()) % self.shards
         if len(session) <= _LONGEST_CACHED_KEY:
             if len(self) >= _CACHED_KEYS:
                 self.clear()

@@ -5,6 +5,7 @@ from operator import itemgetter
 
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
+from streamweir.values import identifier
 from streamweir_spark.decode import Row, Rows, canonical, row_problem
 from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
@@ -39,7 +40,7 @@ def sort_out(
         if problem is None:
             good.append((place, row))
         else:
-            rejects.append(Reject(place, 1, _text(row.get(name)), problem, _raw(row)))
+            rejects.append(Reject(place, 1, _id(row.get(name)), problem, _raw(row)))
     return good, rejects
 
 
@@ -56,8 +57,8 @@ def time_problem(column: str) -> Closer:
     return problem
 
 
-def _text(found: object) -> str | None:
-    return found if isinstance(found, str) else None
+def _id(found: object) -> str | None:
+    return identifier(found) if isinstance(found, str) else None
 
 
 def _raw(row: Row) -> bytes:

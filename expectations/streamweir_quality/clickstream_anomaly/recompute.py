@@ -12,6 +12,7 @@ from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, THRESHOLDS
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import TimeReader
+from streamweir.values import identifier
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.replayed import Row, rows
 
@@ -60,4 +61,5 @@ def _events(inputs: Inputs) -> Iterator[Row]:
             if (message.partition, message.offset, place) in too_late or micros(row["timestamp"]) == UNKNOWN:
                 continue
             key = {name: row[name] for name in CLICKSTREAM_KEY}
+            key |= {name: identifier(row[name]) for name in ("event_id", "session_id")}
             yield {"run": said.run, "sequence": said.sequence, "row": place, "ts": row["ts"], **key}

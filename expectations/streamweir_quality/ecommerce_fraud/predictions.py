@@ -8,7 +8,7 @@ from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import Kind
-from streamweir.values import parse_products
+from streamweir.values import identifier, parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
 from streamweir_quality.ecommerce_fraud.static import read
@@ -84,5 +84,6 @@ def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
     for message in inputs.replayed.of(TRANSACTIONS_TOPIC):
         if message.said.kind is Kind.REDRIVE:
             yield from (
-                tuple(row[key] for key in PREDICTIONS.key) for _, row in rows_of(message, TRANSACTION_KEY)
+                tuple(identifier(row[key]) for key in PREDICTIONS.key)
+                for _, row in rows_of(message, TRANSACTION_KEY)
             )

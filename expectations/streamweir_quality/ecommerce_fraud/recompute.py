@@ -15,6 +15,7 @@ from streamweir.contracts.ecommerce_fraud.dataset import (
     BROWSING_KEY,
     CATEGORIES,
     CUSTOMERS,
+    IDS,
     PRODUCTS,
     TRANSACTION_COLUMNS,
     TRANSACTION_KEY,
@@ -37,7 +38,8 @@ from streamweir.contracts.ecommerce_fraud.results import (
 )
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir.contracts.tables import Type
-from streamweir.values import parse_number, parse_products, parse_time
+from streamweir.values import identifier, parse_number, parse_products, parse_time
+from streamweir_quality.ecommerce_fraud.static import with_ids_read
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.replayed import Replayed, Row, rows
 
@@ -124,8 +126,9 @@ def _browsing(replayed: Replayed) -> Iterator[Row]:
     for message in replayed.of(BROWSING_TOPIC):
         for _, row in rows(message, BROWSING_KEY):
             if (t := _micros(row["event_time"])) is not None:
-                names = {name: row[name] for name in ("session_id", "event_type", "ts")}
-                yield {**names, "t": t, "sequence": message.said.sequence}
+                names = {name: row[name] for name in ("event_type", "ts")}
+                session = identifier(row["session_id"])
+                yield {**names, "session_id": session, "t": t, "sequence": message.said.sequence}
 
 
 def _bought(replayed: Replayed) -> Iterator[Row]:
@@ -165,7 +168,8 @@ def _typed(row: Row) -> Row | None:
     if t is None or bought > LARGEST:
         return None
     products = [{"product_id": line.product_id, "quantity": line.quantity} for line in lines]
-    return {**values, "created_at": t, "t": t, "products": products, "num_purchase": bought}
+    ids = {name: identifier(row[name]) for name in IDS.intersection(TRANSACTION_KEY)}
+    return {**values, **ids, "created_at": t, "t": t, "products": products, "num_purchase": bought}
 
 
 def _micros(text: str) -> int | None:
@@ -178,4 +182,6 @@ def _micros(text: str) -> int | None:
 
 
 def _static(inputs: Inputs, file: File) -> pd.DataFrame:
-    return pd.read_csv(inputs.dataset / file.name, dtype=str, na_filter=False, encoding="utf-8-sig")
+    return with_ids_read(
+        pd.read_csv(inputs.dataset / file.name, dtype=str, na_filter=False, encoding="utf-8-sig")
+    )

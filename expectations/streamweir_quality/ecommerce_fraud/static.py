@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, PRODUCTS, File
+from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, IDS, PRODUCTS, File
+from streamweir.values import identifier
 from streamweir_quality.checks import Subject, mostly_present, one_of, present, unique
 from streamweir_quality.inputs import Inputs
 
@@ -35,9 +36,15 @@ def static_subjects(inputs: Inputs) -> Iterable[Subject]:
 
 
 def read(inputs: Inputs, file: File) -> pd.DataFrame:
-    """A file of the dataset as strings; what is empty, and an `NA` in a descriptive text, is missing."""
+    """A file of the dataset as strings, its ids read; what is empty, and an `NA` in a text, is missing."""
     texts = dict.fromkeys(_TEXTS.get(file.name, ()), _NO_TEXT)
     empty = {column.name: texts.get(column.name, [""]) for column in file.columns}
-    return pd.read_csv(
+    frame = pd.read_csv(
         inputs.dataset / file.name, dtype=str, keep_default_na=False, na_values=empty, encoding="utf-8-sig"
     )
+    return with_ids_read(frame)
+
+
+def with_ids_read(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame of a file with the ids that its texts stand for."""
+    return frame.assign(**{name: frame[name].map(identifier, "ignore") for name in IDS & {*frame.columns}})

@@ -10,7 +10,7 @@ from streamweir.contracts.pipelines import pipeline
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import CsvFile, TimeReader, find
-from streamweir.values import parse_time
+from streamweir.values import identifier, parse_time
 
 Test = Callable[[str], object]
 """Takes a value of a column; raises ValueError saying what is wrong with it."""
@@ -93,26 +93,27 @@ def time_test() -> Test:
 
 
 class Unique:
-    """No value may come twice; `seen` holds them all."""
+    """No id may come twice; `seen` holds them all."""
 
     def __init__(self) -> None:
         self.seen: set[str] = set()
 
     def __call__(self, text: str) -> None:
-        """Remember the value."""
-        if text in self.seen:
+        """Remember the id."""
+        key = identifier(text)
+        if key in self.seen:
             raise ValueError(f"{text[:80]!r} was there before, and it is the key")
-        self.seen.add(text)
+        self.seen.add(key)
 
 
 class References:
-    """Every value that is not empty must be a key of another file."""
+    """Every id that is not empty must be a key of another file."""
 
     def __init__(self, keys: Container[str], where: str) -> None:
         self._keys = keys
         self._where = where
 
     def __call__(self, text: str) -> None:
-        """Look the value up."""
-        if text and text not in self._keys:
+        """Look the id up."""
+        if text and identifier(text) not in self._keys:
             raise ValueError(f"{text[:80]!r} is not in {self._where}")

@@ -7,6 +7,7 @@ from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S, P
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, counted_types
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Column
+from streamweir.values import identifier
 from streamweir_spark.clickstream_anomaly.memory import Seen, Site, Window
 from streamweir_spark.clickstream_anomaly.reader import END, Events
 from streamweir_spark.decode import canonical
@@ -68,7 +69,7 @@ class Domain:
         events = Events(*rows)
         detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
         for index, (place, name) in enumerate(zip(events.places, events.ids, strict=True)):
-            yield Reject(place, 1, name, detail, _raw(events, index))
+            yield Reject(place, 1, identifier(name), detail, _raw(events, index))
 
     def _refused(self, ts: int, events: Events) -> Iterator[Verdict]:
         """Count the events that can be counted; gives the others."""
@@ -103,7 +104,7 @@ def _duplicate(events: Events, index: int) -> Verdict:
 
 
 def _verdict(events: Events, index: int, reason: Reason, detail: str) -> Verdict:
-    place, name = events.places[index], events.ids[index]
+    place, name = events.places[index], identifier(events.ids[index])
     return Verdict(place, name, None, reason.value, detail, _raw(events, index))
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from streamweir.contracts.clickstream_anomaly.dataset import Event
 from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, WINDOW_S
+from streamweir.values import identifier
 
 _COUNTED = tuple(Event)
 
@@ -36,11 +37,12 @@ class Seen:
         self._lateness_s = lateness_s
 
     def add(self, ids: Sequence[str], ts: int) -> list[int]:
-        """Enter a message's ids; gives the indexes of those that were seen within the lateness."""
-        if self.found.keys().isdisjoint(ids) and len(set(ids)) == len(ids):
-            self.found.update(dict.fromkeys(ids, ts))
+        """Enter a message's event ids; gives the indexes of those that were seen within the lateness."""
+        names = list(map(identifier, ids))
+        if self.found.keys().isdisjoint(names) and len(set(names)) == len(names):
+            self.found.update(dict.fromkeys(names, ts))
             return []
-        return [index for index, name in enumerate(ids) if self._again(name, ts)]
+        return [index for index, name in enumerate(names) if self._again(name, ts)]
 
     def forget(self, ts: int) -> None:
         """Drop the ids that no event can repeat after `ts` without being late, or in a final window."""
@@ -80,7 +82,7 @@ class Site:
         self.first = ts if self.first is None else min(self.first, ts)
         self.last = ts if self.last is None else max(self.last, ts)
         slot = self.slots.setdefault(ts // SLIDE_S * SLIDE_S, Slot([0] * len(_COUNTED), set()))
-        slot.sessions.update(sessions)
+        slot.sessions.update(map(identifier, sessions))
         for name, place in self._places:
             slot.counts[place] += types.count(name)
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
-from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY
+from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, IDS, TRANSACTION_KEY
 from streamweir.contracts.ecommerce_fraud.results import (
     EVENT_LEVELS,
     LOOKBACK_S,
@@ -15,6 +15,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
 )
 from streamweir.contracts.rejected import Reason
 from streamweir.errors import RejectRecord
+from streamweir.values import identifier
 from streamweir_spark.decode import Row, canonical
 from streamweir_spark.ecommerce_fraud.features import Customer, created_micros, features, typed, visit
 from streamweir_spark.ecommerce_fraud.memory import Memory, State
@@ -23,6 +24,7 @@ from streamweir_spark.moments import LocalClock
 from streamweir_spark.parts import Reject, Verdict
 
 _MICROSECONDS = 1_000_000
+_IDS = tuple(IDS.intersection(TRANSACTION_KEY))
 _SCORED_COLUMNS = tuple(column for column in MODEL_COLUMNS if column.name != "ts")
 _in_order = itemgetter(*(column.name for column in _SCORED_COLUMNS))
 
@@ -74,23 +76,25 @@ class Domain:
         for session, event, time, row_ts in zip(sessions, events, times, clock, strict=True):
             numbers = known.get(session)
             if numbers is None:
-                numbers = known[session] = []
+                # Looked at only here: a session's rows are many, and most find it by its text.
+                numbers = known.setdefault(identifier(session), [])
             numbers += (row_ts, time, EVENT_LEVELS.get(event, 0))
         return len(sessions), ()
 
     def score(self, ts: int, rows: Transactions) -> Iterator[Verdict]:
         """Judge transactions: unscorable, duplicate, or ready for the model."""
         for place, row in rows:
-            name = row["transaction_id"]
+            ids = {column: identifier(row[column]) for column in _IDS}
+            name, session = ids["transaction_id"], ids["session_id"]
             try:
-                values = self._values(row, ts)
+                values = self._values(row, ids, ts)
             except RejectRecord as problem:
                 yield Verdict(place, name, None, Reason.UNSCORABLE.value, str(problem), canonical(row))
                 continue
-            if self.memory.first_time(row["session_id"], name):
+            if self.memory.first_time(session, name):
                 yield Verdict(place, name, values)
             else:
-                detail = f"transaction {name[:80]!r} of session {row['session_id'][:80]!r} was scored before"
+                detail = f"transaction {name[:80]!r} of session {session[:80]!r} was scored before"
                 yield Verdict(place, name, None, Reason.DUPLICATE.value, detail, canonical(row))
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
@@ -98,7 +102,7 @@ class Domain:
         detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
         if topic == self.scored:
             for place, row in rows:
-                yield Reject(place, 1, row["transaction_id"], detail, canonical(row))
+                yield Reject(place, 1, identifier(row["transaction_id"]), detail, canonical(row))
             return
         places, sessions, events, times, *_ = rows
         for place, *key in zip(places, sessions, events, times, strict=True):
@@ -108,16 +112,16 @@ class Domain:
         """Nothing: the figures are made of the scored rows."""
         return ()
 
-    def _values(self, row: Row, ts: int) -> tuple[object, ...]:
-        customer = self.customers.get(row["customer_id"])
+    def _values(self, row: Row, ids: dict[str, str], ts: int) -> tuple[object, ...]:
+        customer = self.customers.get(ids["customer_id"])
         if customer is None:
             raise RejectRecord(f"customer_id {row['customer_id'][:80]!r} is not a known customer")
         created = created_micros(row)
         # A redriven row keeps its own ts. It looks back as far as the state reaches in any micro-batch.
         own_ts = int(row["ts"])
         earliest = max(own_ts, ts - self.lateness_s) - self.lookback_s
-        seen = visit(self.memory.sessions.get(row["session_id"], []), earliest, own_ts, created)
-        values = typed(row, created) | features(seen, row, customer, created, self.clock)
+        seen = visit(self.memory.sessions.get(ids["session_id"], []), earliest, own_ts, created)
+        values = typed(row, created) | ids | features(seen, row, customer, created, self.clock)
         values |= {"ts": ts, "event_ts": ts * _MICROSECONDS}
         problem = self.needs.problem(values)
         if problem is not None:

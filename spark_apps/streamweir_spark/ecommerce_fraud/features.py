@@ -7,7 +7,7 @@ from typing import NamedTuple
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, TRANSACTION_COLUMNS
 from streamweir.contracts.tables import Type
 from streamweir.errors import DatasetUnusable, RejectRecord
-from streamweir.values import parse_date, parse_number, parse_products
+from streamweir.values import identifier, parse_date, parse_number, parse_products
 from streamweir_spark.moments import LocalClock, moment, years_between
 
 _LARGEST_QUANTITY = 2**63 - 1
@@ -36,7 +36,7 @@ class Visit(NamedTuple):
 
 def customers_of(rows: Iterable[Mapping[str, str | None]]) -> dict[str, Customer]:
     """The customers of customer.csv by id; raises DatasetUnusable for a date that is none."""
-    return {row["customer_id"] or "": _customer(row) for row in rows}
+    return {identifier(row["customer_id"] or ""): _customer(row) for row in rows}
 
 
 def visit(browsing: list[int], earliest: int, ts: int, created: int) -> Visit:

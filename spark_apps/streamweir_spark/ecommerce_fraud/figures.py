@@ -21,7 +21,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
 )
-from streamweir.values import parse_products
+from streamweir.values import identifier, parse_products
 from streamweir_spark.ecommerce_fraud.book import LARGEST, Book
 
 SLOT_S = gcd(FRAUD_SLIDE_S, FRAUD_WINDOW_S, SOLD_WINDOW_S, TOP_WINDOW_S)
@@ -107,11 +107,15 @@ def products_of(
     products: Iterable[Mapping[str, str | None]], categories: Iterable[Mapping[str, str | None]]
 ) -> dict[str, Product]:
     """The products by id, from the rows of product.csv and category.csv."""
-    levels = {row["category_id"]: row.get("cat_level1") or None for row in categories}
+    levels = {_id(row, "category_id"): row.get("cat_level1") or None for row in categories}
     return {
-        row["id"] or "": Product(row.get("productDisplayName"), levels.get(row.get("category_id")))
+        _id(row, "id"): Product(row.get("productDisplayName"), levels.get(_id(row, "category_id")))
         for row in products
     }
+
+
+def _id(row: Mapping[str, str | None], column: str) -> str:
+    return identifier(row.get(column) or "")
 
 
 def _fraud_windows(book: Book, closed: int) -> Iterator[tuple[object, ...]]:

@@ -202,6 +202,22 @@ def test_an_id_seen_within_the_lateness_is_a_duplicate_whatever_its_session() ->
     assert all(row["active_sessions"] <= 1 for row in result.windows)
 
 
+def test_ids_that_a_spreadsheet_wrote_are_the_ids_that_they_say() -> None:
+    events = [event("7", session="1.0"), event("7.0", session="1"), event("8.0", "1"), event("8.5.0", "01.0")]
+    late = message(3, START - 601, [event("11.0", session="3.0")])
+    broken = message(1, START, [event("9.0", session="2.0") | {"timestamp": "soon"}, event("8", "2")])
+    found = run(ended([message(0, START, events), broken, message(2, START, []), late]))
+    assert found.rejected() == [
+        ("7", "duplicate"),
+        ("9", "malformed"),
+        ("8", "duplicate"),
+        ("11", "late"),
+    ]
+    assert {row["active_sessions"] for row in found.windows} == {2}
+    raws = [one.raw for one in found.outputs if one.kind == "rejected"]
+    assert [b'"session_id":"3.0"' in (raw or b"") for raw in raws] == [False, False, False, True]
+
+
 def test_an_id_is_remembered_as_long_as_an_event_that_is_not_late_may_repeat_it() -> None:
     first = [message(0, START, [event("a")]), message(1, START + 1100, [event("b")])]
     result = run_apart([first, [message(2, START + 550, [event("a")])]])

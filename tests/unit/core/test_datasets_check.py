@@ -137,6 +137,15 @@ def test_a_key_that_comes_twice_is_refused_where_it_comes_again(folder: Path, na
     assert "was there before" in refused(folder)
 
 
+def test_a_key_is_the_same_key_where_a_spreadsheet_wrote_it(folder: Path) -> None:
+    change(folder / "product.csv", 4, lambda line: line.rpartition(",")[0] + f",{line.rpartition(',')[2]}.0")
+    check(PIPELINE, folder, needs_history=True)
+    again = lines_of(folder / "customer.csv")[2]
+    change(folder / "customer.csv", 9, lambda line: again.replace(",", ".0,", 1))
+    assert "customer.csv line 9, column customer_id: " in refused(folder)
+    assert "was there before" in refused(folder)
+
+
 def test_a_short_row_in_the_history_is_refused(folder: Path) -> None:
     change(folder / "browsing_behaviour.csv", 5, lambda line: line.split(",")[0])
     assert refused(folder).endswith("browsing_behaviour.csv line 5, column event_type: the row is too short")

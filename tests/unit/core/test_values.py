@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamweir.values import ProductLine, epoch_unit, parse_date, parse_number, parse_products, parse_time
+from streamweir.values import (
+    ProductLine,
+    epoch_unit,
+    identifier,
+    parse_date,
+    parse_number,
+    parse_products,
+    parse_time,
+)
 
 
 def micros(*moment: int) -> int:
@@ -83,6 +91,18 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_every_time_survives_the_round_trip(moment: datetime) -> None:
     text = moment.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
     assert parse_time(text) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90264.0", "90264"), ("0.0", "0"), ("007.0", "007"), ("90264", "90264"), ("", ""), (".0", ".0")]
+    + [
+        (text, text)
+        for text in ("9.00", "9.5", "9.0.0", "-9.0", "a.0", "9.0 ", "\u0669.0", "\u00b2.0", "1e5.0")
+    ],
+)
+def test_an_id_loses_only_the_fraction_that_a_spreadsheet_gave_it(text: str, expected: str) -> None:
+    assert identifier(text) == expected
 
 
 in_this_era = st.datetimes(datetime(1973, 4, 1), datetime(5137, 1, 1))

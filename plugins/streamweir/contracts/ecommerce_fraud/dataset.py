@@ -52,6 +52,8 @@ TRANSACTION_COLUMNS = _columns(
     total_amount=NUMBER,
     clear_payment=TEXT,
 )
+IDS = frozenset(("session_id", "customer_id", "transaction_id", "id", "category_id"))
+"""The columns, of any file, that hold ids, which `streamweir.values.identifier` reads."""
 BROWSING_KEY = ("session_id", "event_type", "event_time")
 TRANSACTION_KEY = ("transaction_id", "session_id", "customer_id", "created_at")
 
