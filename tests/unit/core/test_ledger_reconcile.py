@@ -335,7 +335,7 @@ def test_the_reconciliation_writes_what_it_found_before_it_fails(made_up: MadeUp
                 record, "unscorable", record.said.batch, lost[record.said.batch], detail="score is NaN"
             )
     made_up.commit(25)
-    with pytest.raises(RunFailed, match=r"^all \d+ rows of transactions .* as unscorable .* <b>x</b>"):
+    with pytest.raises(RunFailed, match=r"^all \d+ rows of transactions .* as unscorable .*<b>x</b>"):
         count(made_up)
     told = made_up.store.get_json(made_up.run.ledger)
     assert (told["outcome"], told["unexplained"]) == ("failed", 0)
