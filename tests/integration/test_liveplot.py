@@ -11,7 +11,7 @@ from streamweir.contracts.streams import Run, Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.live import Drawn, draw_live
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.ecommerce_fraud import batches
+from streamweir.replay.ecommerce_fraud import batches, facts
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.replayer import replay
 from tests.support.recordings import write_recording
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(run: Run, store: ObjectStore, folder: Path) -> list[dict[str, int]]:
     start = Plan.from_json(store.get_json(run.plan)).start_ts
     return [
-        {"batch": batch.index, "ts": start + batch.index, "value": batch.facts["success_payments"]}
+        {"batch": batch.index, "ts": start + batch.index, "value": facts(batch.rows)["success_payments"]}
         for batch in batches(folder, batch_rows=BATCH_ROWS)
     ]
 

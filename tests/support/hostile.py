@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.replay import replayer, transmission
 from streamweir.replay.backlog import Parcel
 from streamweir.replay.deliveries import Delivery, Message
+from streamweir.replay.pieces import Value
 
 HUGE = 900_000
 FIRST_BATCH = 1_000_000
@@ -143,20 +143,10 @@ class Hostile:
 
     def mix_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the replays of this test send all that, as long as the patch holds."""
-        deliveries, source_of, write = (
-            replayer.deliveries,
-            replayer.source_of,
-            transmission.Transmission._write,
-        )
+        deliveries, write = replayer.deliveries, transmission.Transmission._write
 
-        def source(pipeline: str) -> SimpleNamespace:
-            return SimpleNamespace(
-                **{**vars(source_of(pipeline)), "value": raw_or(source_of(pipeline).value)}
-            )
-
-        def mixed(batches: Any, plan: Any, pipeline: Pipeline) -> Iterator[Delivery]:
-            value = source_of(pipeline.name).value
-            return self.mixed(deliveries(batches, plan, pipeline), value, plan.first_sequence)
+        def mixed(batches: Any, plan: Any, pipeline: Pipeline, value: Value) -> Iterator[Delivery]:
+            return self.mixed(deliveries(batches, plan, pipeline, value), value, plan.first_sequence)
 
         def write_more(sending: Any, writer: TransactionalWriter, parcel: Parcel) -> None:
             write(sending, writer, parcel)
@@ -165,27 +155,23 @@ class Hostile:
                     writer.send(sending._run.stream.topic(other.topic), partition, other.value, other.headers)
 
         monkeypatch.setattr(replayer, "deliveries", mixed)
-        monkeypatch.setattr(replayer, "source_of", source)
         monkeypatch.setattr(transmission.Transmission, "_write", write_more)
 
-    def mixed(
-        self, good: Iterable[Delivery], value: Callable[..., bytes], sequence: int
-    ) -> Iterator[Delivery]:
+    def mixed(self, good: Iterable[Delivery], value: Value, sequence: int) -> Iterator[Delivery]:
         """The good deliveries and the hostile ones, from this sequence on."""
         batch = FIRST_BATCH
         for delivery in good:
             if delivery.kind is not Kind.BATCH:
                 yield replace(delivery, sequence=sequence)
                 continue
-            yield replace(delivery, sequence=sequence, rows=self._with_spoilt_rows(delivery, value))
+            spoilt = self._with_spoilt_rows(delivery, value)
+            yield _holding(replace(delivery, sequence=sequence), spoilt, value)
             sequence += 1
             for _ in range(self.hostile_per_batch):
-                yield self._hostile(replace(delivery, sequence=sequence, batch=batch, facts={}), value)
+                yield self._hostile(replace(delivery, sequence=sequence, batch=batch), value)
                 sequence, batch = sequence + 1, batch + 1
 
-    def _with_spoilt_rows(
-        self, delivery: Delivery, value: Callable[..., bytes]
-    ) -> Mapping[str, Sequence[Any]]:
+    def _with_spoilt_rows(self, delivery: Delivery, value: Value) -> Mapping[str, Sequence[Any]]:
         """The batch's good rows, some malformed ones among them."""
         found: dict[str, Sequence[Any]] = {}
         for topic, rows in delivery.rows.items():
@@ -201,22 +187,22 @@ class Hostile:
             found[topic] = Raw(b"[" + b",".join(good) + b"]", len(good))
         return found
 
-    def _hostile(self, delivery: Delivery, value: Callable[..., bytes]) -> Delivery:
+    def _hostile(self, delivery: Delivery, value: Value) -> Delivery:
         if self._random.random() < 0.05:
             return self._late(delivery, value)
         rows = {topic: self._malformed(delivery, topic, value) for topic in delivery.rows}
-        return replace(delivery, rows=rows)
+        return _holding(delivery, rows, value)
 
-    def _late(self, delivery: Delivery, value: Callable[..., bytes]) -> Delivery:
+    def _late(self, delivery: Delivery, value: Value) -> Delivery:
         """Good rows that come too late."""
         ts = delivery.ts - self.pipeline.lateness_s - self._random.randrange(1, 10_000)
         rows = {topic: self._sample(rows) for topic, rows in delivery.rows.items()}
         for topic, some in rows.items():
             self.expected[topic, delivery.batch, "late"] += len(some)
             self.messages["late"] += bool(some)
-        return replace(delivery, ts=ts, rows=rows)
+        return _holding(replace(delivery, ts=ts), rows, value)
 
-    def _malformed(self, delivery: Delivery, topic: str, value: Callable[..., bytes]) -> Raw:
+    def _malformed(self, delivery: Delivery, topic: str, value: Value) -> Raw:
         sample = self._sample(delivery.rows[topic])
         text = value(sample, delivery.ts)
         rows, kind = json.loads(text), self._kind(bool(sample))
@@ -266,9 +252,13 @@ class Hostile:
             yield partition, Message(message.topic, message.value[:2_000] or b"?", headers)
 
 
-def raw_or(value: Callable[..., bytes]) -> Callable[..., bytes]:
-    """How values are made when some of the rows are `Raw`."""
-    return lambda rows, ts: rows.value if isinstance(rows, Raw) else value(rows, ts)
+def _holding(delivery: Delivery, rows: Mapping[str, Sequence[Any]], value: Value) -> Delivery:
+    """The delivery with other rows; those that are `Raw` travel as they are."""
+    values = {
+        topic: some.value if isinstance(some, Raw) else value(some, delivery.ts)
+        for topic, some in rows.items()
+    }
+    return replace(delivery, rows=rows, values=values)
 
 
 Foreign = Callable[[Headers, int, Random], tuple[int, list[tuple[str, bytes]]]]

@@ -7,10 +7,8 @@ import kafka
 from kafka import errors
 
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.errors import BadConfiguration, DependencyUnreachable
-
-MESSAGE_BYTES = 8 * 1024 * 1024
-"""The largest message that topics, producers and consumers take."""
 
 TRANSACTION_TIMEOUT_MS = 90_000
 """Kafka aborts a transaction that its producer left open for so long; readers wait for it until then.

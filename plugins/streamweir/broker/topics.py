@@ -9,8 +9,9 @@ from kafka import KafkaAdminClient, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from streamweir.broker.clients import MESSAGE_BYTES, admin, kafka_errors
+from streamweir.broker.clients import admin, kafka_errors
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Pipeline, Topic

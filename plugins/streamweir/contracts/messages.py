@@ -17,6 +17,15 @@ so the topic itself remembers which of them were put back.
 WRITER = "writer"
 """The header of a published message that says whose it is (`Stream.writer`): streams may share a topic."""
 
+MESSAGE_BYTES = 8 * 1024 * 1024
+"""The largest message that topics, producers and consumers take."""
+
+VALUE_BYTES = 1024 * 1024
+"""The largest value of a message of several rows; a row that has more travels alone."""
+
+ROW_BYTES = MESSAGE_BYTES // 2 - 64 * 1024
+"""The largest row, as JSON. A rejected one is repeated as a text within JSON, which may double it."""
+
 LATEST_TS = 253_402_300_799
 """The end of the year 9999 in Unix seconds: what lies beyond fits no timestamp."""
 

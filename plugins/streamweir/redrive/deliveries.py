@@ -5,15 +5,14 @@ from itertools import groupby
 
 import orjson
 
-from streamweir.contracts.messages import ORIGINS, Headers, Kind
+from streamweir.contracts.messages import ORIGINS, VALUE_BYTES, Headers, Kind
 from streamweir.contracts.tables import Pipeline
 from streamweir.redrive.contents import Content
-from streamweir.replay.deliveries import Message, Value
+from streamweir.replay.deliveries import Message
+from streamweir.replay.pieces import Value
 
 MOST_ROWS = 500
 """Rows in one message."""
-MOST_BYTES = 1024 * 1024
-"""Bytes in one message, unless a single record has more."""
 
 
 def deliveries(
@@ -66,7 +65,7 @@ def _has_room(share: Sequence[Content], content: Content) -> bool:
         not share[0].whole
         and not content.whole
         and len(share) < MOST_ROWS
-        and sum(len(each.value) for each in share) + len(content.value) <= MOST_BYTES
+        and sum(len(each.value) for each in share) + len(content.value) <= VALUE_BYTES
     )
 
 

@@ -17,17 +17,15 @@ NOT_SENT = -1
 
 @dataclass(frozen=True)
 class Batch:
-    """What one batch of a run holds.
+    """What one span of a recording holds: one batch of a run, or several when it is cut (`pieces`).
 
     index: 0 first. second: its place on the virtual clock, in seconds after START_TS; parts of one only
     matter to the pace. rows: per topic (short name) the rows with their original strings, without `ts`.
-    facts: figures that the pipeline counts per batch, e.g. success_payments.
     """
 
     index: int
     second: float
     rows: Mapping[str, Sequence[Row]]
-    facts: Mapping[str, int]
 
 
 @dataclass(frozen=True)

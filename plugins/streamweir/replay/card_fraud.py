@@ -3,7 +3,7 @@
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from operator import itemgetter, le
@@ -22,7 +22,6 @@ from streamweir.replay.tables import ordered_by
 from streamweir.values import parse_number
 
 BATCH_ROWS = 1
-FACTS = ()
 
 FARTHEST_S = 1e9
 """How far from START_TS a transaction may lie; one beyond has no place of its own on the clock."""
@@ -71,7 +70,7 @@ class Transactions:
                 row += [""] * (width - len(row))
             fields = dict(zip(names, fields_of(row), strict=True))
             fields[TRANSACTION_ID.name] = str(number)
-            yield Batch(index, self.seconds[index], {TRANSACTIONS_TOPIC.name: (fields,)}, {})
+            yield Batch(index, self.seconds[index], {TRANSACTIONS_TOPIC.name: (fields,)})
 
     def _in_order(self) -> Iterator[tuple[int, list[str]]]:
         """The rows with their numbers in the file, by Time; equal Times stay in the file's order."""
@@ -111,6 +110,11 @@ def value(rows: Sequence[Row], ts: int) -> bytes:
     time = None if math.isnan(second) else _iso(ts, second % 1)
     values = {TRANSACTION_ID.name: number, EVENT_TIME.name: time, **_parsed(fields)}
     return orjson.dumps(values)
+
+
+def facts(rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
+    """Nothing is counted per batch but its row."""
+    return {}
 
 
 def _parsed(fields: dict[str, str]) -> dict[str, float | str]:

@@ -1,7 +1,7 @@
 """The replay of `clickstream_anomaly`: a message for each second of event time that has events."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice, pairwise
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from streamweir.values import parse_time
 
 BATCH_ROWS = 1
 PAGE_VIEWS = "page_views"
-FACTS = (PAGE_VIEWS,)
 
 value = list_of_objects
 
@@ -71,7 +70,7 @@ class Seconds:
         for index, (_, events) in enumerate(islice(by_second, sent)):
             # A short row lacks its last columns, and whoever reads the message sees that.
             rows = [dict(zip(names, row, strict=False)) for _, row in events]
-            yield Batch(index, self.seconds[index], {EVENTS_TOPIC.name: rows}, {PAGE_VIEWS: page_views(rows)})
+            yield Batch(index, self.seconds[index], {EVENTS_TOPIC.name: rows})
 
     def _second(self, time: str) -> int:
         """A time's place on the clock that starts with the first event's second."""
@@ -103,6 +102,11 @@ def seconds_of(file: CsvFile) -> "array[int]":
     known = with_predecessor(array("q", file.times(_TIME)))
     first = next((time for time in known if time != UNKNOWN), 0)
     return array("q", ((first if time == UNKNOWN else time) // _MICROSECONDS for time in known))
+
+
+def facts(rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
+    """What is counted per batch."""
+    return {PAGE_VIEWS: page_views(rows[EVENTS_TOPIC.name])}
 
 
 def page_views(events: Sequence[Row]) -> int:

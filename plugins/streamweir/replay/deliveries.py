@@ -1,8 +1,10 @@
 """The order in which a run is sent: batches on time, delayed batches later, the flush last."""
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import orjson
 
@@ -10,10 +12,8 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.replay.batches import Batch, Row, virtual_ts
+from streamweir.replay.pieces import Piece, Value, cut
 from streamweir.replay.plan import Plan
-
-Value = Callable[[Sequence[Row], int], bytes]
-"""How a pipeline makes a message's value of a batch's rows for a topic and the batch's ts."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Delivery:
 
     due: when it is sent, in the seconds of the plan's pace: those of the virtual clock after START_TS (`ts`
     lies before that for a delayed batch and after it for the flush), or how many go before it when the plan
-    has a rate. rows, facts: as in `Batch`.
+    has a rate. batch, ts, rows, values: as in `Piece`.
     """
 
     sequence: int
@@ -31,7 +31,7 @@ class Delivery:
     kind: Kind
     due: float
     rows: Mapping[str, Sequence[Row]]
-    facts: Mapping[str, int]
+    values: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -43,33 +43,36 @@ class Message:
     headers: list[tuple[str, bytes]]
 
 
-def deliveries(batches: Iterator[Batch], plan: Plan, pipeline: Pipeline) -> Iterator[Delivery]:
-    """Everything the run sends, in order."""
+def deliveries(batches: Iterable[Batch], plan: Plan, pipeline: Pipeline, value: Value) -> Iterator[Delivery]:
+    """Everything the run sends, in order. value: makes a message's value."""
+    topics = [topic.name for topic in pipeline.inputs]
     sequence, last, end = plan.first_sequence, 0, 0.0
-    for batch, second in delayed(batches, plan.late):
+    for piece, second in delayed(cut(batches, plan.start_ts, topics, value), plan.late):
         due = sequence - plan.first_sequence if plan.rate else second
-        ts = virtual_ts(plan.start_ts, batch.second)
-        yield Delivery(sequence, batch.index, ts, Kind.BATCH, due, batch.rows, batch.facts)
-        sequence, last, end = sequence + 1, max(last, batch.index), max(end, batch.second)
+        yield Delivery(sequence, piece.batch, piece.ts, Kind.BATCH, due, piece.rows, piece.values)
+        sequence, last, end = sequence + 1, max(last, piece.batch), max(end, piece.second)
     due = sequence - plan.first_sequence if plan.rate else end
     ts = virtual_ts(plan.start_ts, end) + pipeline.flush_after(plan.lateness_s)
-    nothing: dict[str, Sequence[Row]] = {topic.name: () for topic in pipeline.inputs}
-    yield Delivery(sequence, last + 1, ts, Kind.FLUSH, due, nothing, {})
+    no_rows: dict[str, Sequence[Row]] = dict.fromkeys(topics, ())
+    yield Delivery(sequence, last + 1, ts, Kind.FLUSH, due, no_rows, dict.fromkeys(topics, value((), ts)))
 
 
-def delayed(batches: Iterator[Batch], late: Mapping[int, int]) -> Iterator[tuple[Batch, float]]:
-    """The batches with the second of the virtual clock, after START_TS, at which each is sent.
+def delayed(pieces: Iterable[Piece], late: Mapping[int, int]) -> Iterator[tuple[Piece, float]]:
+    """The pieces with the second of the virtual clock, after START_TS, at which each is sent.
 
-    A delayed batch follows the first batch on time that is at least its delay younger.
+    late: the delay in seconds by span. Pieces of one span stay together: those of a delayed span follow the
+    first span on time that is at least its delay younger.
     """
-    waiting: list[tuple[float, int, Batch]] = []
-    for batch in batches:
-        if batch.index in late:
-            heapq.heappush(waiting, (batch.second + late[batch.index], batch.index, batch))
+    waiting: list[tuple[float, int, Piece]] = []
+    for span, together in groupby(pieces, attrgetter("span")):
+        if span in late:
+            for piece in together:
+                heapq.heappush(waiting, (piece.second + late[span], piece.batch, piece))
             continue
-        yield batch, batch.second
-        while waiting and waiting[0][0] <= batch.second:
-            yield heapq.heappop(waiting)[2], batch.second
+        for piece in together:
+            yield piece, piece.second
+        while waiting and waiting[0][0] <= piece.second:
+            yield heapq.heappop(waiting)[2], piece.second
 
 
 def check_late(late: Mapping[int, int], seconds: Sequence[float]) -> None:
@@ -86,9 +89,9 @@ def check_late(late: Mapping[int, int], seconds: Sequence[float]) -> None:
             )
 
 
-def messages(delivery: Delivery, pipeline: Pipeline, run: str, value: Value) -> list[Message]:
-    """The delivery on the wire, its values as the pipeline makes them."""
-    return [_message(delivery, topic.name, run, value) for topic in pipeline.inputs]
+def messages(delivery: Delivery, run: str) -> list[Message]:
+    """The delivery on the wire."""
+    return [_message(delivery, topic, run) for topic in delivery.values]
 
 
 def list_of_objects(rows: Sequence[Row], ts: int) -> bytes:
@@ -96,7 +99,7 @@ def list_of_objects(rows: Sequence[Row], ts: int) -> bytes:
     return orjson.dumps([{**row, "ts": ts} for row in rows])
 
 
-def _message(delivery: Delivery, topic: str, run: str, value: Value) -> Message:
-    rows = delivery.rows[topic]
-    headers = Headers(run, delivery.batch, delivery.sequence, delivery.ts, delivery.kind, len(rows))
-    return Message(topic, value(rows, delivery.ts), headers.encode())
+def _message(delivery: Delivery, topic: str, run: str) -> Message:
+    rows = len(delivery.rows[topic])
+    headers = Headers(run, delivery.batch, delivery.sequence, delivery.ts, delivery.kind, rows)
+    return Message(topic, delivery.values[topic], headers.encode())

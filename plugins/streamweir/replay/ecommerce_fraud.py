@@ -13,7 +13,6 @@ from streamweir.replay.tables import Input, TwoTables
 
 BATCH_ROWS = dataset.ROWS_PER_BATCH
 SUCCESS_PAYMENTS = "success_payments"
-FACTS = (SUCCESS_PAYMENTS,)
 value = list_of_objects
 
 
@@ -28,7 +27,6 @@ def recording(
     tables = TwoTables(
         _input(folder, dataset.BROWSING, BROWSING_TOPIC.name, "event_time"),
         _input(folder, dataset.TRANSACTIONS, TRANSACTIONS_TOPIC.name, "created_at"),
-        facts,
         batch_rows=batch_rows,
         interval_s=PIPELINE.interval_s,
         limit=limit,
@@ -50,7 +48,6 @@ def history_batches(folder: Path, *, batch_rows: int = BATCH_ROWS) -> Iterator[B
     return TwoTables(
         _input(folder, dataset.BROWSING_HISTORY, BROWSING_TOPIC.name, "event_time"),
         _input(folder, dataset.TRANSACTION_HISTORY, TRANSACTIONS_TOPIC.name, "created_at"),
-        facts,
         batch_rows=batch_rows,
         interval_s=PIPELINE.interval_s,
         sort=True,

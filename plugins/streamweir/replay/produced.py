@@ -1,7 +1,7 @@
 """The producer's own counts: a row per batch and one for the flush, in the order in which they were sent."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -9,15 +9,19 @@ import pyarrow.parquet as pq
 
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.tables import Pipeline
+from streamweir.replay.batches import Row
 from streamweir.replay.deliveries import Delivery
+
+Facts = Callable[[Mapping[str, Sequence[Row]]], Mapping[str, int]]
+"""What a pipeline counts in the rows of a batch, per topic (short name), e.g. success_payments."""
 
 
 class Produced:
     """Counts by batch. Columns: batch_index, sequence, ts, kind, <topic>_rows per input topic, every fact."""
 
-    def __init__(self, pipeline: Pipeline, facts: Sequence[str]) -> None:
+    def __init__(self, pipeline: Pipeline, facts: Facts) -> None:
         self._topics = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
-        self._facts = list(facts)
+        self._count, self._facts = facts, list(facts(dict.fromkeys(self._topics, ())))
         self._columns: dict[str, list[Any]] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
         self._columns.update({name: [] for name in self._topics.values()})
         self._columns.update({fact: [] for fact in self._facts})
@@ -31,8 +35,8 @@ class Produced:
         columns["kind"].append(delivery.kind.value)
         for topic, name in self._topics.items():
             columns[name].append(len(delivery.rows[topic]))
-        for fact in self._facts:
-            columns[fact].append(delivery.facts.get(fact, 0))
+        for fact, count in self._count(delivery.rows).items():
+            columns[fact].append(count)
 
     def take(self, other: "Produced") -> None:
         """Take over what was counted elsewhere."""

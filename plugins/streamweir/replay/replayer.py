@@ -58,7 +58,7 @@ def replay(
         at = link.open()
         plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at, recording.seconds)
         resumed = _resume_at(plan, run, pipeline, kafka, at)
-        produced = Produced(pipeline, source.FACTS)
+        produced = Produced(pipeline, source.facts)
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
             parcels = _parcels(Job(recording, plan, resumed), produced, advance)
             transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)
@@ -76,8 +76,8 @@ def replay(
 def source_of(pipeline: str) -> ModuleType:
     """The pipeline's replay module.
 
-    It has BATCH_ROWS, FACTS, `recording(folder, *, batch_rows, limit, unsorted_ok) -> Recording` and
-    `value(rows, ts) -> bytes`, which makes a message's value.
+    It has BATCH_ROWS, `recording(folder, *, batch_rows, limit, unsorted_ok) -> Recording`,
+    `value(rows, ts) -> bytes`, which makes a message's value, and `facts`, as `produced.Facts`.
     """
     return importlib.import_module(f"streamweir.replay.{pipeline}")
 
@@ -114,12 +114,11 @@ def counted_parcels(job: Job, produced: Produced, advance: Advance) -> Iterator[
     """Count all deliveries, and pack those that are still to be sent; advance: told of the other rows."""
     pipeline, value = pipeline_of(job.plan.pipeline), source_of(job.plan.pipeline).value
     leading = pipeline.inputs[0].name
-    for delivery in deliveries(job.recording.batches(), job.plan, pipeline):
+    for delivery in deliveries(job.recording.batches(), job.plan, pipeline, value):
         produced.add(delivery)
         rows = len(delivery.rows[leading])
         if delivery.sequence >= job.resumed:
-            carried = messages(delivery, pipeline, job.plan.run, value)
-            yield Parcel(delivery.sequence, delivery.due, rows, carried)
+            yield Parcel(delivery.sequence, delivery.due, rows, messages(delivery, job.plan.run))
         else:
             advance(rows)
 

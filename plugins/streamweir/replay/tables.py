@@ -1,7 +1,7 @@
 """Two CSV files as one recording: a leading one cut into batches, a following one laid into their spans."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -13,7 +13,6 @@ from streamweir.replay.batches import (
     NOT_SENT,
     Batch,
     Label,
-    Row,
     first_unsorted,
     place,
     span_ends,
@@ -22,7 +21,6 @@ from streamweir.replay.batches import (
 from streamweir.replay.csvfile import CsvFile
 
 Key = TypeVar("Key", int, float)
-Facts = Callable[[Mapping[str, Sequence[Row]]], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,13 @@ class TwoTables:
         self,
         leading: Input,
         following: Input,
-        facts: Facts,
         *,
         batch_rows: int,
         interval_s: int,
         limit: int | None = None,
         sort: bool = False,
     ) -> None:
-        self._leading, self._following, self._facts = leading, following, facts
+        self._leading, self._following = leading, following
         self._batch_rows, self._interval_s, self._sort = batch_rows, interval_s, sort
         self._times, complete = self._sent_times(limit)
         in_order = array("q", sorted(with_predecessor(self._times))) if sort else self._times
@@ -110,7 +107,7 @@ class TwoTables:
                 waiting = next(following, None)
             first = _named(self._leading.file, islice(leading, self._batch_rows))
             held = {self._leading.topic: first, self._following.topic: here}
-            yield Batch(index, second, held, self._facts(held))
+            yield Batch(index, second, held)
 
     def _leading_rows(self) -> Iterator[list[str]]:
         rows = islice(self._leading.file.rows(), self.rows)

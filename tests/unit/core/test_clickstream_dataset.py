@@ -21,7 +21,7 @@ from streamweir.datagen.clickstream_anomaly import generate
 from streamweir.datasets.checks import check
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import Label
-from streamweir.replay.clickstream_anomaly import recording
+from streamweir.replay.clickstream_anomaly import facts, recording
 from streamweir.replay.csvfile import TimeReader
 
 HOUR = 3600
@@ -186,7 +186,7 @@ def test_a_batch_holds_the_events_of_a_second_at_its_place_on_the_clock(tmp_path
         ["1", "2"],
         ["3"],
     ]
-    assert [batch.facts["page_views"] for batch in batches] == [1, 2, 1]
+    assert [facts(batch.rows)["page_views"] for batch in batches] == [1, 2, 1]
     assert batches[1].rows["events"][1] == {
         "event_id": "2",
         "timestamp": at(1.999),

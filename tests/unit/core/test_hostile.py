@@ -27,7 +27,7 @@ from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.parts import Domain, Message, Output, OutputKind, Reader
 from streamweir_spark.shard import work
-from tests.support.hostile import FIRST_BATCH, FOREIGN, SPOILT_MESSAGES, SPOILT_ROWS, Hostile, raw_or
+from tests.support.hostile import FIRST_BATCH, FOREIGN, SPOILT_MESSAGES, SPOILT_ROWS, Hostile
 
 PLAN = Plan(
     **{"run": "r", "pipeline": "p", "stream": "s", "dataset": "", "start_ts": 1_700_000_000},
@@ -49,7 +49,7 @@ class Subject:
 
     def deliveries(self) -> Iterator[Delivery]:
         recording = self.source.recording(self.folder, batch_rows=self.batch_rows, limit=60, unsorted_ok=True)
-        return deliveries(recording.batches(), PLAN, self.pipeline)
+        return deliveries(recording.batches(), PLAN, self.pipeline, self.source.value)
 
     def mixed(self, hostile: Hostile) -> Iterator[Delivery]:
         return hostile.mixed(self.deliveries(), self.source.value, 0)
@@ -67,7 +67,7 @@ class Subject:
 
         for delivery in found:
             micro_batch = []
-            for one in messages(delivery, self.pipeline, "r", raw_or(self.source.value)):
+            for one in messages(delivery, "r"):
                 place = partition_of(delivery.sequence, partitions[one.topic])
                 micro_batch.append(held(one.topic, place, one.headers, one.value))
                 for place, other in hostile.foreign_after(one) if hostile else ():

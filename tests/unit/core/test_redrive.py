@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from streamweir.broker.records import Record
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import ORIGINS, Headers, Kind
+from streamweir.contracts.messages import ORIGINS, VALUE_BYTES, Headers, Kind
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.redrive import putting_back
 from streamweir.redrive.contents import Content, as_it_is, edited
-from streamweir.redrive.deliveries import MOST_BYTES, MOST_ROWS, deliveries
+from streamweir.redrive.deliveries import MOST_ROWS, deliveries
 from streamweir.redrive.originals import rows_as_written
 from streamweir.redrive.places import WHOLE, Place
 from streamweir.redrive.records import Rejected, choose
@@ -235,7 +235,7 @@ def test_a_message_says_which_places_its_records_come_from() -> None:
 def test_messages_stay_small() -> None:
     many = sent(*(content(f"transactions/0/1/{row}") for row in range(2 * MOST_ROWS + 1)))
     assert [said(messages[1]).rows for messages in many.values()] == [MOST_ROWS, MOST_ROWS, 1, 0]
-    long = b'"' + b"x" * (MOST_BYTES // 3) + b'"'
+    long = b'"' + b"x" * (VALUE_BYTES // 3) + b'"'
     big = sent(*(content(f"transactions/0/1/{row}", long) for row in range(5)))
     assert [said(messages[1]).rows for messages in big.values()] == [2, 2, 1, 0]
 

@@ -21,7 +21,7 @@ from streamweir.replay.batches import (
     virtual_ts,
     with_predecessor,
 )
-from streamweir.replay.ecommerce_fraud import batches, history_batches, recording
+from streamweir.replay.ecommerce_fraud import batches, facts, history_batches, recording
 
 TIMES = st.lists(st.one_of(st.integers(0, 60), st.just(UNKNOWN)), min_size=1, max_size=40)
 
@@ -109,7 +109,7 @@ def test_rows_keep_their_original_strings_and_paid_transactions_are_counted(tmp_
         "device_type": "",
         "customer_id": "7",
     }
-    assert batch.facts == {"success_payments": 2}
+    assert facts(batch.rows) == {"success_payments": 2}
 
 
 def test_the_other_name_of_the_transactions_file_is_taken(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ START = 1_700_000_000
 
 def sent(folder: Path, limit: int | None = None) -> list[tuple[Headers | None, dict[str, Any]]]:
     plan = Plan("r1", PIPELINE.name, "s", "d", START, 1, 0, limit, 1, 0, {}, {}, "")
-    found = deliveries(Transactions(folder, limit).batches(), plan, PIPELINE)
-    carried = [message for delivery in found for message in messages(delivery, PIPELINE, "r1", value)]
+    found = deliveries(Transactions(folder, limit).batches(), plan, PIPELINE, value)
+    carried = [message for delivery in found for message in messages(delivery, "r1")]
     return [(Headers.decode(message.headers), orjson.loads(message.value)) for message in carried]
 
 

@@ -21,6 +21,7 @@ from streamweir.replay.deliveries import (
     list_of_objects,
     messages,
 )
+from streamweir.replay.pieces import cut
 from streamweir.replay.plan import Plan, parse_late
 
 START = 1_700_000_000
@@ -47,11 +48,11 @@ def plan(late: Mapping[int, int] | None = None, first_sequence: int = 0) -> Plan
 def some(count: int, interval: float = 1) -> Iterator[Batch]:
     for index in range(count):
         rows = {"browsing": [{"session_id": f"s{index}"}], "transactions": []}
-        yield Batch(index, index * interval, rows, {"success_payments": 0})
+        yield Batch(index, index * interval, rows)
 
 
 def sent(count: int, of: Plan) -> list[Delivery]:
-    return list(deliveries(some(count), of, PIPELINE))
+    return list(deliveries(some(count), of, PIPELINE, list_of_objects))
 
 
 def test_batches_get_dense_sequences_and_a_flush_that_closes_every_window() -> None:
@@ -67,8 +68,9 @@ def test_batches_get_dense_sequences_and_a_flush_that_closes_every_window() -> N
 
 def test_a_batch_has_its_own_place_on_the_clock_and_the_flush_lies_behind_the_last() -> None:
     places = [0.0, 0.4, 0.4, 7.9]
-    batches = [Batch(index, second, {}, {}) for index, second in enumerate(places)]
-    found = list(deliveries(iter(batches), plan(), PIPELINE))
+    nothing = {"browsing": [], "transactions": []}
+    batches = [Batch(index, second, nothing) for index, second in enumerate(places)]
+    found = list(deliveries(batches, plan(), PIPELINE, list_of_objects))
     assert [d.ts - START for d in found] == [0, 0, 0, 7, 7 + PIPELINE.flush_after_s]
     assert [d.due for d in found] == [0, 0.4, 0.4, 7.9, 7.9]
 
@@ -112,7 +114,8 @@ def test_every_batch_is_sent_once_and_each_delayed_one_as_late_as_asked(
         check_late(late, range(0, count * interval, interval))
     except BadConfiguration:
         return
-    order = [batch.index for batch, _ in delayed(some(count, interval), late)]
+    pieces = cut(some(count, interval), START, ["browsing", "transactions"], list_of_objects)
+    order = [piece.span for piece, _ in delayed(pieces, late)]
     assert sorted(order) == list(range(count))
     on_time = [index for index in order if index not in late]
     assert on_time == sorted(on_time)
@@ -139,7 +142,7 @@ def test_late_is_written_as_batch_and_seconds() -> None:
 
 
 def test_a_message_is_a_json_list_with_the_strings_of_the_file_and_an_integer_ts() -> None:
-    browsing, transactions = messages(sent(2, plan())[1], PIPELINE, "r1", list_of_objects)
+    browsing, transactions = messages(sent(2, plan())[1], "r1")
     assert (browsing.topic, orjson.loads(browsing.value)) == (
         "browsing",
         [{"session_id": "s1", "ts": START + 1}],

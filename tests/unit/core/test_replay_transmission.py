@@ -89,7 +89,7 @@ def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
 
 def some() -> Iterator[Batch]:
     for index in range(COUNT):
-        yield Batch(index, index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []}, {})
+        yield Batch(index, index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []})
 
 
 def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None) -> Transmission:
@@ -113,9 +113,9 @@ def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None)
             sent.sequence,
             sent.due,
             len(sent.rows["browsing"]),
-            messages(sent, PIPELINE, "r1", list_of_objects),
+            messages(sent, "r1"),
         )
-        for sent in deliveries(some(), plan, PIPELINE)
+        for sent in deliveries(some(), plan, PIPELINE, list_of_objects)
     )
     return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), advance)
 

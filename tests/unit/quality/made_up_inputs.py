@@ -96,8 +96,8 @@ def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **
     batches = recording(folder, batch_rows=plan.batch_rows).batches()
     sent = [
         (delivery.sequence, message)
-        for delivery in deliveries(batches, plan, PIPELINE)
-        for message in messages(delivery, PIPELINE, run_id, value)
+        for delivery in deliveries(batches, plan, PIPELINE, value)
+        for message in messages(delivery, run_id)
     ]
     return [
         Record(one.topic, partition_of(sequence, 4), sequence // 4, 0, one.headers, one.value)
