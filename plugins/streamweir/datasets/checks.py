@@ -51,12 +51,14 @@ def check_rows(path: Path, columns: Iterable[str], tests: Mapping[str, Iterable[
     """Test the values of all rows; returns how many rows there are.
 
     Raises DatasetUnusable with file, line and column: a missing column, no rows, bytes that are not UTF-8, a
-    row that is too short for a tested column, or the first value that a test refuses.
+    row that is too large to be sent, one that is too short for a tested column, or the first value that a
+    test refuses.
     """
     file = CsvFile(path, columns)
     plan = [(name, file.names.index(name), tuple(todo)) for name, todo in tests.items()]
     count = 0
     for count, row in enumerate(file.rows(), start=1):
+        file.check_size(count - 1, row)
         for name, index, todo in plan:
             if index >= len(row):
                 refuse(file, count, name, "the row is too short")

@@ -1,17 +1,20 @@
 """CSV files of a dataset, read as they are: original strings, in file order, little memory."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+import orjson
+
+from streamweir.contracts.messages import ROW_BYTES
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfaults import encoding_fault, separator_of
 from streamweir.values import parse_time
 
-_LONGEST_FIELD = 4 * 1024 * 1024
+_TOO_LARGE = f"the row has more than {ROW_BYTES:,} bytes, the most that can be sent; shorten its texts"
 _REMEMBERED = 50_000
 
 
@@ -41,6 +44,14 @@ class CsvFile:
         for row in self.rows():
             yield read(row[index]) if index < len(row) else UNKNOWN
 
+    def check_size(self, number: int, row: Sequence[str]) -> None:
+        """Raise DatasetUnusable when no message can hold a row; number: the row's, 0 first."""
+        # A character takes six bytes at most: nearly all rows are known to be small without being encoded.
+        if 6 * sum(map(len, row)) <= ROW_BYTES:
+            return
+        if len(orjson.dumps(dict(zip(self.names, row, strict=False)))) > ROW_BYTES:
+            raise DatasetUnusable(f"{self.path} line {self.line_of(number)}: {_TOO_LARGE}")
+
     def line_of(self, number: int) -> int:
         """The line of the file on which row `number` (0 first, without the header) ends."""
         with self._open() as file:
@@ -51,7 +62,7 @@ class CsvFile:
     def _check_separator(self, columns: Iterable[str]) -> None:
         # Bytes that are not UTF-8 are found when all is read.
         with self._open(errors="replace") as file:
-            header = file.readline(_LONGEST_FIELD)
+            header = file.readline(ROW_BYTES)
         if separator := separator_of(header, columns):
             raise DatasetUnusable(
                 f"{self.path} line 1: the columns are separated by {separator}; save the file with commas"
@@ -70,7 +81,7 @@ class CsvFile:
             raise DatasetUnusable(f"{where}: column ts is what the replay adds; rename it")
 
     def _lines(self) -> Iterator[list[str]]:
-        csv.field_size_limit(_LONGEST_FIELD)
+        csv.field_size_limit(ROW_BYTES)
         with self._open() as file:
             reader = csv.reader(file, strict=True)
             width: int | None = None
@@ -83,7 +94,8 @@ class CsvFile:
                         width = self._width(row, width, reader.line_num)
                     yield row
             except csv.Error as error:
-                raise DatasetUnusable(f"{self.path} line {reader.line_num}: {error}") from error
+                problem = _TOO_LARGE if "field limit" in str(error) else error
+                raise DatasetUnusable(f"{self.path} line {reader.line_num}: {problem}") from error
             except UnicodeDecodeError:
                 raise DatasetUnusable(f"{self.path} {encoding_fault(self.path)}") from None
 

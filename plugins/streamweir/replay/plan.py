@@ -18,8 +18,9 @@ class Request:
     now. speed: seconds of the virtual clock per real second, 0 for as fast as possible. rate: batches per
     second, whatever the virtual clock says; None to go by speed. batches: how many to send, None for all.
     batch_rows: rows per batch, None for the pipeline's own number. late: seconds by which a batch is delayed,
-    by batch index. unsorted_ok: go on in file order when the live file is not sorted by time. lateness_s:
-    what the stream's scorer allows, None for the pipeline's own; the flush lies the later for it.
+    by batch index; like `batches` it counts batches before any is cut into pieces. unsorted_ok: go on in file
+    order when the live file is not sorted by time. lateness_s: what the stream's scorer allows, None for the
+    pipeline's own; the flush lies the later for it.
     """
 
     dataset: str

@@ -65,6 +65,14 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     assert f"holds no {name}" in refused(folder)
 
 
+def test_a_row_that_is_too_large_to_be_sent_is_refused_with_its_line(folder: Path) -> None:
+    longer = 2_100_000 * "x"
+    change(
+        folder / "new_transactions.csv", 3, lambda line: f"{line[:-1]}{longer}".replace(",", f",{longer}", 1)
+    )
+    assert "new_transactions.csv line 3: the row has more than 4,128,768 bytes" in refused(folder)
+
+
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     assert "is not a folder" in refused(tmp_path / "nowhere")
 

@@ -5,10 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamweir.contracts.messages import ROW_BYTES
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import CsvFile, TimeReader, find
@@ -134,3 +136,19 @@ def test_whatever_the_bytes_are_a_file_is_read_or_refused(content: bytes, header
         assert len(list(file.times("time"))) == len(rows)
         assert all(0 < len(row) <= len(file.names) for row in rows)
         assert all(file.line_of(number) > 0 for number in range(len(rows)))
+
+
+@pytest.mark.parametrize("filler", ["x", '"', "\x01"])
+def test_a_row_that_no_message_can_hold_is_refused_with_its_line(tmp_path: Path, filler: str) -> None:
+    found = csv_file(tmp_path, 'id,time,text\n1,"two\nlines",3\n1,2,3\n')
+    room = ROW_BYTES - len(orjson.dumps({"id": "1", "time": "", "text": ""}))
+    fits = filler * (room // len(orjson.dumps(filler)[1:-1]))
+    found.check_size(1, ["1", "", fits])
+    with pytest.raises(DatasetUnusable, match=r"file\.csv line 4: the row has more than 4,128,768 bytes"):
+        found.check_size(1, ["1", filler * 7, fits])
+
+
+def test_a_value_that_no_message_can_hold_is_refused_by_the_same_words(tmp_path: Path) -> None:
+    found = csv_file(tmp_path, f"id,time,text\n1,2,{'x' * (ROW_BYTES + 1)}\n")
+    with pytest.raises(DatasetUnusable, match=r"line 2: the row has more than .*; shorten its texts"):
+        list(found.rows())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE, dataset
-from streamweir.contracts.messages import VALUE_BYTES, Kind, partition_of
+from streamweir.contracts.messages import MESSAGE_BYTES, ROW_BYTES, VALUE_BYTES, Kind, partition_of
 from streamweir.contracts.pipelines import pipeline
 from streamweir.datagen import generator
 from streamweir.liveplot.ecommerce_fraud import count
@@ -149,6 +149,16 @@ def test_a_row_above_the_limit_travels_alone() -> None:
     ids = [[row["id"] for row in piece.rows["transactions"]] for piece in found]
     assert ids == [["transactions0", "transactions1"], ["transactions2"], ["transactions3"]]
     assert len(found[1].values["transactions"]) > 2 * VALUE_BYTES
+
+
+def test_the_largest_row_can_be_sent_and_when_it_is_rejected_published() -> None:
+    room = ROW_BYTES - len(orjson.dumps({"text": ""}))
+    # Nothing grows more when it is made a text within JSON than quotes.
+    row = {"text": '"' * (room // 2)}
+    assert ROW_BYTES - 1 <= len(orjson.dumps(row)) <= ROW_BYTES
+    value = list_of_objects([row], START)
+    assert len(value) < MESSAGE_BYTES
+    assert len(orjson.dumps({"raw": value.decode()})) < MESSAGE_BYTES - 100_000
 
 
 SIZES = st.lists(st.integers(0, 90), max_size=12)
