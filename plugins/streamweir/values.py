@@ -17,6 +17,7 @@ _TIME = re.compile(
 _SINCE_EPOCH = re.compile(r"([1-9]\d{8,16})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CLASS = re.compile(r"""(['"]?)(?:(1(?:\.0+)?|true|yes)|0(?:\.0+)?|false|no)\1""", re.ASCII | re.IGNORECASE)
 _LARGEST_INT = 2**63 - 1
 _UTC = (None, "Z", " UTC")
 # Of times since the epoch, from 9 digits on, a unit for each three digits; times 10 ** this are microseconds.
@@ -64,8 +65,18 @@ def parse_date(text: str) -> date:
 
 def identifier(text: str) -> str:
     """The id that a text says: `90264` where a spreadsheet wrote `90264.0`; any other text is the id."""
+    if not text.endswith(".0"):
+        return text
     digits = text[:-2]
-    return digits if text.endswith(".0") and digits.isascii() and digits.isdecimal() else text
+    return digits if digits.isascii() and digits.isdecimal() else text
+
+
+def parse_class(text: str) -> int:
+    """1 of `1`, `1.0`, `true` or `yes`, 0 of `0`, `0.0`, `false` or `no`, in any case and also in quotes."""
+    found = _CLASS.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:80]!r} is not a label like 1 or 0")
+    return 1 if found[2] else 0
 
 
 def parse_number(text: str) -> float:

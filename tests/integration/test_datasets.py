@@ -80,10 +80,11 @@ def test_the_command_line_names_the_fault_and_uploads_nothing(
 ) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     lines = (broken / "customer.csv").read_text(encoding="utf-8").splitlines()
-    lines[4] = ",".join([*lines[4].split(",")[:6], "31.12.1990", "2020-01-01"])
+    lines[4] = lines[3]
     (broken / "customer.csv").write_text("\n".join(lines), encoding="utf-8")
     done = command(store_connection, "ensure", str(broken))
     assert done.returncode == DatasetUnusable.exit_code
-    sentence = "customer.csv line 5, column birthdate: '31.12.1990' is not a date like 1990-12-31"
+    again = repr(lines[3].split(",")[0])
+    sentence = f"customer.csv line 5, column customer_id: {again} was there before, and it is the key"
     assert done.stderr.strip() == f"error: {broken}/{sentence}"
     assert "Traceback" not in done.stderr

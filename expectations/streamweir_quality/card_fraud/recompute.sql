@@ -6,8 +6,18 @@ select * exclude (value), try_cast(decode(value) as json) as row
 from messages
 where try(decode(value)) is not null and json_valid(try(decode(value)));
 
+-- A class is 0 or 1 as a number, or a text that says so, also in quotes.
+create macro unquoted(text) as regexp_replace(text, '^(?:''(.*)''|"(.*)")$', '\1\2');
+create macro class_of(kind, text) as case
+  when kind in ('UBIGINT', 'BIGINT', 'DOUBLE') and try_cast(text as double) in (0, 1) then text::double::bigint
+  when kind in ('VARCHAR', 'BOOLEAN') and regexp_full_match(unquoted(text), '(?i)1(\.0+)?|true|yes') then 1
+  when kind in ('VARCHAR', 'BOOLEAN') and regexp_full_match(unquoted(text), '(?i)0(\.0+)?|false|no') then 0
+end;
+
 create table transactions as
-select *, (row ->> '$.transaction_id')::bigint as transaction_id
+select *, (row ->> '$.transaction_id')::bigint as transaction_id,
+  coalesce(json_type(row, '$.Class'), 'NULL') as class_kind,
+  class_of(class_kind, row ->> '$.Class') as class
 from rows
 where json_type(row) = 'OBJECT' and json_type(row, '$.transaction_id') = 'UBIGINT'
   and try_cast(row ->> '$.transaction_id' as bigint) is not null;
@@ -18,8 +28,7 @@ select *
 from transactions t
 where list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false)
     for kind in json_type(t.row, getvariable('numbers'))])
-  and coalesce(json_type(t.row, '$.Class') = 'NULL' or try_cast(t.row ->> '$.Class' as double) in (0, 1)
-    and json_type(t.row, '$.Class') in ('UBIGINT', 'BIGINT', 'DOUBLE'), json_type(t.row, '$.Class') is null)
+  and (class_kind = 'NULL' or class is not null)
   and try_cast(t.row ->> '$.event_time' as timestamptz) is not null
   and not exists (from refused r where (r.partition, r.offset) = (t.partition, t.offset) and t.run = getvariable('run'));
 
@@ -29,6 +38,6 @@ from scorable qualify row_number() over (partition by transaction_id order by se
 
 create table batch_scored as
 select transaction_id, (row ->> '$.event_time')::timestamptz as event_time, (row ->> '$.Amount')::double as "Amount",
-  try_cast(row ->> '$.Class' as double)::bigint as "Class", batch_index
+  class as "Class", batch_index
 from firsts
 where run = getvariable('run');

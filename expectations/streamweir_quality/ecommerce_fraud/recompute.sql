@@ -3,10 +3,14 @@
 -- said, said_before: the predictions of this run and of the stream's others; refused: what only the model refuses;
 -- customer, product, category: the static files; the variables: the run, its settings, the windows.
 
+-- A text that is no date counts as none.
+create macro day_of(text) as
+  case when regexp_full_match(text, '\d{4}-\d\d-\d\d') and text >= '0001' then try_cast(text as date) end;
+
 -- In order, and each (session_id, transaction_id) once. What other runs scored, the stream itself says.
 create table scored as
 select b.*, b.run = getvariable('run') as own, c.gender as customer_gender,
-  nullif(c.birthdate, '')::date as birthdate, nullif(c.first_join_date, '')::date as first_join_date
+  day_of(c.birthdate) as birthdate, day_of(c.first_join_date) as first_join_date
 from bought b join customer c using (customer_id)
 where case when b.run = getvariable('run')
   then not exists (from refused r where (r.partition, r.offset, r.row) = (b.partition, b.offset, b.row))

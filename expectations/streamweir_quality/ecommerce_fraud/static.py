@@ -12,7 +12,7 @@ from streamweir_quality.inputs import Inputs
 TEXTS_GIVEN = 0.95
 _NO_TEXT = ["", "NA"]
 _TEXTS = {
-    CUSTOMERS.name: ("first_name", "last_name", "email", "gender"),
+    CUSTOMERS.name: ("first_name", "last_name", "email", "gender", "birthdate", "first_join_date"),
     PRODUCTS.name: ("productDisplayName", "baseColour", "season", "usage"),
     CATEGORIES.name: ("cat_level1", "cat_level2", "cat_level3"),
 }
@@ -25,7 +25,7 @@ def static_subjects(inputs: Inputs) -> Iterable[Subject]:
         "category_id", categories["category_id"].dropna(), f"category_id is in {CATEGORIES.name}"
     )
     extra = {
-        CUSTOMERS.name: (present("birthdate"), present("first_join_date")),
+        CUSTOMERS.name: (),
         PRODUCTS.name: (resolves,),
         CATEGORIES.name: (),
     }

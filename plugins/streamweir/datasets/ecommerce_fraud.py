@@ -4,6 +4,7 @@ Bad values in the live files are no reason to refuse a dataset: they are the bad
 stand. The static files and the history must be sound, because every score depends on them.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,10 +22,10 @@ from streamweir.datasets.checks import (
     time_test,
 )
 from streamweir.errors import DatasetUnusable
-from streamweir.values import parse_date, parse_number, parse_products
+from streamweir.replay.csvfile import CsvFile
+from streamweir.values import parse_class, parse_date, parse_number, parse_products
 
-_FRAUD = frozenset(("1", "1.0", "true", "yes"))
-_HONEST = frozenset(("0", "0.0", "false", "no"))
+_LOG = logging.getLogger(__name__)
 _PRODUCTS = "product_metadata"
 _LABEL = "is_fraud"
 
@@ -37,23 +38,50 @@ def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
     return [*_static(folder), *_live(folder), *(_history(folder) if _wanted(folder, needs_history) else ())]
 
 
-def is_fraud(text: str) -> bool:
-    """The label of a transaction in fraud_transaction.csv: `1`, `true` or `yes`, `0`, `false` or `no`.
+class Dates:
+    """Counts the dates of a column and remembers the first text that is none; refuses no row.
 
-    Raises ValueError for anything else.
+    Such a date counts as missing, and only a model that asks for it lacks it.
     """
-    label = text.lower()
-    if label not in _FRAUD and label not in _HONEST:
-        raise ValueError(f"{text[:80]!r} is not a label like 1 or 0")
-    return label in _FRAUD
+
+    def __init__(self) -> None:
+        self.rows = self.unread = 0
+        self.first: tuple[int, str] | None = None
+
+    def __call__(self, text: str) -> None:
+        """Try the date of the next row."""
+        self.rows += 1
+        try:
+            if text:
+                parse_date(text)
+        except ValueError as error:
+            self.unread += 1
+            self.first = self.first or (self.rows, str(error))
 
 
 def _static(folder: Path) -> Iterable[CheckedFile]:
     customers, products, categories = Unique(), Unique(), Unique()
-    yield _checked(folder, dataset.CUSTOMERS, {"customer_id": [present, customers]})
+    yield _customers(folder, customers)
     yield _checked(folder, dataset.CATEGORIES, {"category_id": [present, categories]})
     resolves = References(categories.seen, dataset.CATEGORIES.name)
     yield _checked(folder, dataset.PRODUCTS, {"id": [present, products], "category_id": [resolves]})
+
+
+def _customers(folder: Path, customers: Unique) -> CheckedFile:
+    dates = {column.name: Dates() for column in dataset.CUSTOMERS.columns if column.type is Type.DATE}
+    tests: dict[str, list[Test]] = {name: [date] for name, date in dates.items()}
+    found = _checked(folder, dataset.CUSTOMERS, tests | {"customer_id": [present, customers]})
+    for sentence in _unread(CsvFile(found.path, _names(dataset.CUSTOMERS)), dates):
+        _LOG.warning("%s %s", found.path, sentence)
+    return found
+
+
+def _unread(file: CsvFile, dates: Mapping[str, Dates]) -> Iterable[str]:
+    for name, date in dates.items():
+        if date.first is not None:
+            row, problem = date.first
+            share = f"{date.unread:,} of {date.rows:,} dates cannot be read and count as missing"
+            yield f"line {file.line_of(row - 1)}, column {name}: {problem}; {share}"
 
 
 def _live(folder: Path) -> Iterable[CheckedFile]:
@@ -66,13 +94,13 @@ def _history(folder: Path) -> Iterable[CheckedFile]:
     yield _checked(folder, dataset.BROWSING_HISTORY, {})
     yield _checked(folder, dataset.TRANSACTION_HISTORY, {_PRODUCTS: [parse_products]})
     yield _checked(folder, dataset.CUSTOMER_SESSIONS, {})
-    found: set[bool] = set()
+    found: set[int] = set()
     tests: dict[str, list[Test]] = {
         "transaction_id": [Unique()],
-        _LABEL: [lambda text: found.add(is_fraud(text))],
+        _LABEL: [lambda text: found.add(parse_class(text))],
     }
     yield _checked(folder, dataset.FRAUD_LABELS, tests)
-    if True not in found:
+    if 1 not in found:
         raise DatasetUnusable(
             f"{folder / dataset.FRAUD_LABELS.name}, column {_LABEL}: no transaction is fraud, "
             "so that no model can be trained"
@@ -93,7 +121,6 @@ def _checked(folder: Path, file: File, extra: Mapping[str, Iterable[Test]]) -> C
 
 _TYPE_TESTS = {
     Type.TIMESTAMP: time_test,
-    Type.DATE: lambda: parse_date,
     Type.DOUBLE: lambda: parse_number,
 }
 

@@ -3,7 +3,7 @@
 import math
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from operator import itemgetter, le
@@ -19,12 +19,15 @@ from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import Batch, Label, Row
 from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.tables import ordered_by
-from streamweir.values import parse_number
+from streamweir.values import epoch_unit, parse_number, parse_time
 
 BATCH_ROWS = 1
 
 FARTHEST_S = 1e9
 """How far from START_TS a transaction may lie; one beyond has no place of its own on the clock."""
+_SECOND = "second"
+"""What a row says beside its fields: its place on the clock, as `on_the_clock` found it."""
+_MICROSECONDS = 1_000_000
 _NO_NUMBER = re.compile(r"[^0-9eE+.,-]")
 _LARGEST_INT = 2**63
 
@@ -38,7 +41,8 @@ class Transactions:
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self._file = CsvFile(folder / FILE, NUMBER_NAMES)
-        self._times = _filled(self._read_times())
+        self._known = on_the_clock(array("d", self._read_times()))
+        self._times = _filled(self._known)
         if not self._times:
             raise DatasetUnusable(f"{self._file.path} holds no rows")
         self._sorted = all(map(le, self._times, islice(self._times, 1, None)))
@@ -69,7 +73,7 @@ class Transactions:
                 # A field that a short row lacks is an empty one.
                 row += [""] * (width - len(row))
             fields = dict(zip(names, fields_of(row), strict=True))
-            fields[TRANSACTION_ID.name] = str(number)
+            fields |= {TRANSACTION_ID.name: str(number), _SECOND: repr(self._known[number])}
             yield Batch(index, self.seconds[index], {TRANSACTIONS_TOPIC.name: (fields,)})
 
     def _in_order(self) -> Iterator[tuple[int, list[str]]]:
@@ -82,7 +86,7 @@ class Transactions:
     def _read_times(self) -> Iterator[float]:
         place = self._file.names.index(TIME.name)
         for row in self._file.rows():
-            yield _second(row[place]) if place < len(row) else math.nan
+            yield _number(row[place]) if place < len(row) else math.nan
 
 
 def recording(
@@ -100,13 +104,14 @@ def recording(
 def value(rows: Sequence[Row], ts: int) -> bytes:
     """A transaction as a JSON object: fields that are numbers as numbers, others as the file's text.
 
-    event_time is ts and the rest of Time; null where Time is no usable number. A flush is an empty object.
+    event_time is ts and the rest of the second that Time means; null where Time is no usable number. A flush
+    is an empty object.
     """
     if not rows:
         return b"{}"
     fields = dict(rows[0])
     number = int(fields.pop(TRANSACTION_ID.name))
-    second = _second(fields[TIME.name])
+    second = float(fields.pop(_SECOND))
     time = None if math.isnan(second) else _iso(ts, second % 1)
     values = {TRANSACTION_ID.name: number, EVENT_TIME.name: time, **_parsed(fields)}
     return orjson.dumps(values)
@@ -145,16 +150,35 @@ def _number_or_text(text: str) -> float | str:
         return text
 
 
-def _second(text: str) -> float:
-    """A Time; NaN for one that is no number or lies too far away."""
+def on_the_clock(times: "array[float]") -> "array[float]":
+    """The second that each Time of a file means; NaN for one that is NaN or lies too far away.
+
+    Times since the epoch, when all are and in one unit, count from the smallest; any others are seconds.
+    """
+    known = [time for time in times if not math.isnan(time)] or [0.0]
+    first, last = _plain(min(known)), _plain(max(known))
+    if epoch_unit(first) is not None and epoch_unit(first) == epoch_unit(last):
+        start = parse_time(first)
+        times = array("d", (_since(start, time) for time in times))
+    return array("d", (time if abs(time) <= FARTHEST_S else math.nan for time in times))
+
+
+def _since(start: int, time: float) -> float:
+    return math.nan if math.isnan(time) else (parse_time(_plain(time)) - start) / _MICROSECONDS
+
+
+def _plain(number: float) -> str:
+    return f"{number:.6f}"
+
+
+def _number(text: str) -> float:
     try:
-        second = parse_number(text)
+        return parse_number(text)
     except ValueError:
         return math.nan
-    return second if abs(second) <= FARTHEST_S else math.nan
 
 
-def _filled(times: Iterator[float]) -> "array[float]":
+def _filled(times: Iterable[float]) -> "array[float]":
     """The times, with the predecessor's for one that is not known; before the first known one, that one's."""
     filled = array("d")
     for time in times:

@@ -12,13 +12,14 @@ from streamweir.contracts.card_fraud.dataset import CLASS, NUMBER_NAMES
 from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
+from streamweir.values import parse_class
 from streamweir_spark.decode import Row, may_repeat_keys, parse_pairs
 from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
 
 _LARGEST_ID = 2**63 - 1
 _NUMERIC = frozenset((int, float))
-_CLASSES = (0, 1)
+_CLASSES: dict[object, int] = {0: 0, 1: 1}
 _numbers_of = itemgetter(*NUMBER_NAMES)
 
 
@@ -117,9 +118,10 @@ def _class(row: Row) -> int | None:
         return None
     if value == "":
         raise ValueError(f"{CLASS.name} is empty")
-    if type(value) not in _NUMERIC or value not in _CLASSES:
-        raise ValueError(f"{CLASS.name} is {_shown(value)}, neither 0 nor 1")
-    return int(value)
+    try:
+        return parse_class(str(value)) if isinstance(value, str | bool) else _CLASSES[value]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{CLASS.name} is {_shown(value)}, neither 0 nor 1") from error
 
 
 def _event_time(row: Row) -> int:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
 
-from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, TRANSACTION_COLUMNS
+from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
 from streamweir.contracts.tables import Type
-from streamweir.errors import DatasetUnusable, RejectRecord
+from streamweir.errors import RejectRecord
 from streamweir.values import identifier, parse_date, parse_number, parse_products
 from streamweir_spark.moments import LocalClock, moment, years_between
 
@@ -16,7 +16,7 @@ _TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is T
 
 
 class Customer(NamedTuple):
-    """What scoring asks of a customer; None where customer.csv has no text."""
+    """What scoring asks of a customer; None where customer.csv has no text, or one that is no date."""
 
     gender: str | None
     birthdate: date | None
@@ -35,7 +35,7 @@ class Visit(NamedTuple):
 
 
 def customers_of(rows: Iterable[Mapping[str, str | None]]) -> dict[str, Customer]:
-    """The customers of customer.csv by id; raises DatasetUnusable for a date that is none."""
+    """The customers of customer.csv by id."""
     return {identifier(row["customer_id"] or ""): _customer(row) for row in rows}
 
 
@@ -124,13 +124,12 @@ def _quantity(text: str | None) -> int:
 
 
 def _customer(row: Mapping[str, str | None]) -> Customer:
-    days = []
-    for name in ("birthdate", "first_join_date"):
-        text = row.get(name)
-        try:
-            days.append(parse_date(text) if text else None)
-        except ValueError as error:
-            raise DatasetUnusable(
-                f"{CUSTOMERS.name}, customer {row['customer_id']}, column {name}: {error}; mend the file"
-            ) from error
-    return Customer(row.get("gender"), *days)
+    return Customer(row.get("gender"), _date(row.get("birthdate")), _date(row.get("first_join_date")))
+
+
+def _date(text: str | None) -> date | None:
+    # The check of the dataset has named a text that is no date.
+    try:
+        return parse_date(text or "")
+    except ValueError:
+        return None

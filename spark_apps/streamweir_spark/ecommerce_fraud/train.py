@@ -8,11 +8,10 @@ import pyarrow as pa
 
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
-from streamweir.datasets.ecommerce_fraud import is_fraud
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import virtual_ts
 from streamweir.replay.ecommerce_fraud import history_batches
-from streamweir.values import identifier
+from streamweir.values import identifier, parse_class
 from streamweir_spark.columns import arrow_schema
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
@@ -84,7 +83,7 @@ def _labels(folder: Path) -> dict[str, float]:
         reader = csv.DictReader(file)
         for row in reader:
             try:
-                found[identifier(row["transaction_id"])] = float(is_fraud(row[LABEL]))
+                found[identifier(row["transaction_id"])] = float(parse_class(row[LABEL]))
             except ValueError as error:
                 place = f"{path.name} line {reader.line_num}, column {LABEL}"
                 raise DatasetUnusable(f"{place}: {error}") from error

@@ -69,6 +69,24 @@ def test_a_dataset_without_classes_is_scored_without_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("'0'", 0),
+        ('"1"', 1),
+        ("true", 1),
+        ("False", 0),
+        (True, 1),
+        (False, 0),
+        ("1.0", 1),
+        (1.0, 1),
+        (-0.0, 0),
+    ],
+)
+def test_a_class_is_read_where_it_is_quoted_or_boolean(said: object, expected: int) -> None:
+    assert (only(row(Class=said)).values or ())[-1] == expected
+
+
+@pytest.mark.parametrize(
     ("change", "detail"),
     [
         ({"Time": "soon"}, "Time is 'soon', not a number"),
@@ -80,6 +98,8 @@ def test_a_dataset_without_classes_is_scored_without_them() -> None:
         ({"Class": ""}, "Class is empty"),
         ({"Class": "x"}, "Class is 'x', neither 0 nor 1"),
         ({"Class": 2}, "Class is 2, neither 0 nor 1"),
+        ({"Class": "'1"}, 'Class is "\'1", neither 0 nor 1'),
+        ({"Class": [1]}, "Class is a list, neither 0 nor 1"),
         ({"event_time": None}, "event_time is None, not a time"),
         ({"event_time": "noon"}, "event_time 'noon' is not a time"),
     ],

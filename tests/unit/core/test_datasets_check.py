@@ -9,7 +9,6 @@ import pytest
 
 from streamweir.datagen import generator
 from streamweir.datasets.checks import check
-from streamweir.datasets.ecommerce_fraud import is_fraud
 from streamweir.errors import DatasetUnusable
 from streamweir.progress import no_progress
 
@@ -112,8 +111,6 @@ def test_bytes_that_are_not_utf8_are_refused(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "column", "place", "value", "problem"),
     [
-        ("customer.csv", "birthdate", 6, "1990-02-30", "day"),
-        ("customer.csv", "first_join_date", 7, "soon", "'soon' is not a date"),
         ("customer.csv", "customer_id", 0, "", "empty"),
         ("transactions.csv", "created_at", 0, "yesterday", "'yesterday' is not a time"),
         ("transactions.csv", "shipment_fee", 9, "NaN", "'NaN' is not a decimal number"),
@@ -135,6 +132,23 @@ def test_a_bad_value_is_named_by_file_line_and_column(
     sentence = refused(folder)
     assert sentence.startswith(f"{folder / name} line 4, column {column}: ")
     assert problem in sentence
+
+
+def test_a_customers_date_may_be_missing_and_one_that_is_none_is_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = folder / "customer.csv"
+    change(path, 3, lambda line: ",".join([*line.split(",")[:6], "", ""]))
+    check(PIPELINE, folder, needs_history=True)
+    assert caplog.messages == []
+    for number in (4, 6):
+        change(path, number, lambda line: ",".join([*line.split(",")[:6], "31.12.1990", "2020-01-01"]))
+    check(PIPELINE, folder, needs_history=True)
+    rows = len(lines_of(path)) - 1
+    assert caplog.messages == [
+        f"{path} line 4, column birthdate: '31.12.1990' is not a date like 1990-12-31; "
+        f"2 of {rows:,} dates cannot be read and count as missing"
+    ]
 
 
 @pytest.mark.parametrize("name", ["customer.csv", "product.csv", "category.csv", "fraud_transaction.csv"])
@@ -185,10 +199,3 @@ def test_a_file_that_links_out_of_the_folder_is_refused(folder: Path, tmp_path: 
     (folder / "product.csv").rename(tmp_path / "elsewhere.csv")
     (folder / "product.csv").symlink_to(tmp_path / "elsewhere.csv")
     assert "leaves its folder" in refused(folder)
-
-
-def test_labels_are_read_in_their_usual_spellings() -> None:
-    assert [is_fraud(text) for text in ("1", "True", "1.0", "yes")] == [True] * 4
-    assert [is_fraud(text) for text in ("0", "FALSE", "0.0", "no")] == [False] * 4
-    with pytest.raises(ValueError, match="'2' is not a label"):
-        is_fraud("2")

@@ -7,7 +7,6 @@ import pytest
 
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.contracts.tables import Type
-from streamweir.errors import DatasetUnusable
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import Customer, customers_of, time_of_day
 from streamweir_spark.needs import ModelNeeds
@@ -272,6 +271,10 @@ def test_the_first_reason_wins() -> None:
 def test_customers_are_read_from_their_file() -> None:
     row = {"customer_id": "7", "gender": "F", "birthdate": "1990-06-15", "first_join_date": "2019-03-01"}
     assert customers_of([row])["7"] == CUSTOMERS["7"]
-    assert customers_of([row | {"birthdate": ""}])["7"].birthdate is None
-    with pytest.raises(DatasetUnusable, match=r"customer\.csv, customer 7, column birthdate: '15/6/1990'"):
-        customers_of([row | {"birthdate": "15/6/1990"}])
+    assert customers_of([row | {"customer_id": "7.0"}]) == {"7": CUSTOMERS["7"]}
+
+
+@pytest.mark.parametrize("text", ["", "15/6/1990", "1990-02-30", "NA", "0000-01-01", "1990-06-15 "])
+def test_a_text_that_is_no_date_counts_as_none(text: str) -> None:
+    row = {"customer_id": "7", "gender": "F", "birthdate": text, "first_join_date": text}
+    assert customers_of([row])["7"] == Customer("F", None, None)

@@ -1,6 +1,7 @@
 """The replay of card transactions: their order, their places on the clock, what a message holds."""
 
 import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,42 @@ def test_a_transaction_without_a_usable_time_follows_its_predecessor(tmp_path: P
     assert [said.ts - START for said, _ in found if said] == [10, 10, 30, 30, 30]
     assert [row["event_time"] is None for _, row in found] == [False, True, True, False, True]
     assert [row["Time"] for _, row in found] == [10.0, 1e300, "soon", 30.0, ""]
+
+
+EPOCH_TIMES = {
+    "s": ("1569888001", "1569888004.5", "1569888000"),
+    "ms": ("1569888001000", "1569888004500", "1.569888e12"),
+    "us": ("1569888001000000", "1569888004500000.0", "1569888000000000"),
+}
+
+
+@pytest.mark.parametrize("unit", EPOCH_TIMES)
+def test_times_since_the_epoch_count_from_the_smallest(tmp_path: Path, unit: str) -> None:
+    write_cards(tmp_path, at(*EPOCH_TIMES[unit], "soon"))
+    found = sent(tmp_path)[:-1]
+    assert [row["transaction_id"] for _, row in found] == [2, 3, 0, 1]
+    assert [said.ts - START for said, _ in found if said] == [0, 0, 1, 4]
+    times = ["22:13:20+00:00", None, "22:13:21+00:00", "22:13:24.500000+00:00"]
+    assert [row["event_time"] for _, row in found] == [time and f"2023-11-14T{time}" for time in times]
+    assert found[3][1]["Time"] == float(EPOCH_TIMES[unit][1])
+
+
+@pytest.mark.parametrize("other", ["12", "99999999.5", "1569888001000", "-1"])
+def test_times_that_are_not_all_since_the_epoch_in_one_unit_are_seconds(tmp_path: Path, other: str) -> None:
+    write_cards(tmp_path, at("1569888001", other, "7"))
+    far = {"1569888001", "1569888001000"}
+    nulls = {row["transaction_id"]: row["event_time"] is None for _, row in sent(tmp_path)[:-1]}
+    assert nulls == {0: True, 1: other in far, 2: False}
+
+
+@given(micros=st.lists(st.integers(10**14, 10**14 + 10**12), min_size=1, max_size=9))
+def test_every_microsecond_of_a_time_since_the_epoch_is_kept(
+    micros: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = write_cards(tmp_path_factory.mktemp("cards"), at(*map(str, micros)))
+    start = datetime.fromtimestamp(START, UTC)
+    expected = [start + timedelta(microseconds=time - min(micros)) for time in sorted(micros)]
+    assert [datetime.fromisoformat(row["event_time"]) for _, row in sent(folder)[:-1]] == expected
 
 
 @pytest.mark.parametrize("text", ["", "abc", "NaN", "inf", "1_0", " 1", "0x1", "1e999", "\u0661"])

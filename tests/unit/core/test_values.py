@@ -14,6 +14,7 @@ from streamweir.values import (
     ProductLine,
     epoch_unit,
     identifier,
+    parse_class,
     parse_date,
     parse_number,
     parse_products,
@@ -103,6 +104,20 @@ def test_every_time_survives_the_round_trip(moment: datetime) -> None:
 )
 def test_an_id_loses_only_the_fraction_that_a_spreadsheet_gave_it(text: str, expected: str) -> None:
     assert identifier(text) == expected
+
+
+@pytest.mark.parametrize(("one", "nought"), [("1", "0"), ("1.0", "0.00"), ("TRUE", "false"), ("Yes", "nO")])
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_a_class_is_read_in_its_usual_spellings_and_in_quotes(one: str, nought: str, quote: str) -> None:
+    assert [parse_class(f"{quote}{text}{quote}") for text in (one, nought)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "1.5", "y", "'1", '1"', "'1\"", "''1''", " 1", "-0", "\u0661", "1\n"]
+)
+def test_what_says_neither_0_nor_1_is_no_class(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a label like 1 or 0"):
+        parse_class(text)
 
 
 in_this_era = st.datetimes(datetime(1973, 4, 1), datetime(5137, 1, 1))

@@ -121,6 +121,22 @@ def test_a_sound_run_passes_everything(sound: Inputs) -> None:
     }
 
 
+def test_classes_that_are_quoted_or_boolean_are_read_by_stream_batch_and_suites(tmp_path: Path) -> None:
+    classes = {
+        1: ("1", "'1'", '"1.0"', "TRUE", "Yes", True, 1.0),
+        0: ("'0'", '"0"', "False", "'no'", "0.00", False, -0.0),
+        None: ("''1''", "'1\"", " 1", "1e0", "t", "\u0661", "1\n", 2, ["1"], ""),
+    }
+    said = [(label, text) for label, texts in classes.items() for text in texts]
+    folder = write_cards(tmp_path, at(*map(str, range(len(said)))))
+    sent = [message(number, row(number, Class=text)) for number, (_, text) in enumerate(said)]
+    inputs = inputs_of(folder, sent, judged(sent))
+    labels = dict(inputs.frame(SCORED.name)[["transaction_id", "Class"]].itertuples(index=False))
+    assert labels == {number: label for number, (label, _) in enumerate(said) if label is not None}
+    found = [(suite, severity, said) for suite, severity, said in failed(inputs) if severity == CRITICAL]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [

@@ -35,6 +35,7 @@ def inputs(written: Path) -> Inputs:
 def test_ids_and_times_of_a_spreadsheet_give_the_same_tables(plain: Path, inputs: Inputs) -> None:
     expected = made_up_inputs(plain)
     assert expected.frame("predictions").session_events.gt(1).sum() > 100
+    assert expected.frame("predictions")[["age", "first_join_year"]].isna().sum().min() > 10
     for table in PIPELINE.tables:
         columns = [name for name in table.names if name not in ("raw", "offset")]
         found = inputs.frame(table.name)

@@ -4,7 +4,7 @@ from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, NUMBERS
 from streamweir.contracts.tables import Column, Table, Type
 
 TRANSACTION_ID = Column("transaction_id", Type.INT, "the row of the file, 0 first")
-EVENT_TIME = Column("event_time", Type.TIMESTAMP, "START_TS + Time")
+EVENT_TIME = Column("event_time", Type.TIMESTAMP, "START_TS + the second that Time means")
 IS_ALERT = Column("is_alert", Type.BOOL, "fraud_prob is at least the model card's threshold")
 
 MODEL_COLUMNS = (TRANSACTION_ID, EVENT_TIME, *NUMBERS)
