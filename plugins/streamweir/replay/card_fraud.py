@@ -26,7 +26,7 @@ BATCH_ROWS = 1
 FARTHEST_S = 1e9
 """How far from START_TS a transaction may lie; one beyond has no place of its own on the clock."""
 _SECOND = "second"
-"""What a row says beside its fields: its place on the clock, as `on_the_clock` found it."""
+"""What a row says beside its fields: its place on the clock, as `Clock` found it."""
 _MICROSECONDS = 1_000_000
 _NO_NUMBER = re.compile(r"[^0-9eE+.,-]")
 _LARGEST_INT = 2**63
@@ -41,7 +41,8 @@ class Transactions:
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
         self._file = CsvFile(folder / FILE, NUMBER_NAMES)
-        self._known = on_the_clock(array("d", self._read_times()))
+        times = array("d", times_of(self._file))
+        self._known = array("d", map(Clock(times).second, times))
         self._times = _filled(self._known)
         if not self._times:
             raise DatasetUnusable(f"{self._file.path} holds no rows")
@@ -83,10 +84,32 @@ class Transactions:
         numbered = ([str(number), *row] for number, row in enumerate(self._file.rows()))
         return ((int(row[0]), row[1:]) for _, row in ordered_by(self._times, numbered))
 
-    def _read_times(self) -> Iterator[float]:
-        place = self._file.names.index(TIME.name)
-        for row in self._file.rows():
-            yield _number(row[place]) if place < len(row) else math.nan
+
+class Clock:
+    """The second that each Time of a file means.
+
+    Where all Times are times since the epoch, and in one unit, they count from the smallest; else they are
+    seconds.
+    """
+
+    def __init__(self, times: Iterable[float]) -> None:
+        known = [time for time in times if not math.isnan(time)] or [0.0]
+        first, last = _plain(min(known)), _plain(max(known))
+        in_one_unit = epoch_unit(first) is not None and epoch_unit(first) == epoch_unit(last)
+        self._start = parse_time(first) if in_one_unit else None
+
+    def second(self, time: float) -> float:
+        """NaN for a Time that is NaN, or too far away to have a place of its own."""
+        if self._start is not None and not math.isnan(time):
+            time = (parse_time(_plain(time)) - self._start) / _MICROSECONDS
+        return time if abs(time) <= FARTHEST_S else math.nan
+
+
+def times_of(file: CsvFile) -> Iterator[float]:
+    """The Time of each transaction, in the file's order; NaN for one that is no number."""
+    place = file.names.index(TIME.name)
+    for row in file.rows():
+        yield _number(row[place]) if place < len(row) else math.nan
 
 
 def recording(
@@ -148,23 +171,6 @@ def _number_or_text(text: str) -> float | str:
         return parse_number(text)
     except ValueError:
         return text
-
-
-def on_the_clock(times: "array[float]") -> "array[float]":
-    """The second that each Time of a file means; NaN for one that is NaN or lies too far away.
-
-    Times since the epoch, when all are and in one unit, count from the smallest; any others are seconds.
-    """
-    known = [time for time in times if not math.isnan(time)] or [0.0]
-    first, last = _plain(min(known)), _plain(max(known))
-    if epoch_unit(first) is not None and epoch_unit(first) == epoch_unit(last):
-        start = parse_time(first)
-        times = array("d", (_since(start, time) for time in times))
-    return array("d", (time if abs(time) <= FARTHEST_S else math.nan for time in times))
-
-
-def _since(start: int, time: float) -> float:
-    return math.nan if math.isnan(time) else (parse_time(_plain(time)) - start) / _MICROSECONDS
 
 
 def _plain(number: float) -> str:
