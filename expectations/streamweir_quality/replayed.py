@@ -45,6 +45,10 @@ class Replayed:
         """The messages of an input topic, in order."""
         return (message for message in self.messages if message.topic == topic.name)
 
+    def ends(self, topic: Topic) -> list[int]:
+        """The ts of each message of an input topic that is an end (`Headers.is_end`), ascending."""
+        return sorted({message.said.ts for message in self.of(topic) if message.said.is_end})
+
 
 def read_replayed(
     kafka: KafkaConnection, run: Run, pipeline: Pipeline, until: int, lateness: Callable[[str], int]

@@ -1,6 +1,6 @@
 """What holds for the windows of every figure table."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
@@ -10,11 +10,14 @@ from streamweir_quality.checks import between
 _START, _END = "window_start", "window_end"
 
 
-def with_windows(frame: pd.DataFrame, slide: int) -> pd.DataFrame:
-    """The table with columns in seconds: off_slide, window_length, and step from the window before."""
+def with_windows(frame: pd.DataFrame, slide: int, begins: Collection[int] = ()) -> pd.DataFrame:
+    """The table with columns in seconds: off_slide, window_length, and step from the window before.
+
+    begins: the starts of windows behind a gap, which are no step away from another.
+    """
     start, end = _seconds(frame[_START]), _seconds(frame[_END])
     known = pd.Series(sorted(set(start)), dtype="int64")
-    step = dict(zip(known, known.diff().fillna(slide), strict=True))
+    step = dict(zip(known, known.diff().mask(known.isin(begins), slide).fillna(slide), strict=True))
     return frame.assign(off_slide=start % slide, window_length=end - start, step=start.map(step))
 
 

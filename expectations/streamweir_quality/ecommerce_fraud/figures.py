@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from great_expectations.expectations.expectation import Expectation
-
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.results import (
     FRAUD_SLIDE_S,
     FRAUD_WINDOW_S,
@@ -13,22 +12,25 @@ from streamweir.contracts.ecommerce_fraud.results import (
     SOLD_WINDOW_S,
 )
 from streamweir_quality.checks import Subject, between, equal, rows, sum_is, unique
-from streamweir_quality.ecommerce_fraud.sales import Sales, since_start
+from streamweir_quality.ecommerce_fraud.sales import Sales, begins, since_start
 from streamweir_quality.ecommerce_fraud.top import top_subjects
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.windows import seconds, window_checks, with_windows
 
+_COMPLETE = "every window from the first to the last scored row is there"
+
 
 def figure_subjects(inputs: Inputs) -> Iterable[Subject]:
     """A subject per figure table."""
-    sales = Sales(inputs.frame(PREDICTIONS.name))
+    sales = Sales(inputs.frame(PREDICTIONS.name), inputs.replayed.ends(BROWSING_TOPIC))
     yield _fraud_windows(inputs, sales)
     yield _sold_quantity(inputs, sales)
     yield from top_subjects(inputs, sales)
 
 
 def _fraud_windows(inputs: Inputs, sales: Sales) -> Subject:
-    frame = with_windows(inputs.frame(FRAUD_WINDOWS.name), FRAUD_SLIDE_S)
+    starts = sales.starts(FRAUD_WINDOW_S, FRAUD_SLIDE_S)
+    frame = with_windows(inputs.frame(FRAUD_WINDOWS.name), FRAUD_SLIDE_S, begins(starts))
     windows = list(seconds(frame))
     frame = frame.assign(
         expected_frauds=[sales.frauds_in(*window) for window in windows],
@@ -46,16 +48,17 @@ def _fraud_windows(inputs: Inputs, sales: Sales) -> Subject:
             len(sales) * (FRAUD_WINDOW_S // FRAUD_SLIDE_S),
             "no window is missing: each prediction is counted in all windows that hold it",
         ),
-        *_complete(inputs, sales, FRAUD_WINDOW_S, FRAUD_SLIDE_S),
+        rows(sum(map(len, starts)), _COMPLETE),
     )
     return Subject(FRAUD_WINDOWS.name, FRAUD_WINDOWS.name, frame, expectations)
 
 
 def _sold_quantity(inputs: Inputs, sales: Sales) -> Subject:
-    frame = with_windows(inputs.frame(SOLD_QUANTITY.name).sort_values("window_start"), SOLD_WINDOW_S)
+    starts = sales.starts(SOLD_WINDOW_S, SOLD_WINDOW_S)
+    frame = inputs.frame(SOLD_QUANTITY.name).sort_values("window_start")
+    frame = with_windows(frame, SOLD_WINDOW_S, begins(starts))
     windows = list(seconds(frame))
-    start = windows[0][0] if windows else 0
-    so_far = [sales.quantity_in(start, end) for _, end in windows]
+    so_far = [sales.quantity_in(0, end) for _, end in windows]
     frame = frame.assign(
         expected_quantity=[sales.quantity_in(*window) for window in windows],
         expected_so_far=since_start(
@@ -71,13 +74,6 @@ def _sold_quantity(inputs: Inputs, sales: Sales) -> Subject:
             "quantity_so_far", "expected_so_far", "quantity_so_far is the sum of all windows up to this one"
         ),
         sum_is("quantity", sales.quantity, "no window is missing: together they hold all that was sold"),
-        *_complete(inputs, sales, SOLD_WINDOW_S, SOLD_WINDOW_S),
+        rows(sum(map(len, starts)), _COMPLETE),
     )
     return Subject(SOLD_QUANTITY.name, SOLD_QUANTITY.name, frame, expectations)
-
-
-def _complete(inputs: Inputs, sales: Sales, length: int, slide: int) -> tuple[Expectation, ...]:
-    """In a later run of a stream the windows since the run before are there as well."""
-    count = len(sales.starts(length, slide))
-    said = "every window from the first to the last scored row is there"
-    return (rows(count, said),) if inputs.first else ()

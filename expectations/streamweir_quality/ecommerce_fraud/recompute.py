@@ -106,6 +106,7 @@ def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
         "browsing": pa.Table.from_pylist(list(_browsing(inputs.replayed)), _BROWSING),
         "bought": pa.Table.from_pylist(list(_bought(inputs.replayed)), _BOUGHT),
         "levels": pd.DataFrame(EVENT_LEVELS.items(), columns=["event_type", "level"]),
+        "ends": pa.table({"ts": pa.array(inputs.replayed.ends(BROWSING_TOPIC), pa.int64())}),
         "said": inputs.tables[PREDICTIONS.name],
         "said_before": pa.Table.from_pylist(list(published), _SAID),
         "refused": rejected.loc[refused, ["partition", "offset", "row"]].astype("int64"),

@@ -1,5 +1,6 @@
 -- The batch computation of `ecommerce_fraud`. recompute.py registers what it begins with:
 -- browsing, bought: rows of the messages, in time and readable, of all runs of the stream; levels: of event types;
+-- ends: the ts behind which windows begin anew;
 -- said, said_before: the predictions of this run and of the stream's others; refused: what only the model refuses;
 -- customer, product, category: the static files; the variables: the run, its settings, the windows.
 
@@ -62,10 +63,11 @@ from scored
 create table sold as
 select ts, unnest(products, recursive := true) from judged where not fraud;
 
--- The windows that hold one of the run's rows, and those between them.
+-- The windows that hold one of the run's rows, and those between two of them without an end in between.
 create macro windows(length, slide) as table
 select unnest(range(first // slide * slide - length + slide, last + 1, slide)) as start, start + length as stop
-from (select min(ts) as first, max(ts) as last from judged where own);
+from (select min(j.ts) as first, max(j.ts) as last
+  from judged j asof left join ends e on j.ts > e.ts where own group by e.ts);
 
 create macro moment(seconds) as make_timestamptz(seconds * 1000000);
 

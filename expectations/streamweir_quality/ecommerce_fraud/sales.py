@@ -1,9 +1,9 @@
 """What was sold and called fraud, counted from the predictions alone, in a way of its own."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pandas as pd
 
@@ -14,11 +14,16 @@ LARGEST = 2**63 - 1
 
 
 class Sales:
-    """The run's predictions in order of `ts`. Seconds since the epoch; ends of windows are exclusive."""
+    """The run's predictions in order of `ts`. Seconds since the epoch; ends of windows are exclusive.
 
-    def __init__(self, predictions: pd.DataFrame) -> None:
+    ends: of the stream, ascending; behind each, windows begin anew.
+    """
+
+    def __init__(self, predictions: pd.DataFrame, ends: Sequence[int]) -> None:
         ordered = predictions.sort_values("ts", kind="stable")
         self._ts: list[int] = ordered["ts"].astype("int64").tolist()
+        places = {0, *(bisect_right(self._ts, end) for end in ends), len(self._ts)}
+        self._stretches = [(self._ts[a], self._ts[b - 1]) for a, b in pairwise(sorted(places))]
         frauds = [int(said == 1) for said in ordered["prediction"]]
         self._frauds = [0, *accumulate(frauds)]
         self._sold = [
@@ -35,11 +40,11 @@ class Sales:
         """Products sold in all transactions that were not called fraud."""
         return min(self._quantity[-1], LARGEST)
 
-    def starts(self, length: int, slide: int) -> range:
-        """The starts of all windows from the first to the last row."""
-        if not self._ts:
-            return range(0)
-        return range(self._ts[0] // slide * slide - length + slide, self._ts[-1] + 1, slide)
+    def starts(self, length: int, slide: int) -> list[range]:
+        """The starts of all windows from the first to the last row between two ends."""
+        return [
+            range(first // slide * slide - length + slide, last + 1, slide) for first, last in self._stretches
+        ]
 
     def scored_in(self, start: int, end: int) -> int:
         """Rows of a window."""
@@ -67,6 +72,11 @@ class Sales:
 
     def _place(self, end: int) -> int:
         return bisect_left(self._ts, end)
+
+
+def begins(starts: Iterable[range]) -> set[int]:
+    """The first start of each stretch of windows."""
+    return {stretch[0] for stretch in starts}
 
 
 def by_category(sold: Mapping[str, int], category_of: Mapping[str, str]) -> Counter[str]:

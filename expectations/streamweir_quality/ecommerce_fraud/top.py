@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_WINDOW_S,
 )
 from streamweir_quality.checks import Subject, between, equal, rows, unique
-from streamweir_quality.ecommerce_fraud.sales import Sales, by_category, since_start
+from streamweir_quality.ecommerce_fraud.sales import Sales, begins, by_category, since_start
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.windows import seconds, window_checks, with_windows
@@ -29,17 +30,17 @@ def top_subjects(inputs: Inputs, sales: Sales) -> Iterable[Subject]:
     category_of = products["category_id"].map(level1).dropna().to_dict()
     frames = [inputs.frame(table.name) for table in (TOP_PRODUCTS, TOP_CATEGORIES)]
     ends = [end for frame in frames for _, end in seconds(frame)]
-    sold = sales.products_until([*ends, *(start + TOP_WINDOW_S for start in starts)])
+    sold = sales.products_until([*ends, *(start + TOP_WINDOW_S for start in chain(*starts))])
     yield _products(inputs, frames[0], sold, products["productDisplayName"].dropna().to_dict(), starts)
     by = {end: by_category(counts, category_of) for end, counts in sold.items()}
     yield _categories(inputs, frames[1], by, starts)
 
 
 def _products(
-    inputs: Inputs, frame: pd.DataFrame, sold: Sold, names: dict[str, str], starts: range
+    inputs: Inputs, frame: pd.DataFrame, sold: Sold, names: dict[str, str], starts: list[range]
 ) -> Subject:
     frame = frame.sort_values(["window_start", "rank"], ignore_index=True)
-    frame = _so_far(inputs, frame, frame["product_id"].tolist(), sold).assign(
+    frame = _so_far(inputs, frame, frame["product_id"].tolist(), sold, starts).assign(
         expected_rank=_ranks(frame),
         name=frame["name"].fillna(""),
         expected_name=frame["product_id"].map(names).fillna(""),
@@ -56,7 +57,7 @@ def _products(
     ]
     if inputs.first:
         shown = {end: min(len(counts), TOP_PRODUCTS_SHOWN) for end, counts in sold.items()}
-        count = sum(shown[start + TOP_WINDOW_S] for start in starts)
+        count = sum(shown[start + TOP_WINDOW_S] for start in chain(*starts))
         expectations += [
             rows(count, f"every window lists {TOP_PRODUCTS_SHOWN} products, or all that were sold"),
             between("better", 0, TOP_PRODUCTS_SHOWN - 1, "no product that sold better is left out"),
@@ -65,10 +66,10 @@ def _products(
     return Subject(TOP_PRODUCTS.name, TOP_PRODUCTS.name, frame, tuple(expectations))
 
 
-def _categories(inputs: Inputs, frame: pd.DataFrame, sold: Sold, starts: range) -> Subject:
+def _categories(inputs: Inputs, frame: pd.DataFrame, sold: Sold, starts: list[range]) -> Subject:
     frame = frame.sort_values(["window_start", "category"], ignore_index=True)
     frame = frame.assign(category=frame["category"].fillna(""))
-    frame = _so_far(inputs, frame, frame["category"].tolist(), sold)
+    frame = _so_far(inputs, frame, frame["category"].tolist(), sold, starts)
     expectations = [
         unique("window_start", "category"),
         *window_checks(TOP_WINDOW_S, TOP_WINDOW_S),
@@ -76,13 +77,15 @@ def _categories(inputs: Inputs, frame: pd.DataFrame, sold: Sold, starts: range) 
         equal("quantity", "expected_quantity", "quantity is what non-fraud predictions sold so far"),
     ]
     if inputs.first:
-        count = sum(len(sold[start + TOP_WINDOW_S]) for start in starts)
+        count = sum(len(sold[start + TOP_WINDOW_S]) for start in chain(*starts))
         expectations.append(rows(count, "every window lists all categories that were sold"))
     return Subject(TOP_CATEGORIES.name, TOP_CATEGORIES.name, frame, tuple(expectations))
 
 
-def _so_far(inputs: Inputs, frame: pd.DataFrame, keys: list[str], sold: Sold) -> pd.DataFrame:
-    frame = with_windows(frame, TOP_WINDOW_S)
+def _so_far(
+    inputs: Inputs, frame: pd.DataFrame, keys: list[str], sold: Sold, starts: list[range]
+) -> pd.DataFrame:
+    frame = with_windows(frame, TOP_WINDOW_S, begins(starts))
     own = [sold[end][key] for key, (_, end) in zip(keys, seconds(frame), strict=True)]
     found = frame["quantity"].tolist()
     return frame.assign(expected_quantity=since_start(keys, found, own, first=inputs.first))

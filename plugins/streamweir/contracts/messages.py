@@ -53,6 +53,14 @@ class Headers(NamedTuple):
     kind: Kind
     rows: int
 
+    @property
+    def is_end(self) -> bool:
+        """Whether what is sent behind this ts begins anew: a flush, or a redrive's message without rows.
+
+        The last message of a redrive is one, and the rows of a redrive all have the ts of its others.
+        """
+        return self.kind is not Kind.BATCH and not self.rows
+
     def encode(self) -> list[tuple[str, bytes]]:
         """The headers as Kafka takes them."""
         return [(name, str(value).encode()) for name, value in zip(self._fields, self, strict=True)]

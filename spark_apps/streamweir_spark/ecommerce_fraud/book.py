@@ -1,7 +1,8 @@
 """The running totals of the figures: sums of what is closed, slots of what is not."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from streamweir.values import ProductLine
@@ -20,18 +21,34 @@ class Slot:
     products: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass
+class Stretch:
+    """The scored rows between two ends, mostly those of a run: between their windows there is no gap.
+
+    begin: no row of it lies before. first, last: smallest and largest ts of its rows, None without any.
+    """
+
+    begin: int
+    first: int | None = None
+    last: int | None = None
+
+    def add(self, ts: int) -> None:
+        """Enter the ts of a row."""
+        self.first = ts if self.first is None else min(self.first, ts)
+        self.last = ts if self.last is None else max(self.last, ts)
+
+
 class Book:
     """All that later windows need of the rows so far; `totals` writes it down, the constructor reads it.
 
-    first, last: smallest and largest ts of the scored rows. cursors: by table the start of the next window.
-    sold, products: quantities before the cursor of the table that shows them.
+    stretches: by begin, those with windows to come, and the newest. cursors: by table the start of the next
+    window. sold, products: quantities before the cursor of the table that shows them.
     """
 
     def __init__(self, totals: dict[str, Any] | None, slot_s: int) -> None:
-        found = totals or {"first": None, "last": None, "cursors": {}, "sold": 0, "products": {}, "slots": []}
+        found = totals or {"stretches": [(0,)], "cursors": {}, "sold": 0, "products": {}, "slots": []}
         self.slot_s = slot_s
-        self.first: int | None = found["first"]
-        self.last: int | None = found["last"]
+        self.stretches = [Stretch(*stretch) for stretch in found.get("stretches") or _before_ends(found)]
         self.cursors: dict[str, int] = dict(found["cursors"])
         self.sold: int = found["sold"]
         self.products: dict[str, int] = dict(found["products"])
@@ -43,18 +60,21 @@ class Book:
     def totals(self) -> dict[str, Any]:
         """The book as JSON can hold it."""
         return {
-            "first": self.first,
-            "last": self.last,
+            "stretches": list(map(astuple, self.stretches)),
             "cursors": self.cursors,
             "sold": self.sold,
             "products": self.products,
             "slots": [[start, *vars(slot).values()] for start, slot in sorted(self.slots.items())],
         }
 
+    def end(self, ts: int) -> None:
+        """Enter an end, in order and before the rows: those behind it begin anew."""
+        self.stretches.append(Stretch(ts + 1))
+
     def add(self, ts: int, is_fraud: bool, products: Iterable[ProductLine]) -> None:
         """Enter a scored row."""
-        self.first = ts if self.first is None else min(self.first, ts)
-        self.last = ts if self.last is None else max(self.last, ts)
+        place = bisect_right(self.stretches, ts, key=lambda stretch: stretch.begin)
+        self.stretches[max(place - 1, 0)].add(ts)
         slot = self.slots.setdefault(ts // self.slot_s * self.slot_s, Slot())
         slot.scored += 1
         if is_fraud:
@@ -67,15 +87,18 @@ class Book:
     def closing(self, table: str, length: int, slide: int, closed: int) -> Iterator[tuple[int, int]]:
         """Start and end of each window that was not put out yet and ends at `closed` or before, in order.
 
-        All windows that hold a scored row, and those between them; nothing after the last row so far.
+        Of each stretch all windows that hold a row of it, and those between them; nothing between stretches,
+        nothing after the last row so far.
         """
-        if self.first is None or self.last is None:
-            return
-        start = self.cursors.get(table, self.first // slide * slide - length + slide)
-        while start <= self.last and start + length <= closed:
-            self.cursors[table] = start + slide
-            yield start, start + length
-            start += slide
+        for stretch in self.stretches:
+            if stretch.first is None or stretch.last is None:
+                continue
+            first = stretch.first // slide * slide - length + slide
+            start = max(first, self.cursors.get(table, first))
+            while start <= stretch.last and start + length <= closed:
+                self.cursors[table] = start + slide
+                yield start, start + length
+                start += slide
 
     def between(self, start: int, end: int) -> list[Slot]:
         """The slots of a window."""
@@ -88,10 +111,19 @@ class Book:
                 _sell(self.products, product, quantity)
 
     def forget(self, tables: int) -> None:
-        """Drop the slots that all of the `tables` tables have put out."""
-        if len(self.cursors) == tables:
-            oldest = min(self.cursors.values())
-            self.slots = {start: slot for start, slot in self.slots.items() if start >= oldest}
+        """Drop the slots and stretches that all of the `tables` tables have put out."""
+        oldest = min(self.cursors.values()) if len(self.cursors) == tables else 0
+        self.slots = {start: slot for start, slot in self.slots.items() if start >= oldest}
+        *earlier, newest = self.stretches
+        self.stretches = [*(one for one in earlier if one.last is not None and one.last >= oldest), newest]
+
+
+def _before_ends(totals: dict[str, Any]) -> list[tuple[int | None, ...]]:
+    """The stretch of totals that were written when ends were not known: one whose windows are all out has
+    ended."""
+    first, last = totals["first"], totals["last"]
+    is_done = last is None or min(totals["cursors"].values(), default=0) > last
+    return [(0,) if is_done else (0, first, last)]
 
 
 def _sell(products: dict[str, int], product: str, quantity: int) -> None:

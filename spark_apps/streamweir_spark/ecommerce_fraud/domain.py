@@ -58,19 +58,23 @@ class Domain:
         self.clock = LocalClock(time_zone)
         self.lookback_s = lookback_s
         self.lateness_s = lateness_s
-        self.memory = Memory()
+        self.load(None)
 
     def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
         self.memory = Memory(state)
+        self.ends: list[int] = []
 
     def dump(self, max_ts: int | None) -> State:
         """The state without the rows that no transaction can reach any more without being late itself."""
         reach = None if max_ts is None else max_ts - self.lateness_s - self.lookback_s
         return self.memory.dump(reach)
 
-    def use(self, topic: str, ts: int, rows: Browsing) -> tuple[int, tuple[Verdict, ...]]:
-        """Remember browsing rows; none is refused."""
+    def use(self, topic: str, ts: int, rows: Browsing | tuple[()]) -> tuple[int, tuple[Verdict, ...]]:
+        """Remember browsing rows, or an end; none is refused."""
+        if not rows:
+            self.ends.append(ts)
+            return 0, ()
         _, sessions, events, _, times, own_ts = rows
         known, clock = self.memory.sessions, own_ts or repeat(ts, len(sessions))
         for session, event, time, row_ts in zip(sessions, events, times, clock, strict=True):
@@ -104,13 +108,16 @@ class Domain:
             for place, row in rows:
                 yield Reject(place, 1, identifier(row["transaction_id"]), detail, canonical(row))
             return
+        if not rows:
+            return
         places, sessions, events, times, *_ = rows
         for place, *key in zip(places, sessions, events, times, strict=True):
             yield Reject(place, 1, None, detail, canonical(dict(zip(BROWSING_KEY, key, strict=True))))
 
     def closed(self, max_ts: int | None) -> tuple[tuple[object, ...], ...]:
-        """Nothing: the figures are made of the scored rows."""
-        return ()
+        """The ts of each end since the last time this was asked."""
+        found, self.ends = self.ends, []
+        return tuple((ts,) for ts in found)
 
     def _values(self, row: Row, ids: dict[str, str], ts: int) -> tuple[object, ...]:
         customer = self.customers.get(ids["customer_id"])

@@ -1,11 +1,12 @@
 """The shop's live figures: windows over the scored transactions, exact in event time.
 
 A window is put out once, when no transaction can fall into it any more. Until then its transactions wait in
-slots of ten seconds, which all windows are made of.
+slots of ten seconds, which all windows are made of. A run's windows go from its first to its last scored row:
+none lies between two runs, however far apart they are.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -54,15 +55,22 @@ class Figures:
         self.lateness_s = lateness_s
 
     def advance(
-        self, totals: Totals | None, scored: Sequence[ScoredRow], max_ts: int | None
+        self,
+        totals: Totals | None,
+        scored: Sequence[ScoredRow],
+        max_ts: int | None,
+        ends: Collection[int] = (),
     ) -> tuple[Totals, dict[str, Rows]]:
         """The next totals, and by table the rows of the windows that are now closed, in the table's columns.
 
         totals: of the micro-batch before, None or empty at the stream's start; they can be written as JSON.
         scored: the rows scored since then, in any order. max_ts: the frontier's, after these rows.
+        ends: the ts of the messages since then that end a run or a redrive; behind each, windows begin anew.
         Window bounds are microseconds since the epoch, UTC. Sums end at the largest int64.
         """
         book = Book(totals, SLOT_S)
+        for ts in sorted(set(ends)):
+            book.end(ts)
         for row in scored:
             book.add(row.ts, row.prediction != 0, parse_products(row.product_metadata))
         closed = 0 if max_ts is None else max_ts - self.lateness_s

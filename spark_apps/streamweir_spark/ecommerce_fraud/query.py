@@ -29,11 +29,11 @@ class ShopResults:
         return self._predict(model_frame(scored))
 
     def figures(
-        self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]
+        self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[Any, ...]]
     ) -> tuple[Any, Mapping[str, Rows]]:
         """The windows that are final."""
         columns = (scored[name].to_pylist() for name in ScoredRow._fields)
-        return self._figures.advance(totals, list(map(ScoredRow, *columns)), max_ts)
+        return self._figures.advance(totals, list(map(ScoredRow, *columns)), max_ts, [ts for (ts,) in closed])
 
 
 def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:

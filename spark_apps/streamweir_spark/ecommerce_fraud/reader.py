@@ -21,6 +21,9 @@ their own ts where it is not the message's, as after a redrive."""
 Transactions = list[tuple[int, Row]]
 """A shard's rows: index in the message, and the row as it came."""
 
+END: tuple[()] = ()
+"""What stands for the rows of a message that is an end (`Headers.is_end`): none at all."""
+
 _browsing_key = itemgetter(*BROWSING_KEY)
 _ts_of = itemgetter("ts")
 _ID = "transaction_id"
@@ -35,7 +38,7 @@ class Reader:
         """Rows by shard and the malformed ones; raises RejectRecord for a message that is no list of rows."""
         rows = row_list(value, headers)
         if not rows:
-            return {}, []
+            return ({0: END} if headers.is_end and topic == BROWSING_TOPIC.name else {}), []
         shard_of = _shard_of(shards)
         if topic == BROWSING_TOPIC.name:
             return _browsing(rows, headers, shard_of)

@@ -139,7 +139,9 @@ def without_frontiers(outputs: Iterable[Output]) -> list[Output]:
     sums: dict[Any, int] = {}
     lines = []
     for output in outputs:
-        if output.kind == "tally":
+        if output.kind == "closed":
+            lines.append(output._replace(sequence=None, ts=None))
+        elif output.kind == "tally":
             key = output._replace(rows=None)
             sums[key] = sums.get(key, 0) + (output.rows or 0)
         elif output.kind != "frontier":

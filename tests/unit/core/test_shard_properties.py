@@ -61,8 +61,8 @@ def streams(draw: st.DrawFn) -> list[Message]:
     messages: list[Message] = []
     largest = START
     for sequence in range(draw(st.integers(1, 14))):
-        again = draw(st.sampled_from([False] * 5 + [True]))
-        kind = Kind.REDRIVE if again else Kind.BATCH
+        kind = draw(st.sampled_from([Kind.BATCH] * 8 + [Kind.REDRIVE] * 2 + [Kind.FLUSH]))
+        again = kind is Kind.REDRIVE
         ts = largest + 1 if again else START + sequence - draw(st.sampled_from([0, 0, 0, 0, 2, 3, 4, 7]))
         largest = max(largest, ts)
         for topic in ("browsing", "transactions"):

@@ -1,9 +1,10 @@
 """A made-up run as the suites see it: generated data, scored by the core, predictions by dice."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from streamweir.broker.records import Record
-from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, dataset
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, LATENESS_S, PIPELINE, dataset
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
-from streamweir.contracts.messages import partition_of
+from streamweir.contracts.messages import Kind, partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
@@ -62,12 +63,13 @@ def made_up_inputs(
     predictions = every[every["run"] == run_id]
     refused = [_rejected(output) for output in rejected(outputs) if output.run == run_id]
     others = every.loc[every["run"] != run_id, [*PREDICTIONS.key, "prediction"]].to_dict("records")
+    replayed = _replayed(held, run_id, {PREDICTIONS.name: others})
     return Inputs(
         pipeline=PIPELINE,
         tables={
             PREDICTIONS.name: _conform(predictions, PREDICTIONS),
             REJECTED.name: conform(pa.Table.from_pylist(refused), REJECTED),
-            **_figures(folder, every, run_id),
+            **_figures(folder, every, run_id, replayed.ends(BROWSING_TOPIC)),
         },
         ledger=_ledger(predictions, refused),
         dataset=folder,
@@ -75,7 +77,7 @@ def made_up_inputs(
         version=VERSION,
         first=held[0].said is not None and held[0].said.run == run_id,
         parameters={"lateness_s": LATENESS_S, "lookback_s": lookback_s},
-        replayed=_replayed(held, run_id, {PREDICTIONS.name: others}),
+        replayed=replayed,
     )
 
 
@@ -93,7 +95,7 @@ def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **
             **{"planned_at": "", **more},
         }
     )
-    batches = recording(folder, batch_rows=plan.batch_rows).batches()
+    batches = islice(recording(folder, batch_rows=plan.batch_rows).batches(), plan.batches)
     sent = [
         (delivery.sequence, message)
         for delivery in deliveries(batches, plan, PIPELINE, value)
@@ -103,6 +105,17 @@ def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **
         Record(one.topic, partition_of(sequence, 4), sequence // 4, 0, one.headers, one.value)
         for sequence, one in sent
     ]
+
+
+def put_back(records: Sequence[Record]) -> Iterator[Record]:
+    """The late batch's records once more, as an operator would send them after the run's flush."""
+    flush = records[-1].said
+    assert flush is not None
+    for record in records:
+        if record.said is not None and record.said.batch == LATE_BATCH:
+            again = record.said._replace(kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
+            place = {"partition": again.sequence % 4, "offset": again.sequence // 4}
+            yield replace(record, **place, headers=again.encode())
 
 
 def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
@@ -147,23 +160,21 @@ def _conform(frame: pd.DataFrame, table: Table) -> pa.Table:
     return conform(pa.Table.from_pandas(frame, preserve_index=False), table)
 
 
-def _figures(folder: Path, predictions: pd.DataFrame, run_id: str) -> dict[str, pa.Table]:
+def _figures(
+    folder: Path, predictions: pd.DataFrame, run_id: str, ends: Sequence[int]
+) -> dict[str, pa.Table]:
     """The windows that meet the run's rows, after those of the runs before it."""
     figures = Figures(products_of(_csv(folder, dataset.PRODUCTS), _csv(folder, dataset.CATEGORIES)))
-    totals: Any = None
-    for name, rows in predictions.groupby("run", sort=False):
-        values = rows[["ts", "prediction", "product_metadata"]].itertuples(index=False, name=None)
-        end = int(rows["ts"].max())
-        totals, tables = figures.advance(
-            totals, [ScoredRow(*row) for row in values], end + PIPELINE.flush_after_s
+    values = predictions[["ts", "prediction", "product_metadata"]].itertuples(index=False, name=None)
+    end = int(predictions["ts"].max()) + PIPELINE.flush_after_s
+    _, tables = figures.advance(None, [ScoredRow(*row) for row in values], end, ends)
+    own = predictions.loc[predictions["run"] == run_id, "ts"] * 1_000_000
+    return {
+        table: _table(
+            PIPELINE.table(table), [line for line in lines if line[1] > own.min() and line[0] <= own.max()]
         )
-        if name == run_id:
-            first = int(rows["ts"].min()) * 1_000_000
-            return {
-                table: _table(PIPELINE.table(table), [line for line in lines if line[1] > first])
-                for table, lines in tables.items()
-            }
-    return {}
+        for table, lines in tables.items()
+    }
 
 
 def _csv(folder: Path, file: dataset.File) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from streamweir_quality.inputs import Inputs
 from streamweir_quality.replayed import Message
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
-from tests.unit.quality.made_up_inputs import with_frame
+from tests.unit.quality.made_up_inputs import made_up_inputs, made_up_records, put_back, with_frame
 
 MOSTLY = "is given in at least 95% of the rows"
 Edit = Callable[[pd.DataFrame], Any]
@@ -249,6 +249,17 @@ def test_a_later_run_of_a_stream_begins_with_what_was_sold_before(inputs: Inputs
 
     found = failures(figure_subjects(changed(later, "sold_quantity", uneven)))
     assert "quantity_so_far is the sum of all windows up to this one" in found
+
+
+def test_a_stretch_behind_an_end_begins_anew_and_is_whole(dataset_folder: Path) -> None:
+    records = made_up_records(dataset_folder)
+    inputs = made_up_inputs(dataset_folder, [*records, *put_back(records)], lookback_s=600)
+    windows = inputs.frame("fraud_windows")
+    steps = windows.window_start.diff().dropna()
+    assert steps[steps > pd.Timedelta("10s")].tolist() == [pd.Timedelta("190s")]
+    assert failures(figure_subjects(inputs)) == {}
+    fewer = with_frame(inputs, "fraud_windows", windows.drop(index=windows.index[-1]))
+    assert "every window from the first to the last scored row is there" in failures(figure_subjects(fewer))
 
 
 def test_a_table_with_another_type_or_order_is_found(inputs: Inputs) -> None:

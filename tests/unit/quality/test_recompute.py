@@ -1,7 +1,7 @@
 """Stream equals batch: what the recomputation lets pass, and that it finds every row that differs."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,7 +13,6 @@ import pytest
 
 from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import Kind
 from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir_quality.checks import CRITICAL
@@ -27,6 +26,7 @@ from tests.unit.quality.made_up_inputs import (
     START_TS,
     made_up_inputs,
     made_up_records,
+    put_back,
     with_frame,
 )  # fmt: skip
 
@@ -51,6 +51,7 @@ NONSENSE: list[Callable[[dict[str, Any]], dict[str, Any]]] = [
 
 BROKEN = [b"\xff", b"", b"{}", b"[1]", b"null", b"[NaN]", b'["\\ud800"]', b"[" * 100_000]
 """Messages that are no list of objects."""
+DAYS_60 = 60 * 86_400
 TWICE = (b'"session_id"', b'"session_id": "x", "session_id"')
 """A name, and the same name twice in an object."""
 
@@ -227,23 +228,8 @@ def test_records_that_were_put_back_are_compared_too(dataset_folder: Path) -> No
     assert differing(inputs) == {}
 
 
-def put_back(records: Sequence[Record]) -> Iterator[Record]:
-    """The late batch's records once more, as an operator would send them after the run's flush."""
-    flush = records[-1].said
-    assert flush is not None
-    for record in records:
-        if record.said is not None and record.said.batch == LATE_BATCH:
-            again = record.said._replace(kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
-            place = {"partition": again.sequence % 4, "offset": again.sequence // 4}
-            yield replace(record, **place, headers=again.encode())
-
-
 def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Path) -> None:
-    before = made_up_records(dataset_folder, "before", batches=SECONDS // 2)
-    half = [one for one in before if one.said is not None and one.said.batch < SECONDS // 2]
-    sequence = max(one.said.sequence for one in half if one.said) + 1
-    later = made_up_records(dataset_folder, first_sequence=sequence, start_ts=START_TS + SECONDS // 2 + 100)
-    inputs = made_up_inputs(dataset_folder, [*half, *later])
+    inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder))
     assert inputs.frame(REJECTED.name).reason.eq("duplicate").sum() > 50
     assert inputs.frame("sold_quantity").quantity_so_far[0] > inputs.frame("sold_quantity").quantity[0]
     assert inputs.tables["predictions"].num_rows > 50
@@ -252,6 +238,30 @@ def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Pat
         inputs.replayed, messages=[one for one in inputs.replayed.messages if one.said.run == RUN]
     )
     assert set(differing(replace(inputs, replayed=alone))) >= {"predictions", "sold_quantity", "top_products"}
+
+
+def test_a_later_run_has_no_window_before_its_first_row(dataset_folder: Path) -> None:
+    inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder))
+    windows = inputs.frame("fraud_windows")
+    assert windows.window_end.min() > pd.Timestamp(START_TS + DAYS_60, unit="s", tz="UTC")
+    assert len(windows) == (windows.window_start.max() - windows.window_start.min()).seconds // 10 + 1 > 10
+    one_before = windows.iloc[[0]].assign(
+        window_start=windows.window_start.min() - pd.Timedelta("10s"),
+        window_end=windows.window_end.min() - pd.Timedelta("10s"),
+        frauds=0,
+        scored=0,
+    )
+    more = with_frame(inputs, "fraud_windows", pd.concat([one_before, windows]))
+    assert differing(more)["fraud_windows"] == [
+        f"window_start {one_before.window_start[0]}: the row is in the stream only"
+    ]
+
+
+def two_runs(folder: Path) -> list[Record]:
+    """Half of a run, and sixty days later another one on the same stream."""
+    before = made_up_records(folder, "before", batches=SECONDS // 2)
+    sequence = before[-1].said.sequence + 1 if before[-1].said else 0
+    return [*before, *made_up_records(folder, first_sequence=sequence, start_ts=START_TS + DAYS_60)]
 
 
 def test_a_late_batch_is_left_out_and_repeated_messages_are_too(dataset_folder: Path, inputs: Inputs) -> None:
