@@ -91,21 +91,24 @@ def closed(lines: Iterable[Mapping[str, Any]]) -> list[tuple[object, ...]]:
 
 
 def spans(before: list[list[Any]], lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> list[list[Any]]:
-    """The runs' spans of ts, with these scored and counted rows; the runs in the order of their messages."""
+    """The runs' spans of ts, with these scored and counted rows; the runs in the order of their messages.
+
+    Of the runs before only the latest are kept; of these rows' runs all, for their windows may close now.
+    """
     tallies = [line for line in lines if line["kind"] == OutputKind.TALLY]
     counted = pa.Table.from_pylist(tallies, _PLACES)
     seen = pa.concat_tables([counted, scored.select(_PLACES.names).cast(_PLACES)])
     bounds = [("sequence", "min"), ("ts", "min"), ("ts", "max")]
     runs = seen.group_by("run", use_threads=False).aggregate(bounds).sort_by("sequence_min")
-    known = {run: [run, first, last] for run, first, last in before}
+    known = {run: [run, first, last] for run, first, last in before[-SPANS_KEPT:]}
     for row in runs.to_pylist():
         span = known.setdefault(row["run"], [row["run"], row["ts_min"], row["ts_max"]])
         span[1], span[2] = min(span[1], row["ts_min"]), max(span[2], row["ts_max"])
-    return list(known.values())[-SPANS_KEPT:]
+    return list(known.values())
 
 
 def owner(known: list[list[Any]], start_us: Any, end_us: Any) -> str | None:
-    """The run that a window belongs to: the latest whose span it meets; None between two runs."""
+    """The run that a window belongs to: the latest whose span it meets; None when it meets none."""
     for run, first, last in reversed(known):
         if first * 1_000_000 < end_us and last * 1_000_000 >= start_us:
             return str(run)

@@ -12,7 +12,7 @@ from streamweir_spark.commit import owner
 from streamweir_spark.results import Rows
 
 STREAM_COLUMNS = (
-    Column("run", Type.STRING, "the run that a row belongs to; null for a window between two runs"),
+    Column("run", Type.STRING, "the run that a row belongs to; null for a window that meets none"),
     Column("sequence", Type.INT, "send order within the stream; null for a window"),
 )
 """What a table of the stream holds beside its contract, when the contract does not have it."""

@@ -73,14 +73,14 @@ def test_a_runs_span_grows_in_both_directions() -> None:
     assert later == [["a", 9, 17], ["b", 99, 99]]
 
 
-def test_only_the_latest_spans_are_kept() -> None:
-    known = [[f"run {number}", number, number] for number in range(SPANS_KEPT)]
-    kept = commits.spans(known, [], scored(("new", 1000)))
-    assert len(kept) == SPANS_KEPT
-    assert (kept[0][0], kept[-1][0]) == ("run 1", "new")
+def test_only_the_latest_spans_are_kept_but_all_of_this_micro_batch() -> None:
+    known = [[f"run {number}", number, number] for number in range(SPANS_KEPT + 5)]
+    new = [(f"new {number}", 1000 + number) for number in range(SPANS_KEPT + 3)]
+    kept = [run for run, *_ in commits.spans(known, [], scored(*new))]
+    assert kept == [run for run, *_ in known[5:]] + [run for run, _ in new]
 
 
-def test_a_window_belongs_to_the_latest_run_that_it_meets_and_to_none_between_runs() -> None:
+def test_a_window_belongs_to_the_latest_run_that_it_meets() -> None:
     spans = [["a", 100, 200], ["b", 500, 600]]
     starts_and_ends = {(80, 100): None, (80, 101): "a", (150, 160): "a", (200, 230): "a", (201, 230): None}
     starts_and_ends |= {(400, 501): "b", (190, 501): "b", (600, 630): "b", (601, 630): None}
