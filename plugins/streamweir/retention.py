@@ -8,7 +8,7 @@ from streamweir.broker.topics import delete
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.streams import STREAMS, ObjectKey, Run, Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer.status import ALIVE, health, read
+from streamweir.scorer.health import find
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,19 @@ def retire(
     """
     for name in store.folders(ObjectKey(STREAMS, pipeline)):
         stream = Stream(pipeline, name)
-        found = look(store, stream, now)
+        found = look(store, stream)
         if found is not None and overdue(found, now, keep):
             delete(kafka, stream)
             store.delete_folder(stream.root, last=stream.origin)
             yield stream
 
 
-def look(store: ObjectStore, stream: Stream, now: datetime) -> Trace | None:
+def look(store: ObjectStore, stream: Stream) -> Trace | None:
     """What is known of a stream; None when nobody noted its origin."""
     origin = store.get_json(stream.origin)
     if origin is None:
         return None
     records = (store.get_json(key) for key in store.list(Run(stream, origin["run"]).tasks))
     signs = [origin["made_at"], *(record["ended_at"] for record in records if record)]
-    status = read(store, stream)
-    alive = status is not None and health(status, now) in ALIVE
-    return Trace(origin["isolated"], max(datetime.fromisoformat(sign) for sign in signs), alive)
+    last_sign = max(datetime.fromisoformat(sign) for sign in signs)
+    return Trace(origin["isolated"], last_sign, find(store, stream).alive)

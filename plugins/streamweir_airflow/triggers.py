@@ -9,6 +9,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import Retryable
+from streamweir.scorer.health import Watch
 from streamweir_airflow.hooks import STORE, StoreHook
 from streamweir_airflow.waiting import WAITS, Outcome, Seen, Verdict, look
 
@@ -63,16 +64,19 @@ class ScorerTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is a verdict."""
         store = await StoreHook(self.conn_id).astore()
+        watch = Watch()
         verdict, looks, reached_at = None, 0, datetime.now(UTC)
         while verdict is None:
             now = datetime.now(UTC)
             try:
-                seen = await asyncio.to_thread(look, store, self.stream)
+                seen = await asyncio.to_thread(look, store, self.stream, watch)
             except Retryable as error:
+                # A scorer could not write either: only from here on its silence means something.
+                watch = Watch()
                 verdict = self._unreachable(error, now - reached_at) or self._too_late(now)
             else:
                 reached_at = now
-                verdict = WAITS[self.wait](seen, now, self.flush_sequence) or self._too_late(now)
+                verdict = WAITS[self.wait](seen, self.flush_sequence) or self._too_late(now)
                 if looks % _SAY_EVERY == 0:
                     self.log.info("waiting until %s: %s", self.wait, _words(seen))
             looks += 1

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import stop
-from streamweir.scorer.status import Health, State, Status, drained, failure, health, read
+from streamweir.scorer.health import Health, Watch
+from streamweir.scorer.status import State, Status, drained, failure, read
 
 
 class Outcome(StrEnum):
@@ -34,9 +34,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a look at the object store showed: the status, and whether a stop was asked for."""
+    """What a look at the object store showed: the status, its health, and whether a stop was asked for."""
 
     status: Status | None
+    health: Health | None
     stop_requested: bool
 
 
@@ -47,13 +48,15 @@ class Flush:
     flush_sequence: int
 
 
-def look(store: ObjectStore, stream: Stream) -> Seen:
-    """Look now."""
+def look(store: ObjectStore, stream: Stream, watch: Watch) -> Seen:
+    """Look now; `watch` knows of the looks before."""
     status = read(store, stream)
-    return Seen(status, status is not None and stop.requested(store, stream, status.holder))
+    if status is None:
+        return Seen(None, None, stop_requested=False)
+    return Seen(status, watch.health(status), stop.requested(store, stream, status.holder))
 
 
-def started(seen: Seen, now: datetime, _: int) -> Verdict | None:
+def started(seen: Seen, _: int) -> Verdict | None:
     """Waits for a scorer's first progress."""
     status = seen.status
     if status is None:
@@ -61,12 +64,12 @@ def started(seen: Seen, now: datetime, _: int) -> Verdict | None:
     error = failure(status)
     if error:
         return Verdict(Outcome.FAILED, str(error))
-    if status.state == State.RUNNING and health(status, now) == Health.HEALTHY:
+    if status.state == State.RUNNING and seen.health == Health.HEALTHY:
         return Verdict(Outcome.READY)
-    return _gone(status, now)
+    return _gone(status, seen.health)
 
 
-def until_drained(seen: Seen, now: datetime, flush_sequence: int) -> Verdict | None:
+def until_drained(seen: Seen, flush_sequence: int) -> Verdict | None:
     """Waits until every message of the run, the flush included, is worked on."""
     status = seen.status
     if status is None:
@@ -76,26 +79,25 @@ def until_drained(seen: Seen, now: datetime, flush_sequence: int) -> Verdict | N
     error = failure(status)
     if error:
         return Verdict(Outcome.FAILED, str(error))
-    if seen.stop_requested and health(status, now) == Health.ENDED:
+    if seen.stop_requested and seen.health == Health.ENDED:
         at = f"at sequence {status.next_sequence} of {flush_sequence}"
         return Verdict(Outcome.FAILED, f"the scorer was stopped on request before the run was drained, {at}")
-    return _gone(status, now)
+    return _gone(status, seen.health)
 
 
-def stopped(seen: Seen, now: datetime, _: int) -> Verdict | None:
+def stopped(seen: Seen, _: int) -> Verdict | None:
     """Waits until no scorer works on the stream."""
     status = seen.status
-    if status is None or health(status, now) in (Health.ENDED, Health.FAILED):
+    if status is None or seen.health in (Health.ENDED, Health.FAILED):
         return Verdict(Outcome.READY)
-    if health(status, now) == Health.STALE:
+    if seen.health == Health.STALE:
         return Verdict(
             Outcome.READY, f"the scorer died before it was stopped: no word since {status.updated_at}"
         )
     return None
 
 
-def _gone(status: Status, now: datetime) -> Verdict | None:
-    found = health(status, now)
+def _gone(status: Status, found: Health | None) -> Verdict | None:
     if found == Health.ENDED:
         return Verdict(Outcome.LOST, f"the scorer ended at {status.updated_at}, unasked")
     if found == Health.STALE:
@@ -108,7 +110,7 @@ def _gone(status: Status, now: datetime) -> Verdict | None:
     return None
 
 
-Waiting = Callable[[Seen, datetime, int], Verdict | None]
+Waiting = Callable[[Seen, int], Verdict | None]
 
 WAITS: dict[str, Waiting] = {"started": started, "drained": until_drained, "stopped": stopped}
 """By the word that travels in a trigger's arguments."""

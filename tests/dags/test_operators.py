@@ -50,6 +50,13 @@ FLUSH = 40
 def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     store = MemoryStore()
     monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+
+    def lives(_: float) -> None:
+        """Between two looks a scorer rewrites its status."""
+        found = store.get_json(RUN.stream.status)
+        store.put_json(RUN.stream.status, found | {"rows": found["rows"] + 1})
+
+    monkeypatch.setattr("streamweir.scorer.health._pause", lives)
     return store
 
 

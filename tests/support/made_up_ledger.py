@@ -13,12 +13,18 @@ from tests.support.made_up_run import MadeUpRun
 def reconcile_made_up(made_up: MadeUpRun) -> Ledger:
     """Reconcile a made-up run: its records take the place of the broker's."""
 
-    def read_topic(_: KafkaConnection, topic: str, *, start: Mapping[int, int] | None) -> list[Record]:
+    def read_topic(
+        _: KafkaConnection,
+        topic: str,
+        *,
+        start: Mapping[int, int] | None,
+        end: Mapping[int, int] | None = None,
+    ) -> list[Record]:
         first = start or {}
         return [record for record in made_up.topics[topic] if record.offset >= first.get(record.partition, 0)]
 
     with (
         mock.patch.object(reconciliation, "read_topic", read_topic),
-        mock.patch.object(reconciliation, "offsets_since", return_value={}),
+        mock.patch.object(reconciliation, "log_end", return_value={}),
     ):
         return reconciliation.reconcile(made_up.run, KafkaConnection("nowhere:1"), made_up.store)

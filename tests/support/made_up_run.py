@@ -88,6 +88,10 @@ class MadeUpRun:
             "foreign": 0,
             "state_bytes": 1_000 * (self._batch_id + 1),
             "dropped_by_watermark": 0,
+            "published": {
+                self.run.stream.topic(name): {"0": len(self.records(name))}
+                for name in ("predictions", "rejected")
+            },
         }
         self.store.put_json(self.run.stream.commit(self._batch_id), {**record, **more})
         self._batch_id += 1

@@ -1,36 +1,29 @@
 """Counting what the scorer published: the output topics that repeat a table row for row."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
 import orjson
-from kafka import TopicPartition
 
-from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.broker.records import Record
-from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import WRITER
 from streamweir.contracts.rejected import REJECTED, Reason
-from streamweir.contracts.streams import Run
+from streamweir.contracts.streams import Run, Stream
 from streamweir.contracts.tables import Topic
 from streamweir.ledger.broker import Extent
+from streamweir.ledger.committed import Commit
+from streamweir.objectstore import ObjectStore
 
-CLOCKS_DIFFER_MS = 10 * 60 * 1000
-"""How far the broker's clock may be behind the one that planned the run."""
+Places = Mapping[str, Mapping[int, int]]
 
 
-def offsets_since(kafka: KafkaConnection, topic: str, partitions: int, planned_at: str) -> dict[int, int]:
-    """Where to begin to read an output topic for a run planned at this time: what lies before is older."""
-    since = int(datetime.fromisoformat(planned_at).timestamp() * 1000) - CLOCKS_DIFFER_MS
-    places = [TopicPartition(topic, partition) for partition in range(partitions)]
-    with kafka_errors(kafka, f"find offsets of {topic}"):
-        client = consumer(kafka)
-        try:
-            found = client.offsets_for_times(dict.fromkeys(places, since))
-            ends = client.end_offsets(places)
-        finally:
-            client.close()
-    return {place.partition: found[place].offset if found.get(place) else ends[place] for place in places}
+def places_before(stream: Stream, store: ObjectStore, first: Commit) -> Places:
+    """Where the stream had published up to before a micro-batch: topic (full name) -> partition -> offset."""
+    record = store.get_json(stream.commit(first.batch_id - 1)) if first.batch_id else None
+    published = record["published"] if record else {}
+    return {
+        topic: {int(partition): offset for partition, offset in ends.items()}
+        for topic, ends in published.items()
+    }
 
 
 def count_published(run: Run, topic: Topic, records: Iterable[Record], extent: Extent) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from streamweir.broker.records import read_topic
+from streamweir.broker.records import log_end, read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as find_pipeline
 from streamweir.contracts.streams import Run
@@ -17,12 +17,11 @@ from streamweir.ledger.broker import Extent, InputCounts
 from streamweir.ledger.committed import Commit, read_commits
 from streamweir.ledger.counts import Held
 from streamweir.ledger.producer import read_manifest, read_plan, read_sent
-from streamweir.ledger.published import count_published, offsets_since
+from streamweir.ledger.published import Places, count_published, places_before
 from streamweir.ledger.results import count_kept, read_results
 from streamweir.ledger.timing import latencies, micro_batches
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.plan import Plan
 
 
 def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
@@ -39,7 +38,8 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
         raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
     extent = Extent.of(plan, manifest)
     inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
-    held = _count_held(run, pipeline, inputs, plan, kafka)
+    before = places_before(run.stream, store, commits[0])
+    held = _count_held(run, pipeline, inputs, before, kafka)
     frames = read_results(run, pipeline, commits, extent, store)
     ledger = account(run, pipeline, sent, held, count_kept(pipeline, commits, frames))
     bundle.write_tables(run, pipeline, frames, store)
@@ -51,7 +51,11 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
 
 
 def _count_held(
-    run: Run, pipeline: Pipeline, inputs: InputCounts, plan: Plan, kafka: KafkaConnection
+    run: Run,
+    pipeline: Pipeline,
+    inputs: InputCounts,
+    before: Places,
+    kafka: KafkaConnection,
 ) -> Held:
     published = {}
     for topic in pipeline.inputs:
@@ -59,7 +63,8 @@ def _count_held(
         inputs.add(topic, read_topic(kafka, name, start=inputs.extent.start.get(topic.name)))
     for topic in pipeline.outputs:
         name = topic.of(run.stream)
-        records = read_topic(kafka, name, start=offsets_since(kafka, name, topic.partitions, plan.planned_at))
+        # Another stream's open transaction on a shared topic is waited for: the run's rows may lie behind it.
+        records = read_topic(kafka, name, start=before.get(name), end=log_end(kafka, name))
         published[topic.name] = count_published(run, topic, records, inputs.extent)
     return Held(
         rows=inputs.rows,

@@ -3,7 +3,6 @@
 import logging
 import shlex
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
 from streamweir.redrive.records import Rejected, choose, rejected_records
 from streamweir.redrive.text import count_lines, description, in_a_line, shown
 from streamweir.replay.replayer import source_of
-from streamweir.scorer.status import ALIVE, health, read
+from streamweir.scorer.health import find
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Work with the rejected records.")
 
@@ -159,8 +158,7 @@ def _print_outcome(store: ObjectStore, stream: Stream, outcome: PutBack) -> None
         return
     rows, numbers = sum(content.rows for content in outcome.sent), outcome.sequences
     print(f"{rows:,} records were put back on stream {stream}, sequences {numbers[0]} to {numbers[-1]}")
-    status = read(store, stream)
-    if status and health(status, datetime.now(UTC)) in ALIVE:
+    if find(store, stream).alive:
         print("the running scorer takes them")
     else:
         print("the next scorer takes them: in Airflow, clear `await_drained` of the run and all that follows")

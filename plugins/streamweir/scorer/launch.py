@@ -6,19 +6,18 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer import stop
+from streamweir.scorer.health import Found, find
 from streamweir.scorer.spec import ScorerSpec, Servers
-from streamweir.scorer.status import ALIVE, State, Status, health, of_json, starting, to_bytes, touched, write
+from streamweir.scorer.status import State, Status, starting, to_bytes, touched, write
 
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
@@ -50,10 +49,10 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     when it is stopping and takes too long, or when no process can be started.
     """
     found = _settled(store, spec.stream)
-    if found is not None and health(found[0], datetime.now(UTC)) in ALIVE:
-        return _attach(store, found[0], spec)
+    if found.status is not None and found.alive:
+        return _attach(store, found.status, spec)
     holder = f"{spec.scorer}-{uuid.uuid4().hex[:8]}"
-    if not _claim(store, spec, holder, found[1] if found else None):
+    if not _claim(store, spec, holder, found.etag):
         return start(spec, servers, store, work)
     store.put_json(spec.stream.settings, {"holder": holder, "settings": spec.settings})
     try:
@@ -82,26 +81,19 @@ def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> 
     return {**kept, **python, **here, **servers.to_env()}
 
 
-def _settled(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
-    """The stream's status and its ETag, once it is not that of a scorer which is just stopping."""
+def _settled(store: ObjectStore, stream: Stream) -> Found:
+    """The stream's status, once it is not that of a scorer which is just stopping."""
     tries = Retrying(
-        retry=retry_if_result(lambda found: found is not None and _stopping(store, stream, found[0])),
+        retry=retry_if_result(lambda found: found.alive and _stopping(store, stream, found.status)),
         wait=wait_fixed(_LOOK_S),
         stop=stop_after_delay(_SECONDS_TO_STOP),
         retry_error_callback=lambda _: _refuse(stream),
     )
-    settled: tuple[Status, str] | None = tries(_look, store, stream)
+    settled: Found = tries(find, store, stream)
     return settled
 
 
-def _look(store: ObjectStore, stream: Stream) -> tuple[Status, str] | None:
-    found = store.get_with_etag(stream.status)
-    return None if found is None else (of_json(orjson.loads(found[0])), found[1])
-
-
 def _stopping(store: ObjectStore, stream: Stream, status: Status) -> bool:
-    if health(status, datetime.now(UTC)) not in ALIVE:
-        return False
     return status.state == State.STOPPING or stop.requested(store, stream, status.holder)
 
 

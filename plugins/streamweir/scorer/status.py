@@ -1,7 +1,7 @@
 """The scorer's status object: the only thing that tasks and pages look at to know how a scorer is."""
 
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -13,16 +13,6 @@ from streamweir.errors import (
 )
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import ScorerSpec
-
-FRESH_FOR = timedelta(seconds=20)
-"""A running scorer rewrites its status every 5 s; four times that without a word, and it is not well."""
-STARTS_WITHIN = timedelta(seconds=120)
-"""A Spark driver needs 10 to 20 s to its first status; a busy machine several times that."""
-MOVES_WITHIN = timedelta(seconds=180)
-"""A micro-batch takes seconds, or two minutes when another stream's transaction is open on a shared topic.
-
-One that takes longer than this hangs.
-"""
 
 
 class State(StrEnum):
@@ -37,24 +27,6 @@ class State(StrEnum):
     STOPPED = "stopped"
     RESTARTING = "restarting"
     FAILED = "failed"
-
-
-class Health(StrEnum):
-    """What to make of a status. stale: nobody has rewritten it for too long.
-
-    stuck: it is rewritten, but nothing moves.
-    """
-
-    STARTING = "starting"
-    HEALTHY = "healthy"
-    STALE = "stale"
-    STUCK = "stuck"
-    ENDED = "ended"
-    FAILED = "failed"
-
-
-ALIVE = (Health.STARTING, Health.HEALTHY, Health.STUCK)
-"""What a scorer is while its stream is its own to write."""
 
 
 @dataclass(frozen=True)
@@ -150,21 +122,6 @@ def write(store: ObjectStore, stream: Stream, status: Status) -> None:
 def touched(status: Status, **changes: Any) -> Status:
     """The status with changes, updated now."""
     return replace(status, updated_at=timestamp(), **changes)
-
-
-def health(status: Status, now: datetime) -> Health:
-    """What to make of a status at `now`, by age and progress; whether a process exists says nothing."""
-    if status.state == State.FAILED:
-        return Health.FAILED
-    if status.state == State.STOPPED:
-        return Health.ENDED
-    age = now - datetime.fromisoformat(status.updated_at)
-    if status.state in (State.STARTING, State.RESTARTING):
-        return Health.STARTING if age <= STARTS_WITHIN else Health.STALE
-    if age > FRESH_FOR:
-        return Health.STALE
-    stalled = now - datetime.fromisoformat(status.progressed_at)
-    return Health.HEALTHY if stalled <= MOVES_WITHIN else Health.STUCK
 
 
 def drained(status: Status, manifest: HasFlush) -> bool:

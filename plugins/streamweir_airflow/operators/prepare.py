@@ -1,7 +1,6 @@
 """Before the stream starts: topics, dataset, model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +124,7 @@ class EnsureModel(Training):
 
 def _running(attempt: Attempt) -> str | None:
     """The model of the scorer that works on the stream: a run without a wish of its own attaches to it."""
-    from streamweir.scorer.status import ALIVE, health, read
+    from streamweir.scorer.health import find
 
-    found = read(attempt.store, attempt.run.stream)
-    alive = found is not None and health(found, datetime.now(UTC)) in ALIVE
-    return found.model_version if found and alive else None
+    found = find(attempt.store, attempt.run.stream)
+    return found.status.model_version if found.status and found.alive else None

@@ -113,6 +113,7 @@ class AwaitDrained(ScorerOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Defers until that is processed; a second try starts a failed or stopped scorer again."""
+        from streamweir.scorer.health import Watch
         from streamweir_airflow.waiting import look, until_drained
 
         manifest = attempt.store.get_json(attempt.run.manifest)
@@ -120,7 +121,7 @@ class AwaitDrained(ScorerOperator):
             raise RunFailed(f"the replay left no manifest at {attempt.run.manifest}: clear the task replay")
         redriven = attempt.store.get_json(attempt.run.redriven) or {}
         flush = max(manifest["flush_sequence"], redriven.get("last_sequence", -1))
-        verdict = until_drained(look(attempt.store, attempt.run.stream), datetime.now(UTC), flush)
+        verdict = until_drained(look(attempt.store, attempt.run.stream, Watch()), flush)
         if verdict and verdict.outcome == Outcome.READY:
             return _drained(flush, 0)
         if verdict and (verdict.outcome == Outcome.LOST or attempt.number > 1):
@@ -154,18 +155,18 @@ class StopScorer(ScorerOperator):
     def work(self, attempt: Attempt) -> Result:
         """Defers until no scorer works on the stream."""
         from streamweir.scorer import stop
-        from streamweir.scorer.status import Health, health
+        from streamweir.scorer.health import Health, Watch
         from streamweir_airflow.waiting import look
 
         if attempt.params.get("keep_scorer"):
             return {"kept": True}
         stream = attempt.run.stream
-        status = look(attempt.store, stream).status
+        seen = look(attempt.store, stream, Watch())
         # One without a word for long is asked, too: it may only be slow, and would hear it when it comes up.
-        if status is None or health(status, datetime.now(UTC)) in (Health.ENDED, Health.FAILED):
+        if seen.status is None or seen.health in (Health.ENDED, Health.FAILED):
             return {"stopped": False}
-        if not self.may_stop(attempt, status):
-            self.log.info("the scorer was started by %s, not by this run, and goes on", status.scorer)
+        if not self.may_stop(attempt, seen.status):
+            self.log.info("the scorer was started by %s, not by this run, and goes on", seen.status.scorer)
             return {"kept": True}
         stop.request(attempt.store, stream, f"task {self.task_id} of run {attempt.run.id}")
         self.wait(attempt, "stopped", within=_STOPS_WITHIN)

@@ -1,36 +1,37 @@
 """What a waiting task makes of a scorer's status."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
+from streamweir.scorer.health import Health, Watch
 from streamweir.scorer.status import State, Status, timestamp
 from streamweir_airflow.waiting import Outcome, Seen, Verdict, started, stopped, until_drained
 
-NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FLUSH = 40
 
 
 def status(
     state: State = State.RUNNING,
     *,
-    age_s: float = 1,
-    stalled_s: float = 1,
     next_sequence: int = 0,
     **more: object,
 ) -> Status:
-    updated, moved = (timestamp(NOW - timedelta(seconds=seconds)) for seconds in (age_s, stalled_s))
+    now = timestamp()
     return Status(
         stream="p.s",
         scorer="a",
         holder="a-1",
         state=state,
-        started_at=moved,
-        updated_at=updated,
-        progressed_at=moved,
+        started_at=now,
+        updated_at=now,
+        progressed_at=now,
         next_sequence=next_sequence,
         **more,  # type: ignore[arg-type]
     )
+
+
+def seen(found: Status | None, health: Health | None = None, *, stop_requested: bool = False) -> Seen:
+    """What a look showed; a first look takes what runs for well."""
+    return Seen(found, health or (Watch().health(found) if found else None), stop_requested)
 
 
 def outcome(verdict: Verdict | None) -> Outcome | None:
@@ -38,43 +39,43 @@ def outcome(verdict: Verdict | None) -> Outcome | None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("look", "expected"),
     [
-        (status(State.STARTING), None),
-        (status(State.RESTARTING), None),
-        (status(State.RUNNING), Outcome.READY),
-        (status(State.RUNNING, age_s=30), Outcome.LOST),
-        (status(State.STARTING, age_s=600), Outcome.LOST),
-        (status(State.STOPPED), Outcome.LOST),
-        (status(State.FAILED, error="no such model", exit_code=3), Outcome.FAILED),
-        (None, Outcome.LOST),
+        (seen(status(State.STARTING)), None),
+        (seen(status(State.RESTARTING)), None),
+        (seen(status(State.RUNNING)), Outcome.READY),
+        (seen(status(), Health.STALE), Outcome.LOST),
+        (seen(status(State.STARTING), Health.STALE), Outcome.LOST),
+        (seen(status(State.STOPPED)), Outcome.LOST),
+        (seen(status(State.FAILED, error="no such model", exit_code=3)), Outcome.FAILED),
+        (seen(None), Outcome.LOST),
     ],
 )
-def test_a_scorer_has_started_when_it_runs_and_says_so(seen: Status | None, expected: Outcome | None) -> None:
-    assert outcome(started(Seen(seen, stop_requested=False), NOW, -1)) == expected
+def test_a_scorer_has_started_when_it_runs_and_says_so(look: Seen, expected: Outcome | None) -> None:
+    assert outcome(started(look, -1)) == expected
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("look", "expected"),
     [
-        (status(next_sequence=FLUSH), None),
-        (status(next_sequence=FLUSH + 1), Outcome.READY),
-        (status(State.STOPPED, next_sequence=FLUSH + 1), Outcome.READY),
-        (status(State.FAILED, next_sequence=FLUSH + 1, error="later"), Outcome.READY),
-        (status(State.RESTARTING, next_sequence=3), None),
-        (status(State.STOPPED, next_sequence=3), Outcome.LOST),
-        (status(age_s=30, next_sequence=3), Outcome.LOST),
-        (status(stalled_s=600, next_sequence=3), Outcome.GIVEN_UP),
-        (status(State.FAILED, next_sequence=3, error="out of memory"), Outcome.FAILED),
-        (None, Outcome.LOST),
+        (seen(status(next_sequence=FLUSH)), None),
+        (seen(status(next_sequence=FLUSH + 1)), Outcome.READY),
+        (seen(status(State.STOPPED, next_sequence=FLUSH + 1)), Outcome.READY),
+        (seen(status(State.FAILED, next_sequence=FLUSH + 1, error="later")), Outcome.READY),
+        (seen(status(State.RESTARTING, next_sequence=3)), None),
+        (seen(status(State.STOPPED, next_sequence=3)), Outcome.LOST),
+        (seen(status(next_sequence=3), Health.STALE), Outcome.LOST),
+        (seen(status(next_sequence=3), Health.STUCK), Outcome.GIVEN_UP),
+        (seen(status(State.FAILED, next_sequence=3, error="out of memory")), Outcome.FAILED),
+        (seen(None), Outcome.LOST),
     ],
 )
-def test_a_run_is_drained_when_the_flush_is_worked_on(seen: Status | None, expected: Outcome | None) -> None:
-    assert outcome(until_drained(Seen(seen, stop_requested=False), NOW, FLUSH)) == expected
+def test_a_run_is_drained_when_the_flush_is_worked_on(look: Seen, expected: Outcome | None) -> None:
+    assert outcome(until_drained(look, FLUSH)) == expected
 
 
 def test_a_scorer_that_was_stopped_on_request_is_not_started_again() -> None:
-    verdict = until_drained(Seen(status(State.STOPPED, next_sequence=3), stop_requested=True), NOW, FLUSH)
+    verdict = until_drained(seen(status(State.STOPPED, next_sequence=3), stop_requested=True), FLUSH)
     assert verdict is not None
     assert verdict.outcome == Outcome.FAILED
     assert "on request" in verdict.sentence
@@ -83,24 +84,22 @@ def test_a_scorer_that_was_stopped_on_request_is_not_started_again() -> None:
 
 def test_the_drivers_last_error_is_in_the_verdict() -> None:
     failed = status(State.FAILED, error="the disk is full", exit_code=1)
-    verdict = until_drained(Seen(failed, stop_requested=False), NOW, FLUSH)
+    verdict = until_drained(seen(failed), FLUSH)
     assert verdict is not None
     assert "the disk is full" in verdict.sentence
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("look", "expected"),
     [
-        (None, Outcome.READY),
-        (status(State.STOPPED), Outcome.READY),
-        (status(State.FAILED), Outcome.READY),
-        (status(age_s=60), Outcome.READY),
-        (status(), None),
-        (status(State.STOPPING), None),
-        (status(State.STARTING), None),
+        (seen(None), Outcome.READY),
+        (seen(status(State.STOPPED)), Outcome.READY),
+        (seen(status(State.FAILED)), Outcome.READY),
+        (seen(status(), Health.STALE), Outcome.READY),
+        (seen(status()), None),
+        (seen(status(State.STOPPING)), None),
+        (seen(status(State.STARTING)), None),
     ],
 )
-def test_a_stream_is_at_rest_when_no_scorer_works_on_it(
-    seen: Status | None, expected: Outcome | None
-) -> None:
-    assert outcome(stopped(Seen(seen, stop_requested=True), NOW, -1)) == expected
+def test_a_stream_is_at_rest_when_no_scorer_works_on_it(look: Seen, expected: Outcome | None) -> None:
+    assert outcome(stopped(look, -1)) == expected

@@ -15,7 +15,9 @@ from streamweir.contracts.streams import ObjectKey, Run, Stream
 from streamweir.errors import RunFailed
 from streamweir.ledger import values
 from streamweir.ledger.account import account
+from streamweir.ledger.committed import read_commits
 from streamweir.ledger.counts import Held, Kept, Sent, SentBatch
+from streamweir.ledger.published import places_before
 from tests.support.made_up_ledger import reconcile_made_up as count
 from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
 
@@ -185,6 +187,25 @@ def test_redriven_rows_that_no_scorer_took_yet_only_wait(made_up: MadeUpRun) -> 
     ledger = count(made_up)
     assert ledger.waiting == 3
     assert ledger.totals["transactions"].redriven == 0
+
+
+def test_output_topics_are_read_from_where_the_scorer_had_published_up_to_before_the_run() -> None:
+    first = MadeUpRun(batches=16)
+    names = ("predictions", "rejected")
+    published = {first.run.stream.topic(name): {0: len(first.records(name))} for name in names}
+    second = MadeUpRun(
+        batches=24,
+        first_sequence=17,
+        run=Run(first.run.stream, "manual__later"),
+        store=first.store,
+        topics=first.topics,
+    )
+    commits = read_commits(second.run.stream, second.store, second.first_sequence)
+    assert places_before(second.run.stream, second.store, commits[0]) == published
+    assert min(ends[0] for ends in published.values()) > 0
+    assert count(second).ok
+    from_the_beginning = read_commits(second.run.stream, second.store, 0)
+    assert places_before(second.run.stream, second.store, from_the_beginning[0]) == {}
 
 
 def test_two_runs_on_one_stream_have_each_their_own_rows() -> None:

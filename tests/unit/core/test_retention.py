@@ -8,7 +8,8 @@ from streamweir import retention
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.streams import Run, Stream
 from streamweir.retention import Trace, note_origin, overdue, retire
-from streamweir.scorer.status import State, Status, timestamp, to_bytes
+from streamweir.scorer import health
+from streamweir.scorer.status import State, Status, timestamp, to_bytes, touched
 from tests.support.memory_store import MemoryStore
 
 NOW = datetime.now(UTC)
@@ -80,12 +81,17 @@ def test_topics_and_objects_of_overdue_streams_go_and_bundles_stay(deleted_topic
         assert store.exists(run.report)
 
 
-def test_a_stream_whose_scorer_works_stays(deleted_topics: list[Stream]) -> None:
+def test_a_stream_whose_scorer_works_stays(
+    deleted_topics: list[Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store()
     run = run_of(store, "long", OLD)
     now = timestamp(NOW)
     status = Status("s", "a", "a-1", State.RUNNING, started_at=now, updated_at=now, progressed_at=now)
     store.put(run.stream.status, to_bytes(status))
+    monkeypatch.setattr(
+        health, "_pause", lambda _: store.put(run.stream.status, to_bytes(touched(status, rows=1)))
+    )
     assert list(retire(KAFKA, store, "ecommerce_fraud", NOW, WEEK)) == []  # type: ignore[arg-type]
     assert deleted_topics == []
 

@@ -1,4 +1,4 @@
-"""What a status says: health by age and progress, the end of a run, and the error that ended a scorer."""
+"""What a status says: the end of a run, the error that ended a scorer, and who is asked to stop."""
 
 import json
 from dataclasses import replace
@@ -20,12 +20,10 @@ from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
 from streamweir.scorer import stop
 from streamweir.scorer.status import (
-    Health,
     State,
     Status,
     drained,
     failure,
-    health,
     of_json,
     timestamp,
     to_bytes,
@@ -47,26 +45,6 @@ def status(state: State = State.RUNNING, *, age: float = 0, stalled: float = 0, 
         progressed_at=timestamp(NOW - timedelta(seconds=stalled)),
     )
     return replace(made, **fields)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        (status(age=6), Health.HEALTHY),
-        (status(age=30), Health.STALE),
-        (status(age=1, stalled=130), Health.HEALTHY),
-        (status(age=1, stalled=300), Health.STUCK),
-        (status(State.STOPPING, age=6), Health.HEALTHY),
-        (status(State.STARTING, age=60), Health.STARTING),
-        (status(State.STARTING, age=600), Health.STALE),
-        (status(State.RESTARTING, age=60), Health.STARTING),
-        (status(State.RESTARTING, age=600), Health.STALE),
-        (status(State.STOPPED, age=600), Health.ENDED),
-        (status(State.FAILED, age=600), Health.FAILED),
-    ],
-)
-def test_health_is_the_age_and_the_progress_of_the_status(found: Status, expected: Health) -> None:
-    assert health(found, NOW) is expected
 
 
 def test_a_status_survives_the_store_also_when_a_newer_scorer_says_more() -> None:
@@ -113,9 +91,8 @@ def test_a_status_comes_back_from_the_store_as_it_was_written() -> None:
 
 def test_touching_a_status_renews_its_age() -> None:
     old = status(age=3600)
-    assert health(old, datetime.now(UTC)) is Health.STALE
-    fresh = statuses.touched(old, progressed_at=timestamp(), rows=5)
-    assert (health(fresh, datetime.now(UTC)), fresh.rows) == (Health.HEALTHY, 5)
+    fresh = statuses.touched(old, rows=5)
+    assert (fresh.updated_at > old.updated_at, fresh.rows, fresh.started_at) == (True, 5, old.started_at)
 
 
 def test_a_stop_is_for_the_scorer_that_has_the_stream_and_not_for_the_one_after_it() -> None:
