@@ -1,6 +1,5 @@
 """What a door works with: the stream's messages, its static files, its model, and where results go."""
 
-import csv
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.tables import Column, Pipeline
 from streamweir.datasets import store as datasets
 from streamweir.datasets.dataset import Dataset
+from streamweir.datasets.rows import text_rows
 from streamweir.errors import StreamweirError
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
@@ -77,10 +77,9 @@ class Scorer:
         )
 
     def static_rows(self, name: str) -> list[dict[str, str]]:
-        """The rows of one of the dataset's static files, as text."""
+        """The rows of one of the dataset's static files; see `text_rows`."""
         folder = datasets.download(self.store, self._dataset, self.folder / "dataset", [name])
-        with (folder / name).open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
+        return list(text_rows(folder / name))
 
     def model(self, columns: tuple[Column, ...]) -> ScoringModel:
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""

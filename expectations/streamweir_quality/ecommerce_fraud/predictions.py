@@ -8,10 +8,10 @@ from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import Kind
+from streamweir.datasets.rows import text_rows
 from streamweir.values import identifier, parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
-from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.replayed import rows as rows_of
 
@@ -63,8 +63,7 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
     goods = pd.Series(
         [sum(line.quantity * line.item_price for line in lines) for lines in products], frame.index, float
     )
-    sent = read(inputs, TRANSACTIONS)[list(PREDICTIONS.key)]
-    known = {*sent.itertuples(index=False, name=None), *_put_back(inputs)}
+    known = {*_sent(inputs), *_put_back(inputs)}
     return frame.assign(
         row_in_dataset=[pair in known for pair in zip(*(frame[key] for key in PREDICTIONS.key), strict=True)],
         probability_sum=[sum(values) for values in frame["probability"]],
@@ -77,6 +76,12 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
 
 def _called_fraud(frame: pd.DataFrame, threshold: float | None) -> pd.Series | None:
     return None if threshold is None else (frame["fraud_probability"] >= threshold).astype("int64")
+
+
+def _sent(inputs: Inputs) -> Iterator[tuple[str, ...]]:
+    """The keys of the transactions of the dataset's live file."""
+    for row in text_rows(inputs.dataset / TRANSACTIONS.name):
+        yield tuple(identifier(row[key]) for key in PREDICTIONS.key)
 
 
 def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:

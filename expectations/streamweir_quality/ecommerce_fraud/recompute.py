@@ -13,13 +13,10 @@ import pyarrow as pa
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PREDICTIONS_TOPIC, TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import (
     BROWSING_KEY,
-    CATEGORIES,
-    CUSTOMERS,
     IDS,
-    PRODUCTS,
+    STATIC_FILES,
     TRANSACTION_COLUMNS,
     TRANSACTION_KEY,
-    File,
 )
 from streamweir.contracts.ecommerce_fraud.results import (
     EVENT_LEVELS,
@@ -39,7 +36,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_number, parse_products, parse_time
-from streamweir_quality.ecommerce_fraud.static import with_ids_read
+from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.replayed import Replayed, Row, rows
 
@@ -110,10 +107,7 @@ def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
         "said": inputs.tables[PREDICTIONS.name],
         "said_before": pa.Table.from_pylist(list(published), _SAID),
         "refused": rejected.loc[refused, ["partition", "offset", "row"]].astype("int64"),
-        **{
-            file.name.removesuffix(".csv"): _static(inputs, file)
-            for file in (CUSTOMERS, PRODUCTS, CATEGORIES)
-        },
+        **{file.name.removesuffix(".csv"): read(inputs, file) for file in STATIC_FILES},
     }
     for name, table in tables.items():
         sql.register(name, table)
@@ -180,9 +174,3 @@ def _micros(text: str) -> int | None:
     except ValueError:
         return None
     return t if _EARLIEST <= t < _LATEST else None
-
-
-def _static(inputs: Inputs, file: File) -> pd.DataFrame:
-    return with_ids_read(
-        pd.read_csv(inputs.dataset / file.name, dtype=str, na_filter=False, encoding="utf-8-sig")
-    )

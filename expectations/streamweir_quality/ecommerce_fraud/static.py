@@ -4,13 +4,21 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, IDS, PRODUCTS, File
+from streamweir.contracts.ecommerce_fraud.dataset import (
+    CATEGORIES,
+    CUSTOMERS,
+    IDS,
+    PRODUCTS,
+    STATIC_FILES,
+    File,
+)
+from streamweir.datasets.rows import text_rows
 from streamweir.values import identifier
 from streamweir_quality.checks import Subject, mostly_present, one_of, present, unique
 from streamweir_quality.inputs import Inputs
 
 TEXTS_GIVEN = 0.95
-_NO_TEXT = ["", "NA"]
+_NOT_GIVEN = ("", "NA")
 _TEXTS = {
     CUSTOMERS.name: ("first_name", "last_name", "email", "gender", "birthdate", "first_join_date"),
     PRODUCTS.name: ("productDisplayName", "baseColour", "season", "usage"),
@@ -20,31 +28,30 @@ _TEXTS = {
 
 def static_subjects(inputs: Inputs) -> Iterable[Subject]:
     """A subject per static file."""
-    categories = read(inputs, CATEGORIES)
+    frames = {file.name: _as_given(read(inputs, file), _TEXTS[file.name]) for file in STATIC_FILES}
     resolves = one_of(
-        "category_id", categories["category_id"].dropna(), f"category_id is in {CATEGORIES.name}"
+        "category_id",
+        frames[CATEGORIES.name]["category_id"].dropna(),
+        f"category_id is in {CATEGORIES.name}",
     )
     extra = {
         CUSTOMERS.name: (),
         PRODUCTS.name: (resolves,),
         CATEGORIES.name: (),
     }
-    for file in (CUSTOMERS, PRODUCTS, CATEGORIES):
+    for file in STATIC_FILES:
         keys = [check for key in file.key for check in (unique(key), present(key))]
         texts = [mostly_present(text, TEXTS_GIVEN) for text in _TEXTS[file.name]]
-        yield Subject(file.name, file.name, read(inputs, file), (*keys, *extra[file.name], *texts))
+        yield Subject(file.name, file.name, frames[file.name], (*keys, *extra[file.name], *texts))
 
 
 def read(inputs: Inputs, file: File) -> pd.DataFrame:
-    """A file of the dataset as strings, its ids read; what is empty, and an `NA` in a text, is missing."""
-    texts = dict.fromkeys(_TEXTS.get(file.name, ()), _NO_TEXT)
-    empty = {column.name: texts.get(column.name, [""]) for column in file.columns}
-    frame = pd.read_csv(
-        inputs.dataset / file.name, dtype=str, keep_default_na=False, na_values=empty, encoding="utf-8-sig"
-    )
-    return with_ids_read(frame)
+    """A file of the dataset as the texts that it holds (`text_rows`), its ids read."""
+    frame = pd.DataFrame(list(text_rows(inputs.dataset / file.name)))
+    return frame.assign(**{name: frame[name].map(identifier) for name in IDS & {*frame.columns}})
 
 
-def with_ids_read(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame of a file with the ids that its texts stand for."""
-    return frame.assign(**{name: frame[name].map(identifier, "ignore") for name in IDS & {*frame.columns}})
+def _as_given(frame: pd.DataFrame, texts: Iterable[str]) -> pd.DataFrame:
+    """The frame in which is missing what a person would call not given."""
+    given = {name: frame[name].mask(frame[name].isin(_NOT_GIVEN)) for name in texts}
+    return frame.mask(frame == "").assign(**given)

@@ -31,7 +31,7 @@ def top_subjects(inputs: Inputs, sales: Sales) -> Iterable[Subject]:
     frames = [inputs.frame(table.name) for table in (TOP_PRODUCTS, TOP_CATEGORIES)]
     ends = [end for frame in frames for _, end in seconds(frame)]
     sold = sales.products_until([*ends, *(start + TOP_WINDOW_S for start in chain(*starts))])
-    yield _products(inputs, frames[0], sold, products["productDisplayName"].dropna().to_dict(), starts)
+    yield _products(inputs, frames[0], sold, products["productDisplayName"].to_dict(), starts)
     by = {end: by_category(counts, category_of) for end, counts in sold.items()}
     yield _categories(inputs, frames[1], by, starts)
 

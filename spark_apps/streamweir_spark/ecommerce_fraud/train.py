@@ -1,6 +1,5 @@
 """Examples to learn fraud from: the history, as a replay would send it, through the scorer's own core."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pyarrow as pa
 
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
+from streamweir.datasets.rows import text_rows
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import virtual_ts
 from streamweir.replay.ecommerce_fraud import history_batches
@@ -46,7 +46,7 @@ _START_TS = 1_600_000_000
 def examples(folder: Path) -> Examples:
     """The history's scorable transactions in order of created_at, with the label from fraud_transaction.csv.
 
-    A transaction that the file does not list is not fraud. Raises DatasetUnusable with file, line and column.
+    A transaction that the file does not list is not fraud. Raises DatasetUnusable with file, row and column.
     """
     frauds = _labels(folder)
     rows = list(_scored(folder))
@@ -61,8 +61,7 @@ def examples(folder: Path) -> Examples:
 
 
 def _scored(folder: Path) -> Iterator[tuple[object, ...]]:
-    with (folder / CUSTOMERS.name).open(encoding="utf-8", newline="") as file:
-        domain = Domain(customers_of(csv.DictReader(file)), ModelNeeds())
+    domain = Domain(customers_of(text_rows(folder / CUSTOMERS.name)), ModelNeeds())
     names = [column.name for column in domain.scored_columns]
     for output in outputs(_batches(folder), READER, domain):
         if output.kind == OutputKind.SCORED and output.values is not None:
@@ -79,12 +78,9 @@ def _batches(folder: Path) -> Iterator[LocalBatch]:
 def _labels(folder: Path) -> dict[str, float]:
     path = folder / FRAUD_LABELS.name
     found = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            try:
-                found[identifier(row["transaction_id"])] = float(parse_class(row[LABEL]))
-            except ValueError as error:
-                place = f"{path.name} line {reader.line_num}, column {LABEL}"
-                raise DatasetUnusable(f"{place}: {error}") from error
+    for number, row in enumerate(text_rows(path), start=1):
+        try:
+            found[identifier(row["transaction_id"])] = float(parse_class(row[LABEL]))
+        except ValueError as error:
+            raise DatasetUnusable(f"{path.name} row {number}, column {LABEL}: {error}") from error
     return found

@@ -19,6 +19,7 @@ from streamweir.contracts.messages import Kind, partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
+from streamweir.datasets.rows import text_rows
 from streamweir.ledger.arrow import conform, schema_of
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
@@ -177,8 +178,8 @@ def _figures(
     }
 
 
-def _csv(folder: Path, file: dataset.File) -> list[dict[str, Any]]:
-    return pd.read_csv(folder / file.name, dtype=str, keep_default_na=False).to_dict("records")
+def _csv(folder: Path, file: dataset.File) -> list[dict[str, str]]:
+    return list(text_rows(folder / file.name))
 
 
 def _table(table: Table, lines: list[tuple[object, ...]]) -> pa.Table:

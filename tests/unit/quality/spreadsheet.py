@@ -1,4 +1,4 @@
-"""A dataset as a spreadsheet writes it: the same rows, many ids as `90264.0`, times in other forms."""
+"""A dataset as a spreadsheet writes it: a byte order mark, many ids as `90264.0`, times in other forms."""
 
 import csv
 from collections import defaultdict
@@ -50,14 +50,14 @@ def as_a_spreadsheet_writes_it(source: Path, folder: Path) -> Path:
 def _read(folder: Path) -> dict[str, Rows]:
     found = {}
     for file in FILES:
-        with (folder / file.name).open(encoding="utf-8", newline="") as opened:
+        with (folder / file.name).open(encoding="utf-8-sig", newline="") as opened:
             found[file.name] = list(csv.DictReader(opened))
     return found
 
 
 def _write(path: Path, rows: Rows) -> None:
     path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
