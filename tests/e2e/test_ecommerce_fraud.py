@@ -11,7 +11,7 @@ from streamweir.contracts.streams import Run
 from streamweir.objectstore import ObjectStore
 from tests.oracle import ecommerce_fraud as oracle
 from tests.support.dag_runs import table
-from tests.support.hostile_dataset import HOSTILE, START_TS
+from tests.support.hostile_dataset import HOSTILE, NAMES, START_TS
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +45,13 @@ def test_the_figures_equal_those_of_the_batch_row_by_row(
         found[column] = found[column].astype("datetime64[us, UTC]").astype("int64") // 1_000_000
     assert len(expected) > 1
     pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_names_that_some_readers_take_for_nothing_are_names(store: ObjectStore, run: Run) -> None:
+    assert len({*table(store, run, "top_products").name} & {*NAMES}) > 3
+    assert len({*table(store, run, "top_categories").category} & {*NAMES}) > 3
+    failed = [one for one in store.get_json(run.quality / "results.json") if not one["success"]]
+    assert [one for one in failed if one["severity"] == "critical"] == []
 
 
 def test_every_row_is_accounted_for(store: ObjectStore, run: Run, batch: oracle.Batch) -> None:

@@ -1,8 +1,9 @@
-"""A generated shop with rows that cannot be scored, and texts that a browser must not run."""
+"""A generated shop with rows that cannot be scored, texts that a browser must not run, and odd names."""
 
 import csv
 import random
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 from streamweir.datagen import generator
@@ -11,6 +12,8 @@ from streamweir.progress import no_progress
 BATCHES = 40
 START_TS = 1_700_000_000
 SCRIPT = "<script>alert('{}')</script>"
+NAMES = ("NA", "null", "None", "nan", "N/A", " ", "")
+"""Names that some readers take for nothing."""
 HOSTILE: dict[str, list[dict[str, str]]] = {
     "unscorable": [
         {"customer_id": SCRIPT.format("nobody")},
@@ -32,6 +35,8 @@ def hostile_dataset(folder: Path) -> Path:
     generator("ecommerce_fraud")(folder, seed=11, batches=BATCHES, history_batches=150, progress=no_progress)
     _rewrite(folder / "new_transactions.csv", _add_hostile_rows)
     _rewrite(folder / "product.csv", _name_products)
+    _rewrite(folder / "category.csv", lambda rows: _name_some(rows, "cat_level1"))
+    _rewrite(folder / "customer.csv", lambda rows: _name_some(rows, "first_name"))
     return folder
 
 
@@ -46,6 +51,12 @@ def _add_hostile_rows(rows: Rows) -> None:
 def _name_products(rows: Rows) -> None:
     for row in rows:
         row["productDisplayName"] = SCRIPT.format(row["id"])
+    _name_some(rows, "productDisplayName")
+
+
+def _name_some(rows: Rows, column: str) -> None:
+    for row, name in zip(rows[::4], cycle(NAMES), strict=False):
+        row[column] = name
 
 
 def _rewrite(path: Path, change: Callable[[Rows], None]) -> None:
