@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskD
 
 from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.datasets.checks import Wishes
 from streamweir.datasets.dataset import Dataset
 from streamweir.errors import (
     BadConfiguration,
@@ -249,6 +250,34 @@ class TestEnsureDataset:
         without_model = EnsureDataset(task_id="ensure_data", pipeline="ecommerce_fraud", trains=False)
         without_model.work(attempt(dataset=None, seed=42))
         assert asked == [needed, False]
+
+    @pytest.mark.parametrize(
+        ("params", "wishes"),
+        [
+            ({"unsorted_ok": True}, Wishes(unsorted_ok=True)),
+            ({"unsorted_ok": False}, Wishes(unsorted_ok=False)),
+            # A training replays nothing: the order of a live file is all the same to it.
+            ({}, Wishes(unsorted_ok=True)),
+            ({"event_types": "view:page_view"}, Wishes(unsorted_ok=True, event_types="view:page_view")),
+        ],
+    )
+    def test_the_check_knows_what_the_run_asks_for(
+        self,
+        store: MemoryStore,
+        monkeypatch: pytest.MonkeyPatch,
+        params: dict[str, object],
+        wishes: Wishes,
+    ) -> None:
+        asked: list[Wishes] = []
+
+        def ensure(*_: object, wishes: Wishes, **__: object) -> Dataset:
+            asked.append(wishes)
+            return dataset("")
+
+        monkeypatch.setattr("streamweir.datasets.store.ensure", ensure)
+        task = EnsureDataset(task_id="ensure_dataset", pipeline="ecommerce_fraud", trains=False)
+        task.work(attempt(dataset=None, seed=42, **params))
+        assert asked == [wishes]
 
 
 def dataset(source: str) -> Dataset:

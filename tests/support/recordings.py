@@ -11,9 +11,11 @@ from pathlib import Path
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import dataset
 from streamweir.contracts.streams import Run
+from streamweir.contracts.tables import Type
 
 _BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _BORN = "1990-01-01"
+_NUMBERS = [column.name for column in dataset.TRANSACTION_COLUMNS if column.type is Type.DOUBLE]
 
 
 def write_recording(folder: Path, rows: int) -> Path:
@@ -30,6 +32,8 @@ def write_recording(folder: Path, rows: int) -> Path:
             "session_id": f"s{n % 50}",
             "product_metadata": "[{'product_id': 3231, 'quantity': 1, 'item_price': 367619}]",
             "payment_status": "Fail" if n % 4 else "Success",
+            "customer_id": str(n),
+            **dict.fromkeys(_NUMBERS, "0"),
         }
         for n in range(0, rows, 3)
     ]

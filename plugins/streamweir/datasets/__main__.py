@@ -1,5 +1,6 @@
 """`python -m streamweir.datasets`: check a folder of CSV files, or put a dataset into the object store."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,10 @@ from streamweir.progress import console_progress
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 Pipeline = Annotated[str, typer.Option(help="The pipeline's word.")]
+UnsortedOk = Annotated[bool, typer.Option(help="Allow an unsorted live file: it is replayed in file order.")]
+EventTypes = Annotated[
+    str, typer.Option(help="What event types count as: view:page_view,cart:checkout_start")
+]
 NeedsHistory = Annotated[bool, typer.Option("--history/--no-history", help="Whether history must be there.")]
 
 
@@ -22,9 +27,12 @@ def check(
     folder: Annotated[Path, typer.Argument(help="The folder that holds the CSV files.")],
     pipeline: Pipeline = "ecommerce_fraud",
     history: NeedsHistory = True,
+    unsorted_ok: UnsortedOk = False,
+    event_types: EventTypes = "",
 ) -> None:
     """Say whether a folder can be replayed; the first fault is named by file, line and column."""
-    for file in checks.check(pipeline, folder, needs_history=history):
+    wishes = checks.Wishes(unsorted_ok, event_types)
+    for file in checks.check(pipeline, folder, needs_history=history, wishes=wishes):
         print(f"{file.path}: {file.rows:,} rows")
 
 
@@ -33,6 +41,8 @@ def ensure(
     source: Annotated[str, typer.Argument(help="A folder or a fingerprint; nothing: generated.")] = "",
     pipeline: Pipeline = "ecommerce_fraud",
     history: NeedsHistory = True,
+    unsorted_ok: UnsortedOk = False,
+    event_types: EventTypes = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of a generated dataset.")] = DEFAULT_SEED,
     batches: Annotated[int | None, typer.Option(min=1, help="Batches of a generated dataset.")] = None,
 ) -> None:
@@ -43,6 +53,7 @@ def ensure(
         source,
         seed=seed,
         needs_history=history,
+        wishes=checks.Wishes(unsorted_ok, event_types),
         progress=console_progress,
         **({} if batches is None else {BATCHES: batches}),
     )
@@ -50,4 +61,5 @@ def ensure(
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     run(app)

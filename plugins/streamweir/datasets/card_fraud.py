@@ -4,14 +4,16 @@ Bad values are no reason to refuse it: they are the bad input that the stream mu
 trained on them.
 """
 
-import logging
+import math
 from pathlib import Path
 
-from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES
-from streamweir.datasets.checks import CheckedFile, check_rows, locate
+from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
+from streamweir.datasets.checks import CheckedFile, Test, Wishes, locate
+from streamweir.datasets.dataset import Findings
+from streamweir.datasets.sampling import OneUnit, check_live
+from streamweir.replay.card_fraud import FARTHEST_S, Clock, times_of
 from streamweir.replay.csvfile import CsvFile
-
-_LOG = logging.getLogger(__name__)
+from streamweir.values import parse_class, parse_number
 
 
 def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
@@ -21,11 +23,34 @@ def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
     `needs_history` cannot be asked of it here: whoever looks for a model says what is missing.
     """
     path = locate(folder, (FILE, *_only_csv(folder)))
-    rows = check_rows(path, NUMBER_NAMES, {})
-    names = CsvFile(path, NUMBER_NAMES).names
-    if unused := [name for name in names if name not in (*NUMBER_NAMES, CLASS.name)]:
-        _LOG.warning("%s: columns that are not used: %s", path, ", ".join(unused))
-    return [CheckedFile(FILE, path, rows, history=CLASS.name in names, live_too=True)]
+    file = CsvFile(path, NUMBER_NAMES)
+    clock = Clock(times_of(file))
+    watched = {TIME.name: [OneUnit(file)]} if clock.mixed else {}
+    with_class = CLASS.name in file.names
+    rows, warnings = check_live(file, _parsed(clock, with_class=with_class), watched)
+    unused = [
+        name or "(one without a name)" for name in file.names if name not in (*NUMBER_NAMES, CLASS.name)
+    ]
+    if unused:
+        warnings += (f"line 1: columns that are not used: {', '.join(unused)}",)
+    findings = Findings(warnings)
+    return [CheckedFile(FILE, path, rows, history=with_class, live_too=True, findings=findings)]
+
+
+def judge(found: Findings, wishes: Wishes) -> tuple[str, ...]:
+    """Nothing depends on a run's wishes: a file that is not sorted by Time is put in order."""
+    return ()
+
+
+def _parsed(clock: Clock, *, with_class: bool) -> dict[str, list[Test]]:
+    """What the stream reads of a transaction."""
+
+    def near(text: str) -> None:
+        if math.isnan(clock.second(parse_number(text))):
+            raise ValueError(f"{text[:80]!r} is more than {FARTHEST_S:,.0f} seconds away from the start")
+
+    numbers: dict[str, list[Test]] = {name: [parse_number] for name in NUMBER_NAMES}
+    return numbers | {TIME.name: [near]} | ({CLASS.name: [parse_class]} if with_class else {})
 
 
 def _only_csv(folder: Path) -> list[str]:

@@ -1,16 +1,20 @@
 """Checking CSV files before they are used: one pass, the first fault named by file, line and column."""
 
 import importlib
+import logging
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from streamweir.contracts.pipelines import pipeline
+from streamweir.datasets.dataset import Findings
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import CsvFile, TimeReader, find
 from streamweir.values import identifier, parse_time
+
+_LOG = logging.getLogger(__name__)
 
 Test = Callable[[str], object]
 """Takes a value of a column; raises ValueError saying what is wrong with it."""
@@ -25,18 +29,49 @@ class CheckedFile:
     rows: int
     history: bool
     live_too: bool = False
+    findings: Findings = field(default_factory=Findings)
 
 
-def check(name: str, folder: Path, *, needs_history: bool) -> list[CheckedFile]:
-    """The usable files of a folder for the pipeline `name`.
+@dataclass(frozen=True)
+class Wishes:
+    """What a run asks for that decides whether a dataset suits it.
+
+    unsorted_ok: a live file that should be sorted by time is replayed in file order. event_types: what the
+    dataset's event types count as, as `counted_types` of the clickstream reads it.
+    """
+
+    unsorted_ok: bool = False
+    event_types: str | None = None
+
+
+def check(name: str, folder: Path, *, needs_history: bool, wishes: Wishes | None = None) -> list[CheckedFile]:
+    """The usable files of a folder for the pipeline `name`; logs what `warn` says of them.
 
     Raises DatasetUnusable naming file, line and column. Without `needs_history` the history may be missing.
     """
     if not folder.is_dir():
         raise DatasetUnusable(f"{folder} is not a folder; give the folder that holds the CSV files")
-    module = importlib.import_module(f"streamweir.datasets.{pipeline(name).name}")
-    found: list[CheckedFile] = module.check(folder, needs_history=needs_history)
+    found: list[CheckedFile] = _module(name).check(folder, needs_history=needs_history)
+    warn(name, {str(file.path): file.findings for file in found}, wishes)
     return found
+
+
+def warn(name: str, findings: Mapping[str, Findings], wishes: Wishes | None = None) -> None:
+    """Log what whoever replays these files, by name, should know of them.
+
+    Raises DatasetUnusable for a finding that the wishes do not allow.
+    """
+    for file, found in findings.items():
+        try:
+            more = _module(name).judge(found, wishes or Wishes())
+        except DatasetUnusable as error:
+            raise DatasetUnusable(f"{file} {error}") from error
+        for sentence in (*found.warnings, *more):
+            _LOG.warning("%s %s", file, sentence)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"streamweir.datasets.{pipeline(name).name}")
 
 
 def locate(folder: Path, names: Iterable[str]) -> Path:
@@ -51,14 +86,12 @@ def check_rows(path: Path, columns: Iterable[str], tests: Mapping[str, Iterable[
     """Test the values of all rows; returns how many rows there are.
 
     Raises DatasetUnusable with file, line and column: a missing column, no rows, bytes that are not UTF-8, a
-    row that is too large to be sent, one that is too short for a tested column, or the first value that a
-    test refuses.
+    row that is too short for a tested column, or the first value that a test refuses.
     """
     file = CsvFile(path, columns)
     plan = [(name, file.names.index(name), tuple(todo)) for name, todo in tests.items()]
     count = 0
     for count, row in enumerate(file.rows(), start=1):
-        file.check_size(count - 1, row)
         for name, index, todo in plan:
             if index >= len(row):
                 refuse(file, count, name, "the row is too short")
@@ -77,8 +110,14 @@ def refuse(file: CsvFile, count: int, column: str, problem: str) -> NoReturn:
     raise DatasetUnusable(f"{file.path} line {file.line_of(count - 1)}, column {column}: {problem}")
 
 
+def given(text: str) -> None:
+    """A key must not be empty; blanks are a key for the stream."""
+    if not text:
+        raise ValueError("the value is empty, and it is a key")
+
+
 def present(text: str) -> None:
-    """A key must not be empty."""
+    """A key must not be empty or blank."""
     if not text.strip():
         raise ValueError("the value is empty, and it is a key")
 

@@ -4,16 +4,32 @@ Bad values among the events are no reason to refuse a dataset: they are the bad 
 stand. The incidents must be sound, because the analysis is measured by them.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from streamweir.contracts.clickstream_anomaly.dataset import (
     CLICKSTREAM,
     CLICKSTREAM_COLUMNS,
+    CLICKSTREAM_KEY,
     INCIDENT_COLUMNS,
     INCIDENTS,
+    Event,
+    counted_types,
 )
-from streamweir.datasets.checks import CheckedFile, Test, check_rows, locate, present, refuse, time_test
+from streamweir.datasets.checks import (
+    CheckedFile,
+    Test,
+    Wishes,
+    check_rows,
+    given,
+    locate,
+    present,
+    refuse,
+    time_test,
+)
+from streamweir.datasets.dataset import Findings
+from streamweir.datasets.sampling import OneUnit, check_live
 from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import CsvFile, TimeReader
 from streamweir.values import parse_time
@@ -21,6 +37,9 @@ from streamweir.values import parse_time
 LONGEST_DAYS = 400
 """How far from the first event another may lie: each window between them is put out, also an empty one."""
 _DAY = 24 * 60 * 60 * 1_000_000
+_MOST_TYPES = 1_000
+_SHOWN = 12
+_TIME = "timestamp"
 
 
 def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
@@ -46,17 +65,45 @@ class Near:
             raise ValueError(f"{text[:80]!r} is more than {LONGEST_DAYS} days away from the first event")
 
 
+class EventTypes:
+    """How many events there are of each type."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def __call__(self, text: str) -> None:
+        """Count an event; never refuses one. Of a column of names without end the first ones are enough."""
+        if text in self.counts or len(self.counts) < _MOST_TYPES:
+            self.counts[text] += 1
+
+
+def judge(found: Findings, wishes: Wishes) -> list[str]:
+    """A warning of the types that the figures count and that never come."""
+    counts_as = counted_types(wishes.event_types)
+    met = {counts_as.get(name) for name in found.event_types}
+    missing = [event.value for event in Event if event not in met]
+    if not (found.event_types and missing):
+        return []
+    most = Counter(found.event_types).most_common(_SHOWN)
+    shown = ", ".join(f"{name[:80]!r} ({count:,})" for name, count in most)
+    return [
+        f"column event_type: no event is a {' or '.join(missing)}; found: {shown}. Where one of these means "
+        "the same, say so like this: event_types=view:page_view,cart:checkout_start"
+    ]
+
+
 def _events(folder: Path) -> CheckedFile:
     path = locate(folder, [CLICKSTREAM])
-    rows = check_rows(path, CLICKSTREAM_COLUMNS, {})
-    file, near = CsvFile(path, CLICKSTREAM_COLUMNS), Near()
-    place = file.names.index("timestamp")
-    for count, row in enumerate(file.rows(), start=1):
-        try:
-            near(row[place] if place < len(row) else "")
-        except ValueError as error:
-            refuse(file, count, "timestamp", str(error))
-    return CheckedFile(CLICKSTREAM, path, rows, history=False)
+    file, types = CsvFile(path, CLICKSTREAM_COLUMNS), EventTypes()
+    watched: dict[str, list[Test]] = {_TIME: [OneUnit(file), Near()], "event_type": [types]}
+    rows, warnings = check_live(file, _parsed(), watched)
+    findings = Findings(warnings, event_types=types.counts)
+    return CheckedFile(CLICKSTREAM, path, rows, history=False, findings=findings)
+
+
+def _parsed() -> dict[str, list[Test]]:
+    """What the stream reads of an event."""
+    return {name: [time_test() if name == _TIME else given] for name in CLICKSTREAM_KEY}
 
 
 def _incidents(folder: Path) -> Iterator[CheckedFile]:

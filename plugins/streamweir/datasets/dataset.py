@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,26 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What a check found in a file that by itself makes no dataset unusable.
+
+    warnings: sentences. unsorted: a sentence on the first row that is out of order, where the order matters.
+    event_types: how many events there are of each type, where types are counted.
+    """
+
+    warnings: tuple[str, ...] = ()
+    unsorted: str | None = None
+    event_types: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Findings":
+        """The findings as dataset.json holds them."""
+        return cls(**{**value, "warnings": tuple(value.get("warnings", ()))})
+
+
+@dataclass(frozen=True)
 class DatasetFile:
-    """A file: its name in the store, sha256, bytes, rows without the header.
+    """A file: its name in the store, sha256, bytes, rows without the header, and what a check found in it.
 
     history: models are trained on it. live_too: a run reads it all the same; it reads all that is no history.
     """
@@ -29,6 +47,7 @@ class DatasetFile:
     rows: int
     history: bool
     live_too: bool = False
+    findings: Findings = field(default_factory=Findings)
 
     def __post_init__(self) -> None:
         if not _FILE_NAME.fullmatch(self.name):
@@ -86,7 +105,7 @@ class Dataset:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Dataset":
         """The inverse of `to_json`; raises DatasetUnusable when files and fingerprint disagree."""
-        files = tuple(DatasetFile(**file) for file in value["files"])
+        files = tuple(_file(file) for file in value["files"])
         dataset = cls(pipeline=value["pipeline"], files=files, source=value["source"])
         if dataset.fingerprint != value["fingerprint"]:
             raise DatasetUnusable(f"dataset.json of {value['fingerprint']} describes other files; remove it")
@@ -117,6 +136,11 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _file(value: Mapping[str, Any]) -> DatasetFile:
+    # A dataset that was stored by an earlier version has no findings.
+    return DatasetFile(**{**value, "findings": Findings.from_json(value.get("findings", {}))})
 
 
 def _fingerprint(files: Iterable[DatasetFile]) -> str:

@@ -4,8 +4,8 @@ Bad values in the live files are no reason to refuse a dataset: they are the bad
 stand. The static files and the history must be sound, because every score depends on them.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from streamweir.contracts.ecommerce_fraud import dataset
@@ -16,18 +16,23 @@ from streamweir.datasets.checks import (
     References,
     Test,
     Unique,
+    Wishes,
     check_rows,
+    given,
     locate,
     present,
     time_test,
 )
+from streamweir.datasets.dataset import Findings
+from streamweir.datasets.sampling import OneUnit, check_live
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.csvfile import CsvFile
+from streamweir.replay.ecommerce_fraud import SORT_IT
 from streamweir.values import parse_class, parse_date, parse_number, parse_products
 
-_LOG = logging.getLogger(__name__)
 _PRODUCTS = "product_metadata"
 _LABEL = "is_fraud"
+_EVENT_TIME = "event_time"
 
 
 def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
@@ -35,7 +40,19 @@ def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
 
     The history counts as missing when one of its files is, and then none of them is used.
     """
-    return [*_static(folder), *_live(folder), *(_history(folder) if _wanted(folder, needs_history) else ())]
+    customers = Unique()
+    static = [*_static(folder, customers)]
+    live = [_browsing(folder), _transactions(folder, customers)]
+    return [*static, *live, *(_history(folder) if _wanted(folder, needs_history) else ())]
+
+
+def judge(found: Findings, wishes: Wishes) -> list[str]:
+    """A warning of a browsing file that is not sorted; raises DatasetUnusable where that is not allowed."""
+    if found.unsorted is None:
+        return []
+    if not wishes.unsorted_ok:
+        raise DatasetUnusable(f"{found.unsorted}; {SORT_IT}")
+    return [f"{found.unsorted}; it is replayed in file order"]
 
 
 class Dates:
@@ -59,8 +76,8 @@ class Dates:
             self.first = self.first or (self.rows, str(error))
 
 
-def _static(folder: Path) -> Iterable[CheckedFile]:
-    customers, products, categories = Unique(), Unique(), Unique()
+def _static(folder: Path, customers: Unique) -> Iterable[CheckedFile]:
+    products, categories = Unique(), Unique()
     yield _customers(folder, customers)
     yield _checked(folder, dataset.CATEGORIES, {"category_id": [present, categories]})
     resolves = References(categories.seen, dataset.CATEGORIES.name)
@@ -71,9 +88,8 @@ def _customers(folder: Path, customers: Unique) -> CheckedFile:
     dates = {column.name: Dates() for column in dataset.CUSTOMERS.columns if column.type is Type.DATE}
     tests: dict[str, list[Test]] = {name: [date] for name, date in dates.items()}
     found = _checked(folder, dataset.CUSTOMERS, tests | {"customer_id": [present, customers]})
-    for sentence in _unread(CsvFile(found.path, _names(dataset.CUSTOMERS)), dates):
-        _LOG.warning("%s %s", found.path, sentence)
-    return found
+    warnings = tuple(_unread(CsvFile(found.path, _names(dataset.CUSTOMERS)), dates))
+    return replace(found, findings=Findings(warnings))
 
 
 def _unread(file: CsvFile, dates: Mapping[str, Dates]) -> Iterable[str]:
@@ -84,10 +100,25 @@ def _unread(file: CsvFile, dates: Mapping[str, Dates]) -> Iterable[str]:
             yield f"line {file.line_of(row - 1)}, column {name}: {problem}; {share}"
 
 
-def _live(folder: Path) -> Iterable[CheckedFile]:
-    for file in dataset.LIVE_FILES:
-        path = locate(folder, file.names)
-        yield CheckedFile(file.name, path, check_rows(path, _names(file), {}), file.history)
+def _browsing(folder: Path) -> CheckedFile:
+    found = _live(folder, dataset.BROWSING, {})
+    file = CsvFile(found.path, _names(dataset.BROWSING))
+    unsorted = file.disorder(_EVENT_TIME, file.times(_EVENT_TIME))
+    return replace(found, findings=replace(found.findings, unsorted=unsorted))
+
+
+def _transactions(folder: Path, customers: Unique) -> CheckedFile:
+    known = References(customers.seen, dataset.CUSTOMERS.name)
+    return _live(folder, dataset.TRANSACTIONS, {_PRODUCTS: [parse_products], "customer_id": [known]})
+
+
+def _live(folder: Path, declared: File, extra: Mapping[str, Iterable[Test]]) -> CheckedFile:
+    """Try what the stream reads: the declared types, the keys, and the extra tests."""
+    path = locate(folder, declared.names)
+    file = CsvFile(path, _names(declared))
+    units = {column.name: [OneUnit(file)] for column in declared.columns if column.type is Type.TIMESTAMP}
+    rows, warnings = check_live(file, _tests(declared, given, extra), units)
+    return CheckedFile(declared.name, path, rows, declared.history, findings=Findings(warnings))
 
 
 def _history(folder: Path) -> Iterable[CheckedFile]:
@@ -110,13 +141,19 @@ def _history(folder: Path) -> Iterable[CheckedFile]:
 def _checked(folder: Path, file: File, extra: Mapping[str, Iterable[Test]]) -> CheckedFile:
     """Check a file whose every value must be sound: the declared types, the keys, and the extra tests."""
     path = locate(folder, file.names)
-    tests: dict[str, list[Test]] = {name: [present] for name in file.key}
+    return CheckedFile(
+        file.name, path, check_rows(path, _names(file), _tests(file, present, extra)), file.history
+    )
+
+
+def _tests(file: File, key: Test, extra: Mapping[str, Iterable[Test]]) -> dict[str, list[Test]]:
+    tests: dict[str, list[Test]] = {name: [key] for name in file.key}
     for column in file.columns:
         if column.type in _TYPE_TESTS:
             tests.setdefault(column.name, []).append(_TYPE_TESTS[column.type]())
     for name, more in extra.items():
         tests.setdefault(name, []).extend(more)
-    return CheckedFile(file.name, path, check_rows(path, _names(file), tests), file.history)
+    return tests
 
 
 _TYPE_TESTS = {

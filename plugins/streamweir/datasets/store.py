@@ -4,12 +4,13 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import streamweir.datagen as datagen
 from streamweir.contracts.streams import ObjectKey
-from streamweir.datasets.checks import CheckedFile, check
+from streamweir.datasets.checks import CheckedFile, Wishes, check, warn
 from streamweir.datasets.dataset import Dataset, DatasetFile, all_of, is_fingerprint, root_of, sha256_of
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore, to_json
@@ -26,6 +27,7 @@ def ensure(
     *,
     seed: int = datagen.DEFAULT_SEED,
     needs_history: bool = True,
+    wishes: Wishes | None = None,
     progress: Progress = no_progress,
     **settings: float,
 ) -> Dataset:
@@ -33,13 +35,19 @@ def ensure(
 
     source: "" for the generated one (seed and the generator's settings choose it), a folder of CSV files, or
     a fingerprint or its first 8 or more digits. needs_history: whether a model will be trained on it.
-    Raises DatasetUnusable with file, line and column before anything is uploaded.
+    wishes: the run's. Raises DatasetUnusable with file, line and column before anything is uploaded.
     """
     if not source:
         return _generated(store, pipeline, seed, datagen.settings_of(pipeline, settings), progress)
     if Path(source).is_dir():
         return upload(
-            store, pipeline, Path(source), str(source), needs_history=needs_history, progress=progress
+            store,
+            pipeline,
+            Path(source),
+            source,
+            needs_history=needs_history,
+            wishes=wishes,
+            progress=progress,
         )
     if not is_fingerprint(source):
         raise DatasetUnusable(
@@ -51,6 +59,8 @@ def ensure(
             f"dataset {dataset.fingerprint} has no history to train a model on: give a model, "
             "or a dataset with its history files"
         )
+    # It was checked when it was stored: what was found then is judged by this run's wishes.
+    warn(pipeline, {f"dataset {source}, {file.name}": file.findings for file in dataset.files}, wishes)
     return dataset
 
 
@@ -61,14 +71,18 @@ def upload(
     source: str,
     *,
     needs_history: bool = True,
+    wishes: Wishes | None = None,
     progress: Progress = no_progress,
 ) -> Dataset:
-    """Check a folder's files and put them into the store; nothing happens when it holds them already."""
-    checked = check(pipeline, folder, needs_history=needs_history)
+    """Check a folder's files and put them into the store.
+
+    Only the findings are renewed of what it holds already. Raises DatasetUnusable before all uploading.
+    """
+    checked = check(pipeline, folder, needs_history=needs_history, wishes=wishes)
     dataset = Dataset(pipeline, tuple(_described(file) for file in checked), source)
     described = dataset.root / DESCRIPTION
     if store.exists(described):
-        return load(store, pipeline, dataset.fingerprint)
+        return _renewed(store, dataset)
     with progress("uploading the dataset", sum(file.size for file in dataset.files), "bytes") as advance:
         for file, known in zip(checked, dataset.files, strict=True):
             store.upload(dataset.root / known.name, file.path)
@@ -116,6 +130,15 @@ def _fetch(store: ObjectStore, key: ObjectKey, file: DatasetFile, target: Path) 
         os.replace(fetched, target)
 
 
+def _renewed(store: ObjectStore, dataset: Dataset) -> Dataset:
+    """The stored dataset with the findings of this check: an earlier version may have looked less closely."""
+    known = load(store, dataset.pipeline, dataset.fingerprint)
+    renewed = replace(known, files=dataset.files)
+    if renewed != known:
+        store.put_json(dataset.root / DESCRIPTION, renewed.to_json())
+    return renewed
+
+
 def _is(path: Path, file: DatasetFile) -> bool:
     return path.stat().st_size == file.size and sha256_of(path) == file.sha256
 
@@ -128,6 +151,7 @@ def _described(file: CheckedFile) -> DatasetFile:
         rows=file.rows,
         history=file.history,
         live_too=file.live_too,
+        findings=file.findings,
     )
 
 

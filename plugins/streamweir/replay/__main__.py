@@ -13,6 +13,7 @@ from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.datasets.checks import Wishes
 from streamweir.datasets.store import download, ensure
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress
@@ -48,7 +49,9 @@ def main(
     run_id = run or datetime.now(UTC).strftime("cli-%Y%m%dT%H%M%S")
     target = Run(Stream(pipeline, stream or stream_id_of(run_id)), run_id)
     provision(kafka, target.stream, declared)
-    known = ensure(store, pipeline, dataset, needs_history=False, progress=console_progress)
+    known = ensure(
+        store, pipeline, dataset, needs_history=False, wishes=Wishes(unsorted_ok), progress=console_progress
+    )
     request = Request(
         dataset=known.fingerprint,
         start_ts=start_ts or None,

@@ -89,14 +89,16 @@ class Clock:
     """The second that each Time of a file means.
 
     Where all Times are times since the epoch, and in one unit, they count from the smallest; else they are
-    seconds.
+    seconds. mixed: whether all are times since the epoch, but in several units.
     """
 
     def __init__(self, times: Iterable[float]) -> None:
         known = [time for time in times if not math.isnan(time)] or [0.0]
         first, last = _plain(min(known)), _plain(max(known))
-        in_one_unit = epoch_unit(first) is not None and epoch_unit(first) == epoch_unit(last)
-        self._start = parse_time(first) if in_one_unit else None
+        units = {epoch_unit(first), epoch_unit(last)}
+        since_epoch = None not in units
+        self.mixed = since_epoch and len(units) > 1
+        self._start = parse_time(first) if since_epoch and not self.mixed else None
 
     def second(self, time: float) -> float:
         """NaN for a Time that is NaN, or too far away to have a place of its own."""

@@ -10,7 +10,7 @@ import orjson
 
 from streamweir.contracts.messages import ROW_BYTES
 from streamweir.errors import DatasetUnusable
-from streamweir.replay.batches import UNKNOWN
+from streamweir.replay.batches import UNKNOWN, first_unsorted
 from streamweir.replay.csvfaults import encoding_fault, separator_of
 from streamweir.values import parse_time
 
@@ -51,6 +51,16 @@ class CsvFile:
             return
         if len(orjson.dumps(dict(zip(self.names, row, strict=False)))) > ROW_BYTES:
             raise DatasetUnusable(f"{self.path} line {self.line_of(number)}: {_TOO_LARGE}")
+
+    def disorder(self, column: str, times: Iterable[int]) -> str | None:
+        """A sentence on the first row whose time lies before an earlier row's; None when all are in order."""
+        number = first_unsorted(times)
+        if number is None:
+            return None
+        return (
+            f"line {self.line_of(number)}: column {column} lies before an earlier row's, so the file is not "
+            "sorted by time"
+        )
 
     def line_of(self, number: int) -> int:
         """The line of the file on which row `number` (0 first, without the header) ends."""

@@ -14,6 +14,8 @@ from streamweir.replay.tables import Input, TwoTables
 BATCH_ROWS = dataset.ROWS_PER_BATCH
 SUCCESS_PAYMENTS = "success_payments"
 value = list_of_objects
+SORT_IT = "sort it, or allow it with unsorted_ok (file order)"
+"""What to do about a browsing file that is not sorted."""
 
 
 def recording(
@@ -32,7 +34,7 @@ def recording(
         limit=limit,
     )
     if not unsorted_ok and tables.finding:
-        raise DatasetUnusable(f"{tables.finding}; sort it, or allow it with unsorted_ok (file order)")
+        raise DatasetUnusable(f"{tables.finding}; {SORT_IT}")
     return tables
 
 

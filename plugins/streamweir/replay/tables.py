@@ -82,14 +82,9 @@ class TwoTables:
     @property
     def finding(self) -> str | None:
         """A sentence that names the first leading line that is out of order, or None."""
-        number = first_unsorted(self._times)
-        if number is None:
-            return None
         file = self._leading.file
-        return (
-            f"{file.path} line {file.line_of(number)}: column {self._leading.time} lies before an earlier "
-            "row's, so the file is not sorted by time"
-        )
+        found = file.disorder(self._leading.time, self._times)
+        return f"{file.path} {found}" if found else None
 
     @property
     def labels(self) -> Sequence[Label]:

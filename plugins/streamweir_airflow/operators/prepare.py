@@ -64,6 +64,7 @@ class EnsureDataset(StreamweirOperator):
         return load(attempt.store, self.pipeline, plan["dataset"]) if plan else None
 
     def _chosen(self, attempt: Attempt) -> "Dataset":
+        from streamweir.datasets.checks import Wishes
         from streamweir.datasets.store import ensure
         from streamweir.progress import console_progress
 
@@ -74,6 +75,8 @@ class EnsureDataset(StreamweirOperator):
             seed=attempt.params["seed"],
             # Only a training reads it, and none is needed when the model is given or a scorer runs with one.
             needs_history=self.trains and not (attempt.params.get("model") or _running(attempt)),
+            # A DAG without the param replays nothing in the file's order.
+            wishes=Wishes(attempt.params.get("unsorted_ok", True), attempt.params.get("event_types")),
             progress=console_progress,
             **{name: attempt.params[name] for name in self.settings},
         )

@@ -36,10 +36,10 @@ def test_a_missing_column_is_named(tmp_path: Path, missing: str) -> None:
 
 
 def test_further_columns_are_warned_about_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_cards(tmp_path, at("0"), names=(*NAMES, "Bank", "ts2"))
+    write_cards(tmp_path, at("0"), names=("", *NAMES, "Bank", "ts2"))
     assert len(check(PIPELINE, tmp_path, needs_history=True)) == 1
-    assert [record.getMessage().rpartition("csv: ")[2] for record in caplog.records] == [
-        "columns that are not used: Bank, ts2"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / FILE} line 1: columns that are not used: (one without a name), Bank, ts2"
     ]
 
 
