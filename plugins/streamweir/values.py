@@ -6,6 +6,7 @@ All raise ValueError with the offending text, so that the caller can name file, 
 import json
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, TypeGuard
 
@@ -69,6 +70,11 @@ def identifier(text: str) -> str:
         return text
     digits = text[:-2]
     return digits if digits.isascii() and digits.isdecimal() else text
+
+
+def identifiers(texts: Sequence[str]) -> Sequence[str]:
+    """`identifier` of each of the texts; they are looked at only where one may have such a fraction."""
+    return list(map(identifier, texts)) if ".0" in "".join(texts) else texts
 
 
 def parse_class(text: str) -> int:

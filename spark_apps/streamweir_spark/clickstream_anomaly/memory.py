@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from streamweir.contracts.clickstream_anomaly.dataset import Event
 from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, WINDOW_S
-from streamweir.values import identifier
+from streamweir.values import identifiers
 
 _COUNTED = tuple(Event)
 
@@ -38,7 +38,7 @@ class Seen:
 
     def add(self, ids: Sequence[str], ts: int) -> list[int]:
         """Enter a message's event ids; gives the indexes of those that were seen within the lateness."""
-        names = list(map(identifier, ids))
+        names = identifiers(ids)
         if self.found.keys().isdisjoint(names) and len(set(names)) == len(names):
             self.found.update(dict.fromkeys(names, ts))
             return []
@@ -82,7 +82,7 @@ class Site:
         self.first = ts if self.first is None else min(self.first, ts)
         self.last = ts if self.last is None else max(self.last, ts)
         slot = self.slots.setdefault(ts // SLIDE_S * SLIDE_S, Slot([0] * len(_COUNTED), set()))
-        slot.sessions.update(map(identifier, sessions))
+        slot.sessions.update(identifiers(sessions))
         for name, place in self._places:
             slot.counts[place] += types.count(name)
 

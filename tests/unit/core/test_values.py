@@ -14,6 +14,7 @@ from streamweir.values import (
     ProductLine,
     epoch_unit,
     identifier,
+    identifiers,
     parse_class,
     parse_date,
     parse_number,
@@ -104,6 +105,11 @@ def test_every_time_survives_the_round_trip(moment: datetime) -> None:
 )
 def test_an_id_loses_only_the_fraction_that_a_spreadsheet_gave_it(text: str, expected: str) -> None:
     assert identifier(text) == expected
+
+
+@given(st.lists(st.text("019.", max_size=4)))
+def test_many_ids_are_read_as_each_is(texts: list[str]) -> None:
+    assert list(identifiers(texts)) == list(map(identifier, texts))
 
 
 @pytest.mark.parametrize(("one", "nought"), [("1", "0"), ("1.0", "0.00"), ("TRUE", "false"), ("Yes", "nO")])
