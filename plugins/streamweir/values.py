@@ -46,7 +46,10 @@ def parse_time(text: str) -> int:
         return _since_epoch(text)
     day, clock, fraction, zone = found.groups()
     micros = _scaled(fraction, 6)
-    moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in _UTC else zone}")
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in _UTC else zone}")
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is not a time: {error}") from error
     # Integer arithmetic: a float of seconds would lose the last digits.
     return (moment - _EPOCH) // _MICROSECOND + micros
 
@@ -61,7 +64,10 @@ def parse_date(text: str) -> date:
     """The date of `YYYY-MM-DD`."""
     if not _DATE.fullmatch(text):
         raise ValueError(f"{text[:80]!r} is not a date like 1990-12-31")
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a date: {error}") from error
 
 
 def identifier(text: str) -> str:

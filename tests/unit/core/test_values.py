@@ -1,6 +1,7 @@
 """The strict parsers of text values."""
 
 import math
+import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -85,7 +86,7 @@ def test_a_time_is_read_in_microseconds_and_utc(text: str, expected: int) -> Non
     ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not a time|month must|hour must"):
+    with pytest.raises(ValueError, match=re.escape(f"{text!r} is not a time")):
         parse_time(text)
 
 
@@ -159,8 +160,9 @@ def test_every_finite_double_survives_the_round_trip(value: float) -> None:
 
 def test_a_date_is_read_and_a_time_is_no_date() -> None:
     assert parse_date("1996-02-29") == date(1996, 2, 29)
-    with pytest.raises(ValueError, match="not a date"):
-        parse_date("1996-02-29 00:00:00")
+    for text in ("1996-02-29 00:00:00", "1995-02-29", "0000-01-01", "", "29.2.1996"):
+        with pytest.raises(ValueError, match=f"{text!r} is not a date"):
+            parse_date(text)
 
 
 def test_products_are_read_from_a_python_style_list() -> None:
