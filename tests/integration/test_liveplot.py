@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(run: Run, store: ObjectStore, folder: Path) -> list[dict[str, int]]:
     start = Plan.from_json(store.get_json(run.plan)).start_ts
     return [
-        {"batch": batch.index, "ts": start + batch.index, "value": facts(batch.rows)["success_payments"]}
+        {"batch": batch.index, "ts": start + batch.index, "value": facts(batch.rows, {})["success_payments"]}
         for batch in batches(folder, batch_rows=BATCH_ROWS)
     ]
 

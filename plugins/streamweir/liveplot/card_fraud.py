@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.replay.batches import Row
+from streamweir.replay.plan import Options
 
 TOPIC = TRANSACTIONS_TOPIC
 NAME = "transactions"
@@ -12,6 +13,6 @@ AXIS = "transactions"
 SPAN_S = 600
 
 
-def count(rows: Sequence[Row]) -> int:
+def count(rows: Sequence[Row], options: Options) -> int:
     """The figure of one message."""
     return len(rows)

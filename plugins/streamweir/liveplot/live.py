@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -61,7 +62,8 @@ def draw_live(
     plan = _await_plan(run, store, timeout_s, abandoned)
     if plan is None:
         return None
-    series = Series(run.id, plan.first_sequence, subject.count, subject.SPAN_S)
+    count = partial(subject.count, options=plan.options)
+    series = Series(run.id, plan.first_sequence, count, subject.SPAN_S)
     frames, patience = _Frames(run, subject, store, page), _Patience(run, timeout_s)
     topic = subject.TOPIC.name
     with closing(Follower(kafka, run.stream.topic(topic), plan.offsets[topic])) as follower:

@@ -71,6 +71,7 @@ def agree(
         planned_at=now.isoformat(),
         rate=request.rate,
         lateness_s=pipeline.lateness_s if request.lateness_s is None else request.lateness_s,
+        options=dict(request.options),
     )
     _check_calendar(plan, pipeline, seconds)
     if store.put_if_absent(run.plan, to_json(plan.to_json())) is None:
@@ -120,6 +121,7 @@ def _differences(plan: Plan, request: Request, batch_rows: int) -> Iterator[str]
         "batches": request.batches,
         "batch_rows": request.batch_rows or batch_rows,
         "late": dict(request.late),
+        "options": dict(request.options),
         "start_ts": plan.start_ts if request.start_ts is None else request.start_ts,
     }
     for name, value in asked.items():

@@ -18,6 +18,7 @@ from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import Batch, Label, Row
 from streamweir.replay.csvfile import CsvFile
+from streamweir.replay.plan import Options
 from streamweir.replay.tables import ordered_by
 from streamweir.values import epoch_unit, parse_number, parse_time
 
@@ -142,7 +143,7 @@ def value(rows: Sequence[Row], ts: int) -> bytes:
     return orjson.dumps(values)
 
 
-def facts(rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
+def facts(rows: Mapping[str, Sequence[Row]], options: Options) -> dict[str, int]:
     """Nothing is counted per batch but its row."""
     return {}
 

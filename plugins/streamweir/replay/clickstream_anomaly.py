@@ -12,11 +12,13 @@ from streamweir.contracts.clickstream_anomaly.dataset import (
     INCIDENT_COLUMNS,
     INCIDENTS,
     Event,
+    counted_types,
 )
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import UNKNOWN, Batch, Label, Row, with_predecessor
 from streamweir.replay.csvfile import CsvFile, find
 from streamweir.replay.deliveries import list_of_objects
+from streamweir.replay.plan import Options
 from streamweir.replay.tables import ordered_by
 from streamweir.values import parse_time
 
@@ -104,11 +106,13 @@ def seconds_of(file: CsvFile) -> "array[int]":
     return array("q", ((first if time == UNKNOWN else time) // _MICROSECONDS for time in known))
 
 
-def facts(rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
+def facts(rows: Mapping[str, Sequence[Row]], options: Options) -> dict[str, int]:
     """What is counted per batch."""
-    return {PAGE_VIEWS: page_views(rows[EVENTS_TOPIC.name])}
+    return {PAGE_VIEWS: page_views(rows[EVENTS_TOPIC.name], options)}
 
 
-def page_views(events: Sequence[Row]) -> int:
-    """How many of the events are page views."""
-    return sum(event.get("event_type") == Event.PAGE_VIEW for event in events)
+def page_views(events: Sequence[Row], options: Options) -> int:
+    """How many of the events count as page views."""
+    counts_as = counted_types(options.get("event_types"))
+    views = [name for name, event in counts_as.items() if event is Event.PAGE_VIEW]
+    return sum(event.get("event_type") in views for event in events)

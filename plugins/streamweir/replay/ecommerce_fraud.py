@@ -9,6 +9,7 @@ from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import Batch, Row
 from streamweir.replay.csvfile import CsvFile, find
 from streamweir.replay.deliveries import list_of_objects
+from streamweir.replay.plan import Options
 from streamweir.replay.tables import Input, TwoTables
 
 BATCH_ROWS = dataset.ROWS_PER_BATCH
@@ -56,7 +57,7 @@ def history_batches(folder: Path, *, batch_rows: int = BATCH_ROWS) -> Iterator[B
     ).batches()
 
 
-def facts(rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
+def facts(rows: Mapping[str, Sequence[Row]], options: Options) -> dict[str, int]:
     """What is counted per batch."""
     return {SUCCESS_PAYMENTS: success_payments(rows[TRANSACTIONS_TOPIC.name])}
 

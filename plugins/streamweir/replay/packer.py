@@ -13,7 +13,8 @@ from streamweir.replay.replayer import counted_parcels, source_of
 def main(asked: IO[bytes], out: IO[bytes]) -> None:
     """Pack the job that is asked for."""
     job = Job(*pickle.load(asked))
-    produced = Produced(pipeline_of(job.plan.pipeline), source_of(job.plan.pipeline).facts)
+    plan = job.plan
+    produced = Produced(pipeline_of(plan.pipeline), source_of(plan.pipeline).facts, plan.options)
     skipped: list[int] = []
     write_parcels(counted_parcels(job, produced, skipped.append), skipped, produced, out)
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from streamweir.errors import BadConfiguration
 
+Options = Mapping[str, Any]
+"""What a run says of its pipeline's options, by the names in `Pipeline.options`."""
+
 Offsets = Mapping[str, Mapping[int, int]]
 """Per topic (short name) and partition an offset."""
 
@@ -20,7 +23,7 @@ class Request:
     batch_rows: rows per batch, None for the pipeline's own number. late: seconds by which a batch is delayed,
     by batch index; like `batches` it counts batches before any is cut into pieces. unsorted_ok: go on in file
     order when the live file is not sorted by time. lateness_s: what the stream's scorer allows, None for the
-    pipeline's own; the flush lies the later for it.
+    pipeline's own; the flush lies the later for it. options: what its scorer counts with, for the facts.
     """
 
     dataset: str
@@ -32,6 +35,7 @@ class Request:
     unsorted_ok: bool = False
     rate: float | None = None
     lateness_s: int | None = None
+    options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Plan:
     planned_at: str
     rate: float | None = None
     lateness_s: int = 0
+    options: Options = field(default_factory=dict)
 
     @property
     def pace(self) -> float:

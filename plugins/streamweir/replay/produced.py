@@ -11,17 +11,19 @@ from streamweir.contracts.messages import Kind
 from streamweir.contracts.tables import Pipeline
 from streamweir.replay.batches import Row
 from streamweir.replay.deliveries import Delivery
+from streamweir.replay.plan import Options
 
-Facts = Callable[[Mapping[str, Sequence[Row]]], Mapping[str, int]]
+Facts = Callable[[Mapping[str, Sequence[Row]], Options], Mapping[str, int]]
 """What a pipeline counts in the rows of a batch, per topic (short name), e.g. success_payments."""
 
 
 class Produced:
     """Counts by batch. Columns: batch_index, sequence, ts, kind, <topic>_rows per input topic, every fact."""
 
-    def __init__(self, pipeline: Pipeline, facts: Facts) -> None:
+    def __init__(self, pipeline: Pipeline, facts: Facts, options: Options) -> None:
         self._topics = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
-        self._count, self._facts = facts, list(facts(dict.fromkeys(self._topics, ())))
+        self._count, self._options = facts, options
+        self._facts = list(facts(dict.fromkeys(self._topics, ()), options))
         self._columns: dict[str, list[Any]] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
         self._columns.update({name: [] for name in self._topics.values()})
         self._columns.update({fact: [] for fact in self._facts})
@@ -35,7 +37,7 @@ class Produced:
         columns["kind"].append(delivery.kind.value)
         for topic, name in self._topics.items():
             columns[name].append(len(delivery.rows[topic]))
-        for fact, count in self._count(delivery.rows).items():
+        for fact, count in self._count(delivery.rows, self._options).items():
             columns[fact].append(count)
 
     def take(self, other: "Produced") -> None:

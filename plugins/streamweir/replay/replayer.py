@@ -58,7 +58,7 @@ def replay(
         at = link.open()
         plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at, recording.seconds)
         resumed = _resume_at(plan, run, pipeline, kafka, at)
-        produced = Produced(pipeline, source.facts)
+        produced = Produced(pipeline, source.facts, plan.options)
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
             parcels = _parcels(Job(recording, plan, resumed), produced, advance)
             transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)

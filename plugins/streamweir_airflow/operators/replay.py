@@ -43,6 +43,7 @@ class Replay(StreamweirOperator):
             unsorted_ok=params.get("unsorted_ok", False),
             # Only where batches are many and small.
             rate=params.get("rate"),
+            options={name: params[name] for name in attempt.pipeline.options},
         )
         sent = replay(
             attempt.run,

@@ -20,6 +20,7 @@ from streamweir.contracts.clickstream_anomaly.dataset import (
 from streamweir.datagen.clickstream_anomaly import generate
 from streamweir.datasets.checks import check
 from streamweir.errors import BadConfiguration, DatasetUnusable
+from streamweir.liveplot.clickstream_anomaly import count
 from streamweir.replay.batches import Label
 from streamweir.replay.clickstream_anomaly import facts, recording
 from streamweir.replay.csvfile import TimeReader
@@ -186,7 +187,7 @@ def test_a_batch_holds_the_events_of_a_second_at_its_place_on_the_clock(tmp_path
         ["1", "2"],
         ["3"],
     ]
-    assert [facts(batch.rows)["page_views"] for batch in batches] == [1, 2, 1]
+    assert [facts(batch.rows, {})["page_views"] for batch in batches] == [1, 2, 1]
     assert batches[1].rows["events"][1] == {
         "event_id": "2",
         "timestamp": at(1.999),
@@ -259,6 +260,18 @@ def test_other_event_types_count_as_the_run_says() -> None:
         "a:b": "page_view",
         "purchase": "checkout_complete",
     }
+
+
+def test_replay_and_live_chart_count_page_views_as_the_run_says() -> None:
+    rows = [{"event_type": name} for name in ("view", "view", "page_view", "cart")] + [{}]
+    for event_types, views in (
+        (None, 1),
+        ("view:page_view,cart:checkout_start", 3),
+        ("view:page_view,page_view:purchase", 2),
+    ):
+        said = {"event_types": event_types, "low_conversion": 0.1}
+        assert facts({"events": rows}, said) == {"page_views": views}
+        assert count(rows, said) == views
 
 
 @pytest.mark.parametrize(

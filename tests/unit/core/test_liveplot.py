@@ -1,6 +1,7 @@
 """The live chart's series, picture and page, without a server."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -29,7 +30,7 @@ def record(
 
 
 def series(*records: Record) -> Series:
-    made = Series("r1", 10, count)
+    made = Series("r1", 10, partial(count, options={}))
     for one in records:
         made.add(one)
     return made
@@ -41,7 +42,7 @@ def test_points_are_counted_per_batch_in_any_order_and_sorted_by_ts() -> None:
 
 
 def test_a_point_may_sum_up_a_span_of_the_clock() -> None:
-    made = Series("r1", 10, count, span_s=10)
+    made = Series("r1", 10, partial(count, options={}), span_s=10)
     for sequence in (20, 11, 19, 10, 11):
         made.add(record(sequence, paid=sequence))
     assert made.points() == [Point(0, 100, 10 + 11 + 19), Point(10, 110, 20)]

@@ -102,6 +102,7 @@ def test_the_stored_plan_is_kept_whatever_the_time_and_the_stream_say_later() ->
         ({"lateness_s": 90}, "lateness_s 90 instead of 60"),
         ({"dataset": "other"}, "dataset other instead of fingerprint"),
         ({"late": {5: 90}}, r"late {5: 90} instead of {}"),
+        ({"options": {"event_types": "view:page_view"}}, r"options {.*view.*} instead of {}"),
         ({"start_ts": 7}, r"start_ts 7 instead of \d+"),
     ],
 )

@@ -30,7 +30,7 @@ def job(tmp_path: Path) -> Job:
 
 def told(job: Job, monkeypatch: pytest.MonkeyPatch, *, many: int) -> Told:
     monkeypatch.setattr(replayer, "MANY", many)
-    produced, skipped = Produced(PIPELINE, facts), [0]
+    produced, skipped = Produced(PIPELINE, facts, {}), [0]
     parcels = list(replayer._parcels(job, produced, skipped.append))
     return parcels, produced, sum(skipped)
 
@@ -50,17 +50,17 @@ def test_a_file_that_turns_out_to_be_unusable_is_named(job: Job) -> None:
     # The rows that the recording knows end before the broken line: let it expect one more.
     job.recording._times.append(2_000)  # type: ignore[attr-defined]
     with pytest.raises(DatasetUnusable, match="41 values for 31 columns"):
-        list(parcels_apart(job, Produced(PIPELINE, facts), lambda rows: None))
+        list(parcels_apart(job, Produced(PIPELINE, facts, {}), lambda rows: None))
 
 
 def test_a_process_that_dies_is_no_end_of_the_run(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart.sys, "executable", "/bin/false")
     with pytest.raises(RunFailed, match="ended too early"):
-        list(parcels_apart(job, Produced(PIPELINE, facts), lambda rows: None))
+        list(parcels_apart(job, Produced(PIPELINE, facts, {}), lambda rows: None))
 
 
 def test_a_reader_that_stops_early_leaves_no_process(job: Job) -> None:
-    parcels = parcels_apart(replace_run(job), Produced(PIPELINE, facts), lambda rows: None)
+    parcels = parcels_apart(replace_run(job), Produced(PIPELINE, facts, {}), lambda rows: None)
     assert next(parcels).sequence == job.resumed
     parcels.close()  # type: ignore[attr-defined]
 

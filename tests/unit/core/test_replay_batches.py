@@ -109,7 +109,7 @@ def test_rows_keep_their_original_strings_and_paid_transactions_are_counted(tmp_
         "device_type": "",
         "customer_id": "7",
     }
-    assert facts(batch.rows) == {"success_payments": 2}
+    assert facts(batch.rows, {}) == {"success_payments": 2}
 
 
 def test_the_other_name_of_the_transactions_file_is_taken(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -202,7 +203,7 @@ def test_the_pieces_of_a_delayed_batch_follow_a_whole_batch_together(monkeypatch
 
 @pytest.mark.parametrize("make", [counted_parcels, parcels_apart])
 def test_a_resumed_run_goes_on_with_the_same_pieces(sample: Path, make: Callable[..., Iterator]) -> None:
-    whole, rest, advanced = Produced(PIPELINE, facts), Produced(PIPELINE, facts), list[int]()
+    whole, rest, advanced = Produced(PIPELINE, facts, {}), Produced(PIPELINE, facts, {}), list[int]()
     everything = list(counted_parcels(Job(recording(sample), plan(), 7), whole, advanced.append))
     resumed = list(make(Job(recording(sample), plan(), 7 + 9), rest, advanced.append))
     assert resumed == everything[9:]
@@ -211,7 +212,7 @@ def test_a_resumed_run_goes_on_with_the_same_pieces(sample: Path, make: Callable
 
 
 def test_the_plot_and_the_counts_of_the_replay_agree_on_pieces(sample: Path) -> None:
-    produced, series = Produced(PIPELINE, facts), Series("r1", 7, count)
+    produced, series = Produced(PIPELINE, facts, {}), Series("r1", 7, partial(count, options={}))
     for delivery in deliveries(recording(sample).batches(), plan(), PIPELINE, list_of_objects):
         produced.add(delivery)
         transactions = messages(delivery, "r1")[1]
