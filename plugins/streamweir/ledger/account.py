@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline, Topic
-from streamweir.ledger.counts import Held, Kept, Sent, SentBatch
-from streamweir.ledger.values import BatchLine, Check, Ledger, Line
+from streamweir.ledger.counts import Held, Ints, Kept, Sent, Tally
+from streamweir.ledger.values import Batches, Check, Ledger, Lines
 
 _REASONS = (Reason.MALFORMED, Reason.LATE, Reason.UNSCORABLE, Reason.DUPLICATE)
 _REASONS_OF_USED = (Reason.MALFORMED, Reason.LATE)
@@ -14,24 +16,20 @@ _REASONS_OF_USED = (Reason.MALFORMED, Reason.LATE)
 
 def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) -> Ledger:
     """The ledger of a run. It judges nothing away: a difference anywhere makes `ok` false."""
-    batches = tuple(
-        BatchLine(
-            batch.index,
-            batch.sequence,
-            batch.ts,
-            batch.facts,
-            {topic.name: _line(pipeline, topic, batch, held, kept) for topic in pipeline.inputs},
-        )
-        for batch in (*sent.batches, *_unknown_batches(sent, held, kept))
+    # What Kafka or the tables know and the producer does not: each row of such a batch is unexplained.
+    unknown = _unknown(sent, held, kept)
+    batches = Batches(
+        np.concatenate([sent.index, unknown]),
+        np.concatenate([sent.sequence, np.full_like(unknown, -1)]),
+        np.concatenate([sent.ts, np.zeros_like(unknown)]),
+        sent.facts,
+        {topic.name: _lines(pipeline, topic, sent, held, kept, unknown) for topic in pipeline.inputs},
     )
     return Ledger(
         run=run.id,
         stream=run.stream.id,
         batches=batches,
-        totals={
-            topic.name: Line.together([batch.topics[topic.name] for batch in batches])
-            for topic in pipeline.inputs
-        },
+        totals={name: lines.line() for name, lines in batches.topics.items()},
         checks=tuple(_checks(pipeline, sent, held, kept)),
         next_sequence=held.next_sequence,
         foreign=kept.foreign,
@@ -47,41 +45,47 @@ def reasons_of(pipeline: Pipeline, topic: Topic) -> tuple[Reason, ...]:
     return _REASONS if topic == pipeline.scored else _REASONS_OF_USED
 
 
-def _line(pipeline: Pipeline, topic: Topic, batch: SentBatch, held: Held, kept: Kept) -> Line:
-    cell = (topic.name, batch.index)
-    produced, redriven, worked = batch.rows.get(topic.name, 0), held.redriven[cell], kept.worked[cell]
-    rejected = {reason: kept.rejected[(*cell, reason)] for reason in reasons_of(pipeline, topic)}
-    return Line(
+def _lines(pipeline: Pipeline, topic: Topic, sent: Sent, held: Held, kept: Kept, unknown: Ints) -> Lines:
+    def per_batch(tally: Tally | None) -> Ints:
+        if tally is None:
+            # Zeros that take no memory: most reasons do not occur.
+            return np.broadcast_to(np.int64(0), len(sent.index) + len(unknown))
+        return np.concatenate([tally.per_batch(sent.index), tally.per_batch(unknown)])
+
+    name = topic.name
+    produced = np.concatenate([sent.rows[name], np.zeros_like(unknown)])
+    redriven, worked = per_batch(held.redriven.get(name)), per_batch(kept.worked.get(name))
+    rejected = {
+        reason: per_batch(kept.rejected.get((name, reason))) for reason in reasons_of(pipeline, topic)
+    }
+    return Lines(
         worked_as="used" if topic in pipeline.counted else "scored",
         produced=produced,
-        in_kafka=held.rows[cell],
+        in_kafka=per_batch(held.rows.get(name)),
         redriven=redriven,
         worked=worked,
         rejected=rejected,
-        unexplained=produced + redriven - worked - sum(rejected.values()),
+        unexplained=sum((-rows for rows in rejected.values()), produced + redriven - worked),
     )
 
 
-def _unknown_batches(sent: Sent, held: Held, kept: Kept) -> Iterator[SentBatch]:
-    """Batches that Kafka or the tables know and the producer does not: each row of theirs is unexplained."""
-    known = {batch.index for batch in sent.batches}
-    seen = {key[1] for counts in (held.rows, held.redriven, kept.worked, kept.rejected) for key in counts}
-    for index in sorted(seen - known):
-        yield SentBatch(index, sequence=-1, ts=0, rows={}, facts={})
+def _unknown(sent: Sent, held: Held, kept: Kept) -> Ints:
+    counted = (held.rows, held.redriven, kept.worked, kept.rejected)
+    others = (tally.others(sent.index) for tallies in counted for tally in tallies.values())
+    return np.array(sorted(set().union(*others)), np.int64)
 
 
 def _checks(pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) -> Iterator[Check]:
-    yield Check("batches in the replay's manifest and in its list", sent.manifest_batches, len(sent.batches))
+    yield Check("batches in the replay's manifest and in its list", sent.manifest_batches, len(sent.index))
     for topic in pipeline.inputs:
-        name = topic.name
-        in_kafka = sum(rows for (of, _), rows in held.rows.items() if of == name)
+        name, rows = topic.name, int(sent.rows[topic.name].sum())
         yield Check(
             f"{name}: rows in the manifest and in the list",
             sent.manifest_rows[name],
-            sent.rows(name),
+            rows,
         )
-        yield Check(f"{name}: messages sent and in Kafka", len(sent.batches), held.messages[name])
-        yield Check(f"{name}: rows sent and in Kafka", sent.rows(name), in_kafka)
+        yield Check(f"{name}: messages sent and in Kafka", len(sent.index), held.messages[name])
+        yield Check(f"{name}: rows sent and in Kafka", rows, held.rows[name].total)
         yield Check(f"{name}: flush messages sent and in Kafka", sent.flushes, held.flushes[name])
     for name, published in held.published.items():
         yield Check(f"{name}: rows in the table and on the topic", kept.table_rows[name], published)

@@ -1,13 +1,13 @@
 """The broker's own counts: the records that Kafka holds of a run, by their headers."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streamweir.broker.records import Record
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Topic
-from streamweir.ledger.counts import Cell
+from streamweir.ledger.counts import Tally, tallies
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Offsets, Plan
 
@@ -43,8 +43,8 @@ class InputCounts:
     extent: Extent
     first_sequence: int
     next_sequence: int
-    rows: Counter[Cell] = field(default_factory=Counter)
-    redriven: Counter[Cell] = field(default_factory=Counter)
+    rows: defaultdict[str, Tally] = field(default_factory=tallies)
+    redriven: defaultdict[str, Tally] = field(default_factory=tallies)
     waiting: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     flushes: Counter[str] = field(default_factory=Counter)
@@ -73,8 +73,8 @@ class InputCounts:
             self.flushes[topic] += 1
         elif said.kind is Kind.BATCH:
             self.messages[topic] += 1
-            self.rows[topic, said.batch] += said.rows
+            self.rows[topic].add(said.batch, said.rows)
         elif said.sequence < self.next_sequence:
-            self.redriven[topic, said.batch] += said.rows
+            self.redriven[topic].add(said.batch, said.rows)
         else:
             self.waiting[topic] += said.rows

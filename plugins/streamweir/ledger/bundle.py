@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,7 +34,9 @@ def put_parquet(store: ObjectStore, key: ObjectKey, frame: pa.Table) -> None:
 
 
 def _flat(ledger: Ledger) -> pa.Table:
-    counts = dict.fromkeys(name for line in ledger.totals.values() for name in line.to_dict())
+    """A row per batch and topic, the topics of a batch together."""
+    batches, topics = ledger.batches, ledger.batches.topics
+    counts = dict.fromkeys(name for lines in topics.values() for name in lines.columns())
     schema = pa.schema(
         [
             ("batch_index", pa.int64()),
@@ -43,11 +46,18 @@ def _flat(ledger: Ledger) -> pa.Table:
             *((name, pa.int64()) for name in counts),
         ]
     )
-    rows = [
-        (batch.index, batch.sequence, batch.ts, topic, *map(line.to_dict().get, counts))
-        for batch in ledger.batches
-        for topic, line in batch.topics.items()
-    ]
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    places = [batches.index, batches.sequence, batches.ts]
+    frames = []
+    for topic, lines in topics.items():
+        columns = lines.columns()
+        found = [
+            pa.array(columns[name]) if name in columns else pa.nulls(len(batches), pa.int64())
+            for name in counts
+        ]
+        frames.append(
+            pa.Table.from_arrays(
+                [*map(pa.array, places), pa.repeat(topic, len(batches)), *found], schema=schema
+            )
+        )
+    order = np.arange(len(frames) * len(batches)).reshape(len(frames), -1).T.ravel()
+    return pa.concat_tables(frames).take(order) if len(frames) > 1 else frames[0]

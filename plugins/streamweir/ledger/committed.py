@@ -74,7 +74,7 @@ def _side_by_side(work: Callable[[T], R], items: list[T]) -> Iterator[R]:
 
 def _frame(store: ObjectStore, key: ObjectKey) -> pa.Table:
     frame = pq.read_table(io.BytesIO(_get(store, key)))
-    return frame.append_column("batch_id", pa.array([_batch_id(key)] * frame.num_rows, pa.int64()))
+    return frame.append_column("batch_id", pa.repeat(pa.scalar(_batch_id(key), pa.int64()), frame.num_rows))
 
 
 def _commit(store: ObjectStore, key: ObjectKey) -> Commit:

@@ -3,13 +3,14 @@
 import io
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import RunFailed
-from streamweir.ledger.counts import Sent, SentBatch
+from streamweir.ledger.counts import Sent
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan
@@ -29,14 +30,20 @@ def read_manifest(run: Run, store: ObjectStore) -> Manifest:
 
 def read_sent(run: Run, pipeline: Pipeline, manifest: Manifest, store: ObjectStore) -> Sent:
     """The batches of a run as its replay counted them."""
-    rows = pq.read_table(io.BytesIO(_written(store.get(run.produced), run.produced))).to_pylist()
-    counted = {f"{topic.name}_rows": topic.name for topic in pipeline.inputs}
-    batches = [_batch(row, counted) for row in rows if row["kind"] == Kind.BATCH]
-    if not batches:
+    data = io.BytesIO(_written(store.get(run.produced), run.produced))
+    counted = pq.read_table(data, read_dictionary=["kind"])
+    batches = counted.filter(pc.field("kind") == Kind.BATCH.value).sort_by("batch_index")
+    if not batches.num_rows:
         raise RunFailed(f"run {run.id!r} replayed no batch: its dataset is empty")
+    rows = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
+    facts = [name for name in batches.column_names if name not in (*_PLACE, *rows.values())]
     return Sent(
-        batches=tuple(sorted(batches, key=lambda batch: batch.index)),
-        flushes=sum(row["kind"] == Kind.FLUSH for row in rows),
+        index=batches["batch_index"].to_numpy(),
+        sequence=batches["sequence"].to_numpy(),
+        ts=batches["ts"].to_numpy(),
+        rows={topic: batches[name].to_numpy() for topic, name in rows.items()},
+        facts={name: batches[name].to_numpy() for name in facts},
+        flushes=counted.filter(pc.field("kind") == Kind.FLUSH.value).num_rows,
         manifest_batches=manifest.batches,
         manifest_rows=manifest.rows,
     )
@@ -46,13 +53,3 @@ def _written(found: Any, key: ObjectKey) -> Any:
     if found is None:
         raise RunFailed(f"the replay has not ended: {key} is missing; clear the task `replay`, it resumes")
     return found
-
-
-def _batch(row: dict[str, Any], counted: dict[str, str]) -> SentBatch:
-    return SentBatch(
-        index=row["batch_index"],
-        sequence=row["sequence"],
-        ts=row["ts"],
-        rows={topic: row[column] for column, topic in counted.items()},
-        facts={name: value for name, value in row.items() if name not in counted and name not in _PLACE},
-    )

@@ -1,8 +1,9 @@
 """The tables' own counts, and the run's part of each table."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +14,7 @@ from streamweir.contracts.worked import WORKED
 from streamweir.ledger.arrow import schema_of
 from streamweir.ledger.broker import Extent
 from streamweir.ledger.committed import Commit, read_table
-from streamweir.ledger.counts import Cell, Kept
+from streamweir.ledger.counts import Kept, Tally, tallies
 from streamweir.objectstore import ObjectStore
 
 
@@ -31,11 +32,12 @@ def read_results(
 
 def count_kept(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]) -> Kept:
     """The counts of the run's tables."""
-    rejected, foreign = _rejected(frames[REJECTED.name])
+    foreign = pc.field("reason") == Reason.FOREIGN.value
+    rejected = frames[REJECTED.name]
     return Kept(
-        worked=_counted(pipeline, frames[WORKED.name]) + _scored(pipeline, frames),
-        rejected=rejected,
-        foreign=foreign,
+        worked=_worked(pipeline, frames),
+        rejected=_tallies(rejected.filter(~foreign)),
+        foreign=rejected.filter(foreign).num_rows,
         examples=_examples(frames[REJECTED.name]),
         table_rows={topic.name: _to_repeat(topic, frames[topic.table.name]) for topic in pipeline.outputs},
         dropped_by_watermark=sum(commit.dropped_by_watermark for commit in commits),
@@ -56,37 +58,29 @@ def _empty(table: Table) -> pa.Table:
     return schema_of(table).append(pa.field("batch_id", pa.int64())).empty_table()
 
 
-def _counted(pipeline: Pipeline, worked: pa.Table) -> Counter[Cell]:
-    counts: Counter[Cell] = Counter()
-    topics = {topic.name for topic in pipeline.counted}
-    columns = (worked[name].to_pylist() for name in ("topic", "batch_index", "rows"))
-    for topic, batch_index, rows in zip(*columns, strict=True):
-        if topic in topics:
-            counts[topic, batch_index] += rows
-    return counts
-
-
 def _to_repeat(topic: OutputTopic, frame: pa.Table) -> int:
     return frame.num_rows if topic.where is None else frame.filter(pc.field(topic.where)).num_rows
 
 
-def _scored(pipeline: Pipeline, frames: Mapping[str, pa.Table]) -> Counter[Cell]:
-    if pipeline.scored_table is None:
-        return Counter()
-    batches = Counter(frames[pipeline.scored_table].column("batch_index").to_pylist())
-    return Counter({(pipeline.scored.name, index): rows for index, rows in batches.items()})
+def _worked(pipeline: Pipeline, frames: Mapping[str, pa.Table]) -> defaultdict[str, Tally]:
+    found = tallies()
+    for topic in pipeline.counted:
+        rows = frames[WORKED.name].filter(pc.field("topic") == topic.name)
+        found[topic.name].extend(rows["batch_index"], rows["rows"])
+    if pipeline.scored_table is not None:
+        batches = frames[pipeline.scored_table]["batch_index"]
+        found[pipeline.scored.name].extend(batches, pa.chunked_array([np.ones(len(batches), np.int64)]))
+    return found
 
 
-def _rejected(frame: pa.Table) -> tuple[Counter[tuple[str, int, str]], int]:
-    counts: Counter[tuple[str, int, str]] = Counter()
-    foreign = 0
-    columns = (frame[name].to_pylist() for name in ("topic", "batch_index", "reason", "rows"))
-    for topic, batch_index, reason, rows in zip(*columns, strict=True):
-        if reason == Reason.FOREIGN:
-            foreign += 1
-        else:
-            counts[topic, batch_index, reason] += rows
-    return counts, foreign
+def _tallies(rejected: pa.Table) -> dict[tuple[str, str], Tally]:
+    found: dict[tuple[str, str], Tally] = {}
+    for cell in rejected.group_by(["topic", "reason"]).aggregate([]).to_pylist():
+        topic, reason = cell["topic"], cell["reason"]
+        rows = rejected.filter((pc.field("topic") == topic) & (pc.field("reason") == reason))
+        found[topic, reason] = Tally()
+        found[topic, reason].extend(rows["batch_index"], rows["rows"])
+    return found
 
 
 def _examples(frame: pa.Table) -> dict[tuple[str, str], str]:

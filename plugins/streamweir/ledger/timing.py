@@ -37,9 +37,10 @@ MICRO_BATCH_SCHEMA = pa.schema(
 
 def latencies(pipeline: Pipeline, commits: Sequence[Commit], worked: pa.Table) -> pa.Table:
     """For each message of the scored topic that was worked on: seconds from its append to its commit."""
-    committed_at = {commit.batch_id: commit.committed_at for commit in commits}
     rows = worked.filter(pc.field("topic") == pipeline.scored.name).sort_by("sequence")
-    ended = pa.array([committed_at[batch_id] for batch_id in rows["batch_id"].to_pylist()], pa.int64())
+    batch_ids = pa.array([commit.batch_id for commit in commits], pa.int64())
+    committed_at = pa.array([commit.committed_at for commit in commits], pa.int64())
+    ended = committed_at.take(pc.index_in(rows["batch_id"], batch_ids))
     seconds = pc.divide(pc.subtract(ended, rows["appended_at"].cast(pa.int64())).cast(pa.float64()), 1e6)
     columns = {
         "topic": rows["topic"],
@@ -78,7 +79,5 @@ def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping
 
 
 def _rows_by_micro_batch(frame: pa.Table) -> Counter[int]:
-    counts: Counter[int] = Counter()
-    for batch_id, rows in zip(frame["batch_id"].to_pylist(), frame["rows"].to_pylist(), strict=True):
-        counts[batch_id] += rows
-    return counts
+    sums = frame.group_by("batch_id").aggregate([("rows", "sum")])
+    return Counter(dict(zip(*(sums[name].to_pylist() for name in ("batch_id", "rows_sum")), strict=True)))

@@ -1,10 +1,13 @@
 """The ledger as a value, and how it is written as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from streamweir.contracts.rejected import Reason
+from streamweir.ledger.counts import Ints
 
 _MOST_LINES = 10_000
 """Batches that ledger.json lists one by one; of more, each line sums up ten, a hundred and so on."""
@@ -27,20 +30,6 @@ class Line:
     rejected: Mapping[Reason, int]
     unexplained: int
 
-    @classmethod
-    def together(cls, lines: "Sequence[Line]") -> "Line":
-        """The sum of lines of one topic."""
-        return cls(
-            worked_as=lines[0].worked_as,
-            produced=sum(line.produced for line in lines),
-            in_kafka=sum(line.in_kafka for line in lines),
-            redriven=sum(line.redriven for line in lines),
-            worked=sum(line.worked for line in lines),
-            rejected={reason: sum(line.rejected[reason] for line in lines) for reason in lines[0].rejected},
-            # Differences of opposite sign in two batches must not cancel out.
-            unexplained=sum(abs(line.unexplained) for line in lines),
-        )
-
     @property
     def set_aside(self) -> int:
         """Rows that were rejected and have not come in by being put back."""
@@ -59,50 +48,76 @@ class Line:
 
 
 @dataclass(frozen=True)
-class BatchLine:
-    """One batch: its place in the run and in the stream, its facts, and a line for each input topic."""
+class Lines:
+    """The lines of one topic in columns: a `Line` for each batch."""
 
-    index: int
-    sequence: int
-    ts: int
-    facts: Mapping[str, int]
-    topics: Mapping[str, Line]
+    worked_as: str
+    produced: Ints
+    in_kafka: Ints
+    redriven: Ints
+    worked: Ints
+    rejected: Mapping[Reason, Ints]
+    unexplained: Ints
 
-    @classmethod
-    def together(cls, batches: "Sequence[BatchLine]") -> "BatchLine":
-        """The sum of consecutive batches, in the place of the first."""
-        if len(batches) == 1:
-            return batches[0]
-        first = batches[0]
-        return cls(
-            first.index,
-            first.sequence,
-            first.ts,
-            sums(batches),
-            {name: Line.together([batch.topics[name] for batch in batches]) for name in first.topics},
+    def line(self, at: slice = slice(None)) -> Line:
+        """The line of a batch, or the sum of several."""
+        unexplained = self.unexplained[at]
+        return Line(
+            self.worked_as,
+            int(self.produced[at].sum()),
+            int(self.in_kafka[at].sum()),
+            int(self.redriven[at].sum()),
+            int(self.worked[at].sum()),
+            {reason: int(rows[at].sum()) for reason, rows in self.rejected.items()},
+            # Differences of opposite sign in two batches must not cancel out.
+            int(unexplained[0] if len(unexplained) == 1 else np.abs(unexplained).sum()),
         )
 
-    @property
-    def unexplained(self) -> int:
-        """Rows of all topics that nothing explains, without their signs."""
-        return sum(abs(line.unexplained) for line in self.topics.values())
-
-    def to_dict(self) -> dict[str, object]:
-        """The batch as in ledger.json."""
+    def columns(self) -> dict[str, Ints]:
+        """The columns by the names of ledger.json."""
         return {
-            "batch_index": self.index,
-            "sequence": self.sequence,
-            "ts": self.ts,
-            **self.facts,
-            "topics": {name: line.to_dict() for name, line in self.topics.items()},
+            "produced": self.produced,
+            "in_kafka": self.in_kafka,
+            "redriven": self.redriven,
+            self.worked_as: self.worked,
+            **{reason.value: rows for reason, rows in self.rejected.items()},
             "unexplained": self.unexplained,
         }
 
 
-def sums(batches: Sequence[BatchLine]) -> dict[str, int]:
-    """The sum of each fact over the batches that know it."""
-    names = dict.fromkeys(name for batch in batches for name in batch.facts)
-    return {name: sum(batch.facts.get(name, 0) for batch in batches) for name in names}
+@dataclass(frozen=True)
+class Batches:
+    """The batches of a run in columns: their places in run and stream, and lines for each input topic.
+
+    facts: of the batches that the producer knows, which come first.
+    """
+
+    index: Ints
+    sequence: Ints
+    ts: Ints
+    facts: Mapping[str, Ints]
+    topics: Mapping[str, Lines]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def unexplained(self) -> Ints:
+        """Rows of all topics that nothing explains, by batch, without their signs."""
+        return sum(
+            (np.abs(lines.unexplained) for lines in self.topics.values()), np.zeros(len(self), np.int64)
+        )
+
+    def to_dict(self, at: slice) -> dict[str, object]:
+        """A batch as in ledger.json, or the sum of consecutive ones in the place of the first."""
+        return {
+            "batch_index": int(self.index[at][0]),
+            "sequence": int(self.sequence[at][0]),
+            "ts": int(self.ts[at][0]),
+            **{name: int(counts[at].sum()) for name, counts in self.facts.items() if len(counts[at])},
+            "topics": {name: lines.line(at).to_dict() for name, lines in self.topics.items()},
+            "unexplained": int(self.unexplained[at].sum()),
+        }
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,7 @@ class Ledger:
 
     run: str
     stream: str
-    batches: tuple[BatchLine, ...]
+    batches: Batches
     totals: Mapping[str, Line]
     checks: tuple[Check, ...]
     next_sequence: int
@@ -148,7 +163,7 @@ class Ledger:
     @cached_property
     def unexplained(self) -> int:
         """Rows that nothing explains."""
-        return sum(batch.unexplained for batch in self.batches)
+        return int(self.batches.unexplained.sum())
 
     @property
     def ok(self) -> bool:
@@ -158,7 +173,7 @@ class Ledger:
     @property
     def facts(self) -> dict[str, int]:
         """The sum of each fact over the batches that know it."""
-        return sums(self.batches)
+        return {name: int(counts.sum()) for name, counts in self.batches.facts.items()}
 
     @property
     def batches_per_line(self) -> int:
@@ -188,18 +203,17 @@ class Ledger:
             "batch_count": len(self.batches),
             "batches_per_line": (step := self.batches_per_line),
             "batches": [
-                BatchLine.together(self.batches[at : at + step]).to_dict()
-                for at in range(0, len(self.batches), step)
+                self.batches.to_dict(slice(at, at + step)) for at in range(0, len(self.batches), step)
             ],
         }
 
     def problem(self) -> str:
         """One sentence on what does not add up, or that all rows of a topic were rejected; else empty."""
         if self.unexplained:
-            first = next(batch for batch in self.batches if batch.unexplained)
+            first = self.batches.index[np.flatnonzero(self.batches.unexplained)[0]]
             return (
                 f"run {self.run!r} has unexplained rows: {self.unexplained}, "
-                f"the first in batch {first.index}; see ledger.json"
+                f"the first in batch {first}; see ledger.json"
             )
         for check in self.checks:
             if not check.equal:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -12,7 +13,7 @@ from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run, Stream
 from streamweir.ledger.arrow import schema_of
 from streamweir.ledger.bundle import put_parquet
-from streamweir.ledger.values import BatchLine, Ledger, Line
+from streamweir.ledger.values import Batches, Ledger, Lines
 from streamweir.reporting import publish
 from streamweir.reporting.clickstream_anomaly import analysis
 from streamweir.reporting.clickstream_anomaly.analysis import Alarm, Known, Watched
@@ -126,10 +127,11 @@ def put_run(store: MemoryStore, labels: list[dict[str, Any]]) -> None:
     rows[29] |= {"page_view_drop": True, "flagged": True, "complete": False}
     put_parquet(store, RUN.table_file(WINDOWS.name), pa.Table.from_pylist(rows, schema_of(WINDOWS)))
     put_parquet(store, RUN.table_file(REJECTED.name), schema_of(REJECTED).empty_table())
-    line = Line("used", produced=9, in_kafka=9, redriven=0, worked=9, rejected={}, unexplained=0)
-    batch = BatchLine(0, 0, START, {"page_views": 7}, {"events": line})
+    zero, nine = np.array([0]), np.array([9])
+    lines = Lines("used", nine, nine, zero, nine, {}, zero)
+    batches = Batches(zero, zero, np.array([START]), {"page_views": np.array([7])}, {"events": lines})
     none = dict.fromkeys(("foreign", "flush", "waiting", "dropped_by_watermark", "next_sequence"), 0)
-    ledger = Ledger(RUN.id, RUN.stream.id, (batch,), {"events": line}, (), examples={}, **none)
+    ledger = Ledger(RUN.id, RUN.stream.id, batches, {"events": lines.line()}, (), examples={}, **none)
     store.put_json(RUN.ledger, ledger.to_dict())
     manifest = {"start_ts": START, "rows": {"events": 9}, "seconds": 1.0, "batches": 1}
     store.put_json(RUN.manifest, manifest | {"resumed_at_sequence": None, "labels": labels})

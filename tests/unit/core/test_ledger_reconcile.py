@@ -1,14 +1,20 @@
 """The reconciliation on made-up runs: what adds up, and that everything that does not is found."""
 
 import io
-from collections import Counter
+import tracemalloc
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamweir.broker.records import Record
-from streamweir.contracts import clickstream_anomaly
+from streamweir.contracts import card_fraud, clickstream_anomaly
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Headers, Kind
 from streamweir.contracts.streams import ObjectKey, Run, Stream
@@ -16,7 +22,7 @@ from streamweir.errors import RunFailed
 from streamweir.ledger import values
 from streamweir.ledger.account import account
 from streamweir.ledger.committed import read_commits
-from streamweir.ledger.counts import Held, Kept, Sent, SentBatch
+from streamweir.ledger.counts import Held, Kept, Sent, Tally
 from streamweir.ledger.published import places_before
 from tests.support.made_up_ledger import reconcile_made_up as count
 from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
@@ -221,7 +227,7 @@ def test_two_runs_on_one_stream_have_each_their_own_rows() -> None:
     assert len(ledger.batches) == 24
     assert ledger.totals["transactions"].worked == second.counts["scored"]
     assert _parquet(second, second.run.table_file("predictions")).num_rows == second.counts["scored"]
-    assert [batch.sequence for batch in ledger.batches] == list(range(17, 41))
+    assert ledger.batches.sequence.tolist() == list(range(17, 41))
     earlier = count(first)
     assert earlier.totals["transactions"].worked == first.counts["scored"]
     assert _parquet(first, first.run.table_file("rejected")).num_rows < first.counts["late"]
@@ -284,24 +290,86 @@ def test_a_ledger_of_very_many_batches_sums_them_up_by_the_line(
     assert _parquet(made_up, made_up.run.ledger_table).num_rows == 48
 
 
+def sent(rows: dict[str, Any]) -> Sent:
+    """Batches 0, 1, 2, ... and one flush."""
+    index = np.arange(len(next(iter(rows.values()))))
+    totals = {topic: int(counts.sum()) for topic, counts in rows.items()}
+    return Sent(index, index, index, rows, {}, 1, len(index), totals)
+
+
+def tallied(pairs: dict[Any, Iterable[tuple[int, int]]]) -> Any:
+    """Tallies by topic, or by topic and reason, from pairs of batch and rows."""
+    found: Any = defaultdict(Tally)
+    for key, counts in pairs.items():
+        for batch, rows in counts:
+            found[key].add(batch, rows)
+    return found
+
+
+def test_rows_of_a_batch_that_nobody_sent_are_unexplained_in_a_line_of_their_own(made_up: MadeUpRun) -> None:
+    made_up.work("browsing", 70, 2)
+    made_up.work("browsing", 66, 3)
+    made_up.commit(25)
+    with pytest.raises(RunFailed, match="unexplained rows: 5, the first in batch 66"):
+        count(made_up)
+    *_, first, second = made_up.store.get_json(made_up.run.ledger)["batches"]
+    assert [(line["batch_index"], line["sequence"], line["ts"]) for line in (first, second)] == [
+        (66, -1, 0),
+        (70, -1, 0),
+    ]
+    assert [line["topics"]["browsing"]["unexplained"] for line in (first, second)] == [-3, -2]
+    assert "success_payments" not in first
+
+
+@given(st.lists(st.tuples(st.integers(-3, 12), st.integers(0, 9))), st.sets(st.integers(0, 9)))
+def test_a_tally_is_the_sum_of_its_pairs(pairs: list[tuple[int, int]], index: set[int]) -> None:
+    expected: Counter[int] = Counter()
+    for batch, rows in pairs:
+        expected[batch] += rows
+    tally = tallied({"t": pairs})["t"]
+    assert tally.total == sum(expected.values())
+    assert tally.per_batch(np.array(sorted(index), np.int64)).tolist() == [expected[i] for i in sorted(index)]
+    assert tally.others(np.array(sorted(index), np.int64)) == set(expected) - index
+
+
+def test_a_batch_takes_less_than_200_bytes_of_the_ledgers_memory() -> None:
+    count, pipeline = 200_000, card_fraud.PIPELINE
+    ones = ((batch, 1) for batch in range(count))
+    run = Run(Stream(pipeline.name, "s"), "r")
+    tracemalloc.start()
+    try:
+        held = Held(rows=tallied({"transactions": ones}), messages=Counter(transactions=count))
+        worked = tallied({"transactions": ((batch, 1) for batch in range(5, count))})
+        rejected = tallied({("transactions", "late"): ((batch, 1) for batch in range(5))})
+        kept = Kept(worked, rejected, examples={("transactions", "late"): "90 s behind"})
+        ledger = account(run, pipeline, sent({"transactions": np.ones(count, int)}), held, kept)
+        told = ledger.to_dict()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (told["unexplained"], told["batch_count"], told["batches_per_line"]) == (0, count, 100)
+    assert ledger.totals["transactions"].worked == count - 5
+    assert peak / count < 200
+
+
 def ledger_of(
     *, used: int, rejected: dict[str, int], produced: int = 3_000, redriven: int = 0
 ) -> values.Ledger:
     """Of a run of one batch of events."""
-    cell, pipeline = ("events", 0), clickstream_anomaly.PIPELINE
+    pipeline = clickstream_anomaly.PIPELINE
     return account(
         Run(Stream(pipeline.name, "s"), "r"),
         pipeline,
-        Sent((SentBatch(0, 0, 0, {"events": produced}, {}),), 1, 1, {"events": produced}),
+        sent({"events": np.array([produced])}),
         Held(
-            rows=Counter({cell: produced}),
-            redriven=Counter({cell: redriven}),
+            rows=tallied({"events": [(0, produced)]}),
+            redriven=tallied({"events": [(0, redriven)]}),
             messages=Counter(events=1),
             flushes=Counter(events=1),
         ),
         Kept(
-            worked=Counter({cell: used}),
-            rejected=Counter({(*cell, reason): rows for reason, rows in rejected.items()}),
+            worked=tallied({"events": [(0, used)]}),
+            rejected=tallied({("events", reason): [(0, rows)] for reason, rows in rejected.items()}),
             examples={("events", reason): f"an example of {reason}" for reason in rejected},
         ),
     )
