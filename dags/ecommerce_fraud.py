@@ -70,7 +70,9 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
         execution_timeout=UNLIMITED,
     )
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset, model=ensure_model.result("version"))
-    replay = Replay(task_id="replay", dataset=dataset, execution_timeout=UNLIMITED)
+    replay = Replay(
+        task_id="replay", dataset=dataset, scorer=start_scorer.output, execution_timeout=UNLIMITED
+    )
     plot_live = PlotLive(task_id="plot_live", execution_timeout=UNLIMITED)
     await_drained = AwaitDrained(task_id="await_drained", scorer=start_scorer.output)
     stop_scorer = StopScorer(task_id="stop_scorer").as_teardown()

@@ -97,6 +97,14 @@ def stopped(seen: Seen, _: int) -> Verdict | None:
     return None
 
 
+def lost(seen: Seen) -> str | None:
+    """Why nobody works on the stream any more, though nobody asked for that; None while somebody does."""
+    if seen.status is None or seen.stop_requested:
+        return None
+    verdict = _gone(seen.status, seen.health)
+    return verdict.sentence if verdict and verdict.outcome == Outcome.LOST else None
+
+
 def _gone(status: Status, found: Health | None) -> Verdict | None:
     if found == Health.ENDED:
         return Verdict(Outcome.LOST, f"the scorer ended at {status.updated_at}, unasked")

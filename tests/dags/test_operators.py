@@ -2,8 +2,10 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,12 +27,15 @@ from streamweir.reporting.verdict import Verdict
 from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, timestamp, to_bytes
+from streamweir_airflow import waiting
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
-from streamweir_airflow.operators import scorer
+from streamweir_airflow.operators import looking_after, scorer
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
+from streamweir_airflow.operators.replay import Replay
 from streamweir_airflow.operators.results import PublishReport
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
+from streamweir_airflow.waiting import Seen
 from tests.support.memory_store import MemoryStore
 
 RUN = Run(Stream("ecommerce_fraud", "s"), "manual__1")
@@ -45,6 +50,7 @@ PARAMS = {
     "lateness_s": 60,
 }
 FLUSH = 40
+SENT = ("batches", "rows", "facts", "start_ts", "seconds", "rows_per_second")
 
 
 @pytest.fixture
@@ -427,6 +433,91 @@ class TestStartScorer:
         with pytest.raises(StreamweirError, match=r"not started by.*no space left") as raised:
             task.after(attempt(), {"outcome": "given_up", "sentence": "not started by noon"})
         assert not isinstance(as_airflow(raised.value), AirflowFailException)
+
+
+class TestReplay:
+    @pytest.fixture
+    def seen_enough(self) -> threading.Event:
+        return threading.Event()
+
+    @pytest.fixture
+    def task(
+        self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch, seen_enough: threading.Event
+    ) -> Replay:
+        """Sends until the scorer was looked at often enough, for a minute of its clock."""
+        looks: list[Seen] = []
+
+        def look(*arguments: Any) -> Seen:
+            looks.append(waiting.look(*arguments))
+            if len(looks) > 6:
+                seen_enough.set()
+            return looks[-1]
+
+        def replay(*_: object, **__: object) -> Any:
+            assert seen_enough.wait(20)
+            return SimpleNamespace(to_json=lambda: dict.fromkeys(SENT, 1))
+
+        dataset = SimpleNamespace(fingerprint="d", live=[])
+        monkeypatch.setattr("streamweir.datasets.store.load", lambda *_: dataset)
+        monkeypatch.setattr("streamweir.datasets.store.download", lambda *_: None)
+        monkeypatch.setattr("streamweir.replay.replayer.replay", replay)
+        monkeypatch.setattr("streamweir_airflow.hooks.KafkaHook.connection", None)
+        monkeypatch.setattr(looking_after, "look", look)
+        monkeypatch.setattr(looking_after, "_LOOK_EVERY_S", 0)
+        monkeypatch.setattr("streamweir.scorer.health._clock", lambda: min(10 * len(looks), 60))
+        return Replay(task_id="replay", pipeline="ecommerce_fraud", dataset="d", scorer=SPEC.to_json())
+
+    def send(self, task: Replay) -> None:
+        assert task.work(attempt(start_ts=None, speed=0, batches=None, late=None)) == dict.fromkeys(SENT, 1)
+
+    @pytest.fixture
+    def started(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[ScorerSpec]:
+        specs: list[ScorerSpec] = []
+
+        def launch(attempt: Attempt, spec: ScorerSpec) -> None:
+            specs.append(spec)
+            put_status(store, State.STARTING)
+
+        monkeypatch.setattr(looking_after, "launch", launch)
+        return specs
+
+    @pytest.mark.parametrize("state", [State.STOPPED, State.RUNNING])
+    def test_a_scorer_that_is_gone_is_started_again_while_the_replay_goes_on(
+        self, task: Replay, store: MemoryStore, started: list[ScorerSpec], state: State
+    ) -> None:
+        put_status(store, state)
+        self.send(task)
+        assert started == [SPEC]
+
+    @pytest.mark.parametrize("asked", [True, False])
+    def test_a_scorer_that_was_asked_to_stop_or_has_failed_is_left_alone(
+        self, task: Replay, store: MemoryStore, started: list[ScorerSpec], *, asked: bool
+    ) -> None:
+        put_status(store, State.STOPPED if asked else State.FAILED)
+        if asked:
+            stop.request(store, RUN.stream, "a person")
+        self.send(task)
+        assert started == []
+
+    def test_a_scorer_that_cannot_be_started_is_tried_three_times_and_does_not_end_the_replay(
+        self,
+        task: Replay,
+        store: MemoryStore,
+        monkeypatch: pytest.MonkeyPatch,
+        seen_enough: threading.Event,
+    ) -> None:
+        tries: list[ScorerSpec] = []
+
+        def refuse(attempt: Attempt, spec: ScorerSpec) -> None:
+            tries.append(spec)
+            if len(tries) == 3:
+                seen_enough.set()
+            raise BadConfiguration("another run's scorer counts otherwise")
+
+        monkeypatch.setattr(looking_after, "launch", refuse)
+        put_status(store, State.STOPPED)
+        self.send(task)
+        assert len(tries) == 3
 
 
 class TestAwaitDrained:

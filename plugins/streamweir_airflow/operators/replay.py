@@ -7,18 +7,23 @@ from typing import Any
 from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.operators.looking_after import looked_after
 
 _GIVEN_UP = ("failed", "upstream_failed", "skipped", "removed")
 
 
 class Replay(StreamweirOperator):
-    """Sends the run's batches and its flush; run again, it goes on after the last message in Kafka."""
+    """Sends the run's batches and its flush; run again, it goes on after the last message in Kafka.
 
-    template_fields: Sequence[str] = ("dataset",)
+    Meanwhile it looks after the scorer.
+    """
 
-    def __init__(self, *, dataset: str, **kwargs: Any) -> None:
+    template_fields: Sequence[str] = ("dataset", "scorer")
+
+    def __init__(self, *, dataset: str, scorer: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
+        self.scorer = scorer
 
     def work(self, attempt: Attempt) -> Result:
         """Returns the totals of what was sent."""
@@ -26,6 +31,7 @@ class Replay(StreamweirOperator):
         from streamweir.progress import console_progress
         from streamweir.replay.plan import Request, parse_late
         from streamweir.replay.replayer import replay
+        from streamweir.scorer.spec import ScorerSpec
 
         params = attempt.params
         dataset = load(attempt.store, self.pipeline, self.dataset)
@@ -45,14 +51,15 @@ class Replay(StreamweirOperator):
             rate=params.get("rate"),
             options={name: params[name] for name in attempt.pipeline.options},
         )
-        sent = replay(
-            attempt.run,
-            request,
-            kafka=attempt.kafka,
-            store=attempt.store,
-            folder=folder,
-            progress=console_progress,
-        ).to_json()
+        with looked_after(attempt, ScorerSpec.from_json(self.scorer)):
+            sent = replay(
+                attempt.run,
+                request,
+                kafka=attempt.kafka,
+                store=attempt.store,
+                folder=folder,
+                progress=console_progress,
+            ).to_json()
         return {
             name: sent[name]
             for name in ("batches", "rows", "facts", "start_ts", "seconds", "rows_per_second")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _STARTS_WITHIN = timedelta(minutes=5)
 _STOPS_WITHIN = timedelta(minutes=3)
-_ASK_AGAIN = 3
+ASK_AGAIN = 3
+"""How often a task starts a scorer again that is gone."""
 UNIVERSAL = "UTC"
 
 Event = dict[str, Any]
@@ -133,7 +134,7 @@ class AwaitDrained(ScorerOperator):
         flush, again = event["flush_sequence"], event["asked_again"] + 1
         if event["outcome"] == Outcome.READY:
             return _drained(flush, event["asked_again"])
-        if event["outcome"] != Outcome.LOST or again > _ASK_AGAIN:
+        if event["outcome"] != Outcome.LOST or again > ASK_AGAIN:
             raise scorer_error(attempt, event)
         self.start_again(attempt, event["sentence"])
         self.wait(attempt, "drained", flush_sequence=flush, asked_again=again)
