@@ -12,13 +12,13 @@ merely unlucky (a server did not answer) has been tried three times before it fa
 
 - **provision_topics**: a topic exists with other settings, or Kafka refused or did not answer; the message
   says which. Choose another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
-- **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task.
+- **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task. Or
+  the browsing file is not sorted: sort it, or start a new run with `unsorted_ok`. The log names bad values.
 - **ensure_model**: the model needs a column that does not exist, its checksum is wrong, or training failed;
   the message names it. Trigger again with another `model`.
 - **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
   when the cause is gone: a scorer that runs is attached to, never doubled.
-- **replay**: Kafka was lost for long, or the browsing file is unsorted. Clear the task: it goes on after the
-  last message that Kafka holds.
+- **replay**: Kafka was lost for long. Clear the task: it goes on after the last message that Kafka holds.
 - **plot_live**: Kafka or the object store was lost. Clear the task; only the report waits for it.
 - **await_drained**: the scorer failed again and again, or was stopped by hand; its last error is in the
   message. Clear the task: it starts the scorer again.

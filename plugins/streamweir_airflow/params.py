@@ -68,7 +68,7 @@ def batch_params(*, rows_per_batch: int) -> Params:
             False,
             type="boolean",
             title="Accept an unsorted file",
-            description="Go on in file order when the leading file is not sorted by time. Off: the replay "
+            description="Go on in file order when the leading file is not sorted by time. Off: the dataset "
             "is refused and the first offending line is named.",
             section=_DATA,
         ),
