@@ -16,6 +16,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from streamweir.errors import BadConfiguration
+from streamweir.work import private_folder
 
 PURE = ("streamweir", "streamweir_spark", "certifi", "minio", "tenacity", "typing_extensions", "urllib3")
 """Import names that go into the zip."""
@@ -33,16 +34,24 @@ _KEPT = (".py", ".pem")
 
 
 def build(folder: Path) -> Path:
-    """Make the zip in `folder` unless it is there; returns its path. The same code gives the same name."""
+    """Make the zip in `folder`, for nobody else to enter, unless it is there as made; returns its path.
+
+    The same code gives the same name. Raises BadConfiguration when the folder is another user's.
+    """
     members = dict(sorted(_members()))
-    target = folder / f"streamweir-{_digest(members)}.zip"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    target = private_folder(folder) / f"streamweir-{_digest(members)}.zip"
+    seal = target.with_suffix(".sha256")
+    if not (target.exists() and seal.exists() and seal.read_text() == _sha256(target)):
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             draft = Path(scratch) / "draft.zip"
             _write(draft, members, Path(scratch))
+            seal.write_text(_sha256(draft))
             draft.rename(target)
     return target
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest(members: dict[str, Path]) -> str:

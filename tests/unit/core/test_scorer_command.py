@@ -1,5 +1,7 @@
 """The command line for Spark: found without Spark, free of secrets, its code in a zip named by content."""
 
+import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.scorer import package
 from streamweir.scorer.command import _MOST_CLASSES, JARS, Installation, locate, scorer_command
 from streamweir.scorer.spec import ScorerSpec
+from streamweir.work import WORK, work_folder
 
 AT = Installation(Path("/spark/bin/spark-submit"), Path("/apps"), Path("/jars"), Path("/work/code.zip"))
 SPEC = ScorerSpec(Stream("ecommerce_fraud", "s"), "run-1", "d" * 64, "", "UTC", 600, 60)
@@ -37,9 +40,42 @@ def test_the_same_code_makes_the_same_zip_and_other_code_another(sources: Path, 
 
 
 def test_a_zip_that_is_there_is_not_made_again(sources: Path, tmp_path: Path) -> None:
+    made = package.build(tmp_path / "a").stat()
+    again = package.build(tmp_path / "a").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
+
+
+@pytest.mark.parametrize("part", [".zip", ".sha256"])
+def test_a_zip_that_was_changed_since_is_not_trusted(sources: Path, tmp_path: Path, part: str) -> None:
     made = package.build(tmp_path / "a")
-    made.write_bytes(b"as it was")
-    assert package.build(tmp_path / "a").read_bytes() == b"as it was"
+    as_made = made.read_bytes()
+    made.with_suffix(part).write_bytes(b"somebody else's code")
+    assert package.build(tmp_path / "a").read_bytes() == as_made
+
+
+def test_nobody_else_may_enter_the_folder_of_the_zip(sources: Path, tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        (tmp_path / "old").mkdir(mode=0o777, exist_ok=True)
+        package.build(tmp_path / name)
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
+
+
+def test_a_folder_of_another_user_is_refused(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(BadConfiguration, match="belongs to another user: set STREAMWEIR_WORK"):
+        package.build(tmp_path)
+
+
+def test_without_a_setting_the_work_folder_is_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(WORK, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    found = work_folder()
+    assert found.name.endswith(f"-{os.getuid()}")
+    assert (found.parent, stat.S_IMODE(found.stat().st_mode)) == (tmp_path, 0o700)
 
 
 def test_the_zip_holds_python_only(sources: Path, tmp_path: Path) -> None:
