@@ -1,5 +1,6 @@
 """The replay as a function and as a process on real servers: exactly once, also after kill -9."""
 
+import csv
 import io
 import random
 import subprocess
@@ -17,9 +18,10 @@ from streamweir.broker.follow import Follower
 from streamweir.broker.records import Record, read_topic
 from streamweir.broker.topics import delete, provision
 from streamweir.connections import KafkaConnection, StoreConnection
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.messages import Kind
+from streamweir.contracts.ecommerce_fraud import PIPELINE, dataset
+from streamweir.contracts.messages import VALUE_BYTES, Kind
 from streamweir.contracts.streams import Run, Stream
+from streamweir.datasets.checks import check_rows
 from streamweir.datasets.store import ensure
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
@@ -213,6 +215,33 @@ def test_delayed_batches_arrive_behind_younger_ones(
     assert order.index(5) == order.index(95) + 1
     assert order.index(9) == order.index(129) + 1
     assert sorted(order) == list(range(COUNT + 1))
+
+
+def test_rows_that_pile_up_behind_the_last_span_arrive_in_pieces(
+    kafka_connection: KafkaConnection, store: ObjectStore, stream: Stream, send: Send, tmp_path: Path
+) -> None:
+    data, run = write_recording(tmp_path, 30), Run(stream, "r1")
+    file = data / "new_transactions.csv"
+    # Five of which two do not fit together, and one that is as large as a row may be.
+    texts = ["x" * 600_000] * 5 + ['"' * 2_060_000]
+    with file.open("a", newline="", encoding="utf-8") as more:
+        row = dict.fromkeys((column.name for column in dataset.TRANSACTION_COLUMNS), "")
+        for text in texts:
+            csv.writer(more).writerow((row | {"created_at": "2024-02-01", "promo_code": text}).values())
+    check_rows(file, (), {})
+    manifest = send(run, replace(REQUEST, start_ts=1_700_000_000), data)
+    browsing, transactions = (
+        records(kafka_connection, stream, topic.name, manifest)[:-1] for topic in PIPELINE.inputs
+    )
+    said = [record.said for record in transactions if record.said]
+    assert [(one.batch, one.sequence) for one in said] == [(n, n) for n in range(9)]
+    assert [one.ts - 1_700_000_000 for one in said] == [0, 1, *[2] * 7]
+    assert [one.rows for one in said] == [4, 3, 0, 4, 1, 1, 1, 1, 1]
+    assert [record.said.rows for record in browsing if record.said] == [10, 10, 10, *[0] * 6]
+    assert [len(record.value) > VALUE_BYTES for record in transactions] == [False] * 8 + [True]
+    found = [row for record in transactions for row in orjson.loads(record.value)]
+    assert [row["promo_code"] for row in found] == [""] * 10 + texts
+    assert (manifest.batches, manifest.flush_sequence, manifest.rows["transactions"]) == (9, 9, 16)
 
 
 def test_a_run_that_is_under_way_is_not_disturbed_by_another_one(
