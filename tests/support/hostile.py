@@ -7,7 +7,7 @@ turn, with the headers of a replay; foreign ones beside them. What each must be 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -162,13 +162,13 @@ class Hostile:
         batch = FIRST_BATCH
         for delivery in good:
             if delivery.kind is not Kind.BATCH:
-                yield replace(delivery, sequence=sequence)
+                yield delivery._replace(sequence=sequence)
                 continue
             spoilt = self._with_spoilt_rows(delivery, value)
-            yield _holding(replace(delivery, sequence=sequence), spoilt, value)
+            yield _holding(delivery._replace(sequence=sequence), spoilt, value)
             sequence += 1
             for _ in range(self.hostile_per_batch):
-                yield self._hostile(replace(delivery, sequence=sequence, batch=batch), value)
+                yield self._hostile(delivery._replace(sequence=sequence, batch=batch), value)
                 sequence, batch = sequence + 1, batch + 1
 
     def _with_spoilt_rows(self, delivery: Delivery, value: Value) -> Mapping[str, Sequence[Any]]:
@@ -200,7 +200,7 @@ class Hostile:
         for topic, some in rows.items():
             self.expected[topic, delivery.batch, "late"] += len(some)
             self.messages["late"] += bool(some)
-        return _holding(replace(delivery, ts=ts), rows, value)
+        return _holding(delivery._replace(ts=ts), rows, value)
 
     def _malformed(self, delivery: Delivery, topic: str, value: Value) -> Raw:
         sample = self._sample(delivery.rows[topic])
@@ -258,7 +258,7 @@ def _holding(delivery: Delivery, rows: Mapping[str, Sequence[Any]], value: Value
         topic: some.value if isinstance(some, Raw) else value(some, delivery.ts)
         for topic, some in rows.items()
     }
-    return replace(delivery, rows=rows, values=values)
+    return delivery._replace(rows=rows, values=values)
 
 
 Foreign = Callable[[Headers, int, Random], tuple[int, list[tuple[str, bytes]]]]

@@ -2,9 +2,9 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 import orjson
 
@@ -16,8 +16,7 @@ from streamweir.replay.pieces import Piece, Value, cut
 from streamweir.replay.plan import Plan
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What is sent together: one message per input topic, all with the same sequence.
 
     due: when it is sent, in the seconds of the plan's pace: those of the virtual clock after START_TS (`ts`
@@ -34,8 +33,7 @@ class Delivery:
     values: Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One Kafka message: the topic's short name, value and headers."""
 
     topic: str
