@@ -13,8 +13,11 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.values import parse_time
 
 Row = dict[str, Any]
+
+_EARLIEST, _LATEST = parse_time("0001-01-02 00:00:00"), parse_time("9999-12-31 00:00:00")
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,15 @@ def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
         yield from (
             (place, row) for place, row in enumerate(found) if _is_well_formed(row, key, message.said)
         )
+
+
+def micros_of(text: str | None) -> int | None:
+    """A time in microseconds that the calendar of every time zone can show; None for another text."""
+    try:
+        t = parse_time(text or "")
+    except ValueError:
+        return None
+    return t if _EARLIEST <= t < _LATEST else None
 
 
 def _parsed(value: bytes) -> Any:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import SPECIAL
 
 from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
 from streamweir.contracts.card_fraud.results import SCORED
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.replayed import micros_of
 
 _MESSAGES = pa.schema(
     [
@@ -29,6 +31,7 @@ _MESSAGES = pa.schema(
 def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckdb.DuckDBPyRelation]:
     """The scored transactions, but for what the model says of them."""
     sql.execute("set variable run = $1", [inputs.replayed.run])
+    sql.create_function("micros_of", micros_of, ["VARCHAR"], "BIGINT", null_handling=SPECIAL)
     sql.register("messages", _messages(inputs))
     sql.execute("set variable numbers = $1", [[f"$.{name}" for name in NUMBER_NAMES]])
     rejected = inputs.frame(REJECTED.name)

@@ -1,5 +1,6 @@
 -- The batch computation of `card_fraud`. recompute.py registers what it begins with: messages, in time, of all
--- runs of the stream; refused: what only the model refuses; the variables: the run, and the paths of the numbers.
+-- runs of the stream; refused: what only the model refuses; the variables: the run, and the paths of the numbers;
+-- micros_of: the microseconds of a text that is a time.
 
 create table rows as
 select * exclude (value), try_cast(decode(value) as json) as row
@@ -17,7 +18,8 @@ end;
 create table transactions as
 select *, (row ->> '$.transaction_id')::bigint as transaction_id,
   coalesce(json_type(row, '$.Class'), 'NULL') as class_kind,
-  class_of(class_kind, row ->> '$.Class') as class
+  class_of(class_kind, row ->> '$.Class') as class,
+  case when json_type(row, '$.event_time') = 'VARCHAR' then micros_of(row ->> '$.event_time') end as micros
 from rows
 where json_type(row) = 'OBJECT' and json_type(row, '$.transaction_id') = 'UBIGINT'
   and try_cast(row ->> '$.transaction_id' as bigint) is not null;
@@ -29,7 +31,7 @@ from transactions t
 where list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false)
     for kind in json_type(t.row, getvariable('numbers'))])
   and (class_kind = 'NULL' or class is not null)
-  and try_cast(t.row ->> '$.event_time' as timestamptz) is not null
+  and micros is not null
   and not exists (from refused r where (r.partition, r.offset) = (t.partition, t.offset) and t.run = getvariable('run'));
 
 -- In order, and each transaction once in the stream.
@@ -37,7 +39,7 @@ create table firsts as
 from scorable qualify row_number() over (partition by transaction_id order by sequence) = 1;
 
 create table batch_scored as
-select transaction_id, (row ->> '$.event_time')::timestamptz as event_time, (row ->> '$.Amount')::double as "Amount",
+select transaction_id, make_timestamptz(micros) as event_time, (row ->> '$.Amount')::double as "Amount",
   class as "Class", batch_index
 from firsts
 where run = getvariable('run');

@@ -35,13 +35,12 @@ from streamweir.contracts.ecommerce_fraud.results import (
 )
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir.contracts.tables import Type
-from streamweir.values import identifier, parse_number, parse_products, parse_time
+from streamweir.values import identifier, parse_number, parse_products
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.replayed import Replayed, Row, rows
+from streamweir_quality.replayed import Replayed, Row, micros_of, rows
 
 LARGEST = 2**63 - 1
-_EARLIEST, _LATEST = parse_time("0001-01-02 00:00:00"), parse_time("9999-12-31 00:00:00")
 _TYPES = {Type.STRING: pa.string(), Type.DOUBLE: pa.float64(), Type.TIMESTAMP: pa.timestamp("us", tz="UTC")}
 
 _BROWSING = pa.schema(
@@ -120,7 +119,7 @@ def _browsing(replayed: Replayed) -> Iterator[Row]:
     """The browsing rows that had to be used. t: event_time in microseconds. ts: the row's own."""
     for message in replayed.of(BROWSING_TOPIC):
         for _, row in rows(message, BROWSING_KEY):
-            if (t := _micros(row["event_time"])) is not None:
+            if (t := micros_of(row["event_time"])) is not None:
                 names = {name: row[name] for name in ("event_type", "ts")}
                 session = identifier(row["session_id"])
                 yield {**names, "session_id": session, "t": t, "sequence": message.said.sequence}
@@ -148,7 +147,7 @@ def _bought(replayed: Replayed) -> Iterator[Row]:
 
 def _typed(row: Row) -> Row | None:
     """A transaction's values, typed; None when one cannot be read."""
-    t = _micros(row["created_at"])
+    t = micros_of(row["created_at"])
     try:
         values = {
             column.name: parse_number(row[column.name])
@@ -165,12 +164,3 @@ def _typed(row: Row) -> Row | None:
     products = [{"product_id": line.product_id, "quantity": line.quantity} for line in lines]
     ids = {name: identifier(row[name]) for name in IDS.intersection(TRANSACTION_KEY)}
     return {**values, **ids, "created_at": t, "t": t, "products": products, "num_purchase": bought}
-
-
-def _micros(text: str) -> int | None:
-    """A time in microseconds that the calendar of every time zone can show; None for another text."""
-    try:
-        t = parse_time(text)
-    except ValueError:
-        return None
-    return t if _EARLIEST <= t < _LATEST else None

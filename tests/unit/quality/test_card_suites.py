@@ -121,6 +121,25 @@ def test_a_sound_run_passes_everything(sound: Inputs) -> None:
     }
 
 
+def test_stream_and_batch_read_the_same_times(tmp_path: Path) -> None:
+    sound = ("2023-11-14 22:13:20 UTC", "1700000000", "1700000000000.0", "2023-11-15T00:13:20+0200")
+    none = (
+        "2023-11-14",
+        "17",
+        "soon",
+        "2023-11-14 22:13:20UTC",
+        "0001-01-01 00:00:00",
+        "infinity",
+        1700000000,
+        None,
+    )
+    folder = write_cards(tmp_path, at(*map(str, range(len(sound + none)))))
+    sent = [message(number, row(number, event_time=text)) for number, text in enumerate(sound + none)]
+    inputs = inputs_of(folder, sent, judged(sent))
+    assert inputs.frame(SCORED.name).transaction_id.tolist() == list(range(len(sound)))
+    assert [sentence for _, severity, sentence in failed(inputs) if severity == CRITICAL] == []
+
+
 def test_classes_that_are_quoted_or_boolean_are_read_by_stream_batch_and_suites(tmp_path: Path) -> None:
     classes = {
         1: ("1", "'1'", '"1.0"', "TRUE", "Yes", True, 1.0),
