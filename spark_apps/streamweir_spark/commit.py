@@ -31,7 +31,8 @@ class Commit:
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it. rows: records that it worked on. totals: of the figures. spans: run, first and last ts of its
     scored or counted rows, for the latest runs. published: topic -> partition -> offset after what the stream
-    published there so far. foreign: foreign messages. state_bytes: what the shards remember after it.
+    published there so far. unscored: keys of rows that the shards take for scored, and that the model could
+    not score. foreign: foreign messages. state_bytes: what the shards remember after it.
     dropped_by_watermark: rows that Spark itself dropped since the commit before.
     """
 
@@ -43,6 +44,7 @@ class Commit:
     totals: Any = None
     spans: list[list[Any]] = field(default_factory=list)
     published: dict[str, dict[str, int]] = field(default_factory=dict)
+    unscored: list[list[Any]] = field(default_factory=list)
     foreign: int = 0
     state_bytes: int = 0
     dropped_by_watermark: int = 0

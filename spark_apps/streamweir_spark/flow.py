@@ -8,9 +8,11 @@ from pyspark.ml import PipelineModel
 from pyspark.ml.tuning import CrossValidatorModel, TrainValidationSplitModel
 
 from streamweir.errors import ModelUnusable
-from streamweir_spark.scala import Stage, inputs_of, kind_of, outputs_of, title
+from streamweir_spark.scala import INDEXER, Stage, described, inputs_of, kind_of, outputs_of, title
 
 SQL = "SQLTransformer"
+_PREDICTION = "__streamweir_prediction"
+"""Where the prediction goes of a classifier that keeps it to itself."""
 _FRAUD = frozenset(("1", "1.0", "true", "yes", "fraud"))
 _ONLY_TIDIES = frozenset(("ColumnPruner", "VectorAttributeRewriter"))
 """Stages inside an RFormulaModel that change no value."""
@@ -32,11 +34,16 @@ class Flow:
     fraud_index: int
 
     @classmethod
-    def of(cls, model: PipelineModel) -> "Flow":
-        """Raises ModelUnusable when no stage makes a probability of two classes."""
+    def of(cls, model: PipelineModel, fraud_label: str | None = None) -> "Flow":
+        """Raises ModelUnusable when no stage makes a probability of two classes, or which of them is fraud is
+        not known. fraud_label: the label that means fraud, where the model's own labels do not say it.
+        """
         stages = list(flatten(model))
         place = _classifier(stages)
-        return cls(tuple(_steps(stages[: place + 1])), _fraud_index(stages, stages[place]))
+        labels = _labels(stages, stages[place])
+        if not stages[place].getPredictionCol():
+            stages[place].setPredictionCol(_PREDICTION)
+        return cls(tuple(_steps(stages[: place + 1])), _fraud_index(labels, fraud_label))
 
     @property
     def classifier(self) -> Stage:
@@ -69,15 +76,21 @@ class Flow:
             )
 
 
-def flatten(stage: Any) -> Iterable[Stage]:
+def flatten(model: Any) -> Iterable[Stage]:
     """The stages of a fitted pipeline in order, with those inside other pipelines in their place."""
+    for stage in leaves(model):
+        yield from _open(stage._to_java())
+
+
+def leaves(stage: Any) -> Iterable[Any]:
+    """The same as PySpark has them; a formula stays one stage."""
     if isinstance(stage, PipelineModel):
         for part in stage.stages:
-            yield from flatten(part)
+            yield from leaves(part)
     elif isinstance(stage, CrossValidatorModel | TrainValidationSplitModel):
-        yield from flatten(stage.bestModel)
+        yield from leaves(stage.bestModel)
     else:
-        yield from _open(stage._to_java())
+        yield stage
 
 
 def _open(stage: Stage) -> Iterable[Stage]:
@@ -97,7 +110,7 @@ def _classifier(stages: list[Stage]) -> int:
             if not stage.getProbabilityCol():
                 raise ModelUnusable(f"{title(stage)} makes no probability: set its probabilityCol")
             return place
-    last = title(stages[-1]) if stages else "an empty pipeline"
+    last = described(stages[-1]) if stages else "an empty pipeline"
     raise ModelUnusable(f"no stage of the model makes a probability of two classes; the last is {last}")
 
 
@@ -120,23 +133,39 @@ def _steps(stages: list[Stage]) -> list[Step]:
 
 def _needed_inputs(stage: Stage, needed: set[str], everything: bool, label: str) -> list[str]:
     """An indexer of several columns may index the label beside them."""
-    if kind_of(stage) != "StringIndexerModel":
+    if kind_of(stage) != INDEXER:
         return inputs_of(stage)
     pairs = zip(inputs_of(stage), outputs_of(stage), strict=True)
     return [source for source, target in pairs if target in needed or (everything and target != label)]
 
 
-def _fraud_index(stages: list[Stage], classifier: Stage) -> int:
-    """The place of fraud among the label's values when an indexer of the label tells, else 1."""
+def _labels(stages: list[Stage], classifier: Stage) -> list[str] | None:
+    """The label's values in the order of the model's probabilities; None where no stage tells."""
     label = classifier.getLabelCol()
     for stage in stages:
-        if kind_of(stage) == "StringIndexerModel" and label in outputs_of(stage):
-            values = list(stage.labelsArray()[outputs_of(stage).index(label)])
-        elif kind_of(stage) == "IndexToString" and stage.getInputCol() == classifier.getPredictionCol():
-            values = list(stage.getLabels())
-        else:
-            continue
-        found = [place for place, value in enumerate(values) if value.lower() in _FRAUD]
-        if len(found) == 1:
-            return found[0]
-    return 1
+        if kind_of(stage) == INDEXER and label in outputs_of(stage):
+            return list(stage.labelsArray()[outputs_of(stage).index(label)])
+        if kind_of(stage) == "IndexToString" and stage.getInputCol() == classifier.getPredictionCol():
+            # Without labels of its own it takes them from a column's metadata, which a stream does not have.
+            return list(stage.getLabels()) or None
+    return None
+
+
+def _fraud_index(labels: list[str] | None, asked: str | None) -> int:
+    """The place of fraud among the labels; a model that does not know them calls fraud 1."""
+    known = ["0", "1"] if labels is None else labels
+    if asked:
+        if asked not in known:
+            raise ModelUnusable(f"fraud_label is {asked!r}, which is no label of the model: {_listed(known)}")
+        return known.index(asked)
+    found = [place for place, label in enumerate(known) if label.lower() in _FRAUD]
+    if len(found) != 1:
+        raise ModelUnusable(
+            f"the model's labels are {_listed(known)}, and which of them means fraud is not known: "
+            "name it with fraud_label"
+        )
+    return found[0]
+
+
+def _listed(labels: list[str]) -> str:
+    return " and ".join(f"{label!r:.80}" for label in labels)

@@ -12,17 +12,22 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.contracts.rejected import BY_MODEL
 from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
 from streamweir_spark.columns import quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.scala import Stage, kind_of, title
+from streamweir_spark.scala import INDEXER, Stage, kind_of, title
+from streamweir_spark.spelling import numbers_of, spell
 from streamweir_spark.stages import UNKNOWN, Examiner, Origin
 
 ROW = "__streamweir_row"
 """The struct that carries the frame's own columns through the stages, out of the way of the model's names."""
+
+UNSCORABLE = "__streamweir_unscorable"
+"""The column that says why a row has no score."""
 
 _KEEPS_ROWS = frozenset(("Project", "SubqueryAlias", "View", "LogicalRDD", "LocalRelation"))
 """Nodes of a logical plan that give one row for each row."""
@@ -31,42 +36,64 @@ _CANNOT_LOAD = (Py4JError, PySparkException, AttributeError, ImportError, KeyErr
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A loaded version. `inputs` are the columns it reads; `needs` is what a row must fulfil to be scored."""
+    """A loaded version. `inputs` are the columns it reads; `needs` is what a row must fulfil to be scored.
+
+    threshold: the probability at which a row is called fraud; None where the model's own rule decides.
+    """
 
     version: str
     threshold: float | None
     needs: ModelNeeds
     inputs: tuple[str, ...]
     fraud_index: int
+    _read: tuple[str, ...] = field(repr=False)
     _pipeline: Stage = field(repr=False)
     _scores: tuple[Expression, ...] = field(repr=False)
 
     def transform(self, frame: DataFrame) -> DataFrame:
         """All columns of the frame, then `rawPrediction` and `probability` (arrays of doubles; rawPrediction
-        is null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 for fraud) and
-        `model_version`. As many rows as the frame has, if all fulfil `needs`.
+        is null when the model makes none), `fraud_probability` (double), `prediction` (long, 1 where the row
+        is called fraud), `own_prediction` (the same by the model's own rule), `model_version`, and
+        UNSCORABLE: why a row has no score, else null. As many rows as the frame has, if all fulfil `needs`.
         """
-        carried = frame.selectExpr(f"{struct(frame.columns)} AS {ROW}", *map(quoted, self.inputs))
+        carried = frame.selectExpr(f"{struct(frame.columns)} AS {ROW}", *self._read)
         scored = DataFrame(self._pipeline.transform(carried._jdf), frame.sparkSession)
         return scored.select(*self._scores)
 
 
-def load(spark: SparkSession, location: str, card: Card, columns: Sequence[Column]) -> ScoringModel:
+@dataclass(frozen=True)
+class Rule:
+    """What a run asks of a model's decision: the threshold instead of the card's, and the label that means
+    fraud where the model's own labels do not say it. None: nothing is asked."""
+
+    threshold: float | None = None
+    fraud_label: str | None = None
+
+
+def load(
+    spark: SparkSession, location: str, card: Card, columns: Sequence[Column], rule: Rule = Rule()
+) -> ScoringModel:
     """Load the model at `location` (a folder that Registry.fetch made, or any address that Spark reads).
 
     `columns` are the columns that the stream will offer, e.g. MODEL_COLUMNS.
     Raises ModelUnusable with the missing input, or the stage that cannot be used and why.
     """
+    return prepare(spark, saved(location, card), card, columns, rule)
+
+
+def saved(location: str, card: Card) -> PipelineModel:
+    """The model as Spark loads it; raises ModelUnusable."""
     try:
-        saved = PipelineModel.load(location)
+        return PipelineModel.load(location)
     except _CANNOT_LOAD as error:
         raise ModelUnusable(f"model {card.version} cannot be loaded: {_sentence(error)}") from error
-    return prepare(spark, saved, card, columns)
 
 
-def prepare(spark: SparkSession, model: PipelineModel, card: Card, columns: Sequence[Column]) -> ScoringModel:
+def prepare(
+    spark: SparkSession, model: PipelineModel, card: Card, columns: Sequence[Column], rule: Rule = Rule()
+) -> ScoringModel:
     """Make a fitted pipeline ready; its stages are then set never to drop a row. Raises as `load` does."""
-    flow = Flow.of(model)
+    flow = Flow.of(model, rule.fraud_label)
     offered = [column.name for column in columns]
     flow.require(offered, card.version)
     if flow.has_sql:
@@ -76,34 +103,55 @@ def prepare(spark: SparkSession, model: PipelineModel, card: Card, columns: Sequ
     examiner = Examiner({name: Origin(column=name, same=True) for name in inputs})
     empty = spark.createDataFrame([], spark_schema(columns))
     frame = empty.select(F.struct(*offered).alias(ROW), *inputs)
+    numbers = numbers_of(columns)
+    read = [quoted(name) for name in inputs]
     for step in flow.steps:
+        if kind_of(step.stage) == INDEXER:
+            same = {name: kind for name, kind in numbers.items() if examiner.is_original(name)}
+            for name, (source, text) in spell(spark, step.stage, same).items():
+                read.append(f"{text} AS {quoted(name)}")
+                frame = frame.selectExpr("*", read[-1])
+                examiner.origins[name] = examiner.origins[source]
         frame = _pass(step, frame, examiner)
+    threshold = card.threshold if rule.threshold is None else rule.threshold
     return ScoringModel(
         version=card.version,
-        threshold=card.threshold,
+        threshold=threshold,
         needs=examiner.needs,
         inputs=tuple(inputs),
         fraud_index=flow.fraud_index,
+        _read=tuple(read),
         _pipeline=_pipeline(spark, flow.steps),
-        _scores=_scores(flow, card),
+        _scores=_scores(flow, card.version, threshold),
     )
 
 
-def _scores(flow: Flow, card: Card) -> tuple[Expression, ...]:
+def _scores(flow: Flow, version: str, threshold: float | None) -> tuple[Expression, ...]:
     """What `ScoringModel.transform` selects; made once, because PySpark takes long to make an expression."""
     raw = flow.classifier.getRawPredictionCol()
+    raws = vector_to_array(F.col(raw)) if raw else F.lit(None).cast("array<double>")
     probability = vector_to_array(F.col(flow.classifier.getProbabilityCol()))
     fraud = probability[flow.fraud_index]
     own = F.col(flow.classifier.getPredictionCol()) == flow.fraud_index
-    called = own if card.threshold is None else fraud >= card.threshold
     return (
         F.col(f"{ROW}.*"),
-        (vector_to_array(F.col(raw)) if raw else F.lit(None).cast("array<double>")).alias("rawPrediction"),
+        raws.alias("rawPrediction"),
         probability.alias("probability"),
         fraud.alias("fraud_probability"),
-        called.cast("long").alias("prediction"),
-        F.lit(card.version).alias("model_version"),
+        (own if threshold is None else fraud >= threshold).cast("long").alias("prediction"),
+        own.cast("long").alias("own_prediction"),
+        F.lit(version).alias("model_version"),
+        F.coalesce(_no_number("probability", probability), _no_number("raw prediction", raws)).alias(
+            UNSCORABLE
+        ),
     )
+
+
+def _no_number(name: str, scores: Expression) -> Expression:
+    """A sentence when a score is NaN or infinite. In Spark NaN is larger than every threshold."""
+    odd = F.exists(scores, lambda score: F.isnan(score) | (F.abs(score) == float("inf")))
+    shown = F.concat(F.lit(f"{BY_MODEL}'s {name} is "), scores.cast("string"))
+    return F.when(odd, F.concat(F.substring(shown, 1, 200), F.lit(": not a finite number")))
 
 
 def _pass(step: Step, frame: DataFrame, examiner: Examiner) -> DataFrame:

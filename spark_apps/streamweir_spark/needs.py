@@ -1,11 +1,12 @@
 """What a model asks of a row. Pure: shards check it in Python workers before the row goes to the model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from streamweir.contracts.rejected import BY_MODEL
+from streamweir.contracts.tables import Column, Type
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,22 @@ class ModelNeeds:
             if not (isinstance(value, int | float) and low <= value <= high):
                 return f"{column} is {value!r:.80}, outside {BY_MODEL}'s range {low:g} to {high:g}"
         return None
+
+    def probes(self, columns: Iterable[Column]) -> list[dict[str, object]]:
+        """Made-up rows that fulfil the needs: every number is 1, then 0, or the nearest that the model takes.
+
+        As the core has them: a time is a number, too.
+        """
+        return [{column.name: self._made_up(column, number) for column in columns} for number in (1, 0)]
+
+    def _made_up(self, column: Column, number: int) -> object:
+        known = sorted(self.categories.get(column.name, ()))
+        if column.type is Type.STRING:
+            return known[0] if known else ""
+        low, high = self.ranges.get(column.name, (-math.inf, math.inf))
+        nearest = min(max(float(number), low), high)
+        value = min(_numbers(frozenset(known)), key=lambda one: abs(one - nearest), default=nearest)
+        return value if column.type is Type.DOUBLE else int(value)
 
 
 def _missing(value: object) -> bool:

@@ -62,7 +62,8 @@ class Output(NamedTuple):
     """One line that a shard puts out.
 
     scored: a record ready for the model; `values` are those of the domain's `scored_columns`.
-    rejected: a record that was not scored or used; see `streamweir.contracts.rejected`.
+    rejected: a record that was not scored or used; see `streamweir.contracts.rejected`. A duplicate has its
+    `values` all the same: the model may turn out to have no score for the record before it.
     tally: `rows` records of a message were used by this shard.
     closed: `values` are one of those that the domain's `closed` gave.
     frontier: `sequence` is the next sequence that is not worked on yet, `ts` the largest ts before it;
@@ -118,7 +119,10 @@ class Reject(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of a record that was to be scored: values when it can be scored, else reason and reject."""
+    """What became of a record that was to be scored: values when it can be scored, else reason and reject.
+
+    A duplicate has both.
+    """
 
     row: int
     id: str | None

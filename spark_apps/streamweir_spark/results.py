@@ -10,11 +10,16 @@ Rows = list[tuple[object, ...]]
 
 
 class Results(Protocol):
-    """How what the shards put out in a micro-batch becomes rows of the pipeline's tables."""
+    """How what the shards put out in a micro-batch becomes rows of the pipeline's tables.
+
+    probes: rows of the core, as far as a model reads them, that it should be able to score.
+    """
+
+    probes: Sequence[Mapping[str, object]]
 
     def score(self, scored: DataFrame) -> DataFrame:
         """The rows of the table `Pipeline.scored_table`, its columns in any order, from the core's scored
-        rows.
+        rows; and UNSCORABLE, which says why a row has no score.
 
         Every column of the core's outputs is there to be taken along, and `scored_at`. Not called for a
         pipeline without one.

@@ -18,7 +18,8 @@ from streamweir.objectstore import ObjectStore
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir_spark.columns import core_arrow_schema, core_schema
-from streamweir_spark.model import ScoringModel, load
+from streamweir_spark.log import say
+from streamweir_spark.model import Rule, ScoringModel, load
 from streamweir_spark.parts import Domain, Reader
 from streamweir_spark.publish import Publisher
 from streamweir_spark.results import Results
@@ -83,9 +84,13 @@ class Scorer:
 
     def model(self, columns: tuple[Column, ...]) -> ScoringModel:
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
-        registry = Registry(self.store, self.pipeline.name)
+        registry, options = Registry(self.store, self.pipeline.name), self.spec.options
         location = self._for_executors(registry.fetch(self.spec.model, self.folder / "models"))
-        return load(self.spark, location, registry.card(self.spec.model), columns)
+        rule = Rule(options["threshold"], options["fraud_label"])
+        model = load(self.spark, location, registry.card(self.spec.model), columns, rule)
+        reached = f"the probability is at least {model.threshold}"
+        say(f"fraud is called where {reached if model.threshold is not None else 'the model itself says so'}")
+        return model
 
     def no_scored_rows(self, domain: Domain) -> DataFrame:
         """An empty frame with the columns of the core's scored rows."""

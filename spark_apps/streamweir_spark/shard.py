@@ -127,7 +127,7 @@ class _Shard:
         for verdict in verdicts:
             self.outputs.append(
                 _output(
-                    _REJECTED if verdict.values is None else _SCORED,
+                    _SCORED if verdict.reason is None else _REJECTED,
                     part,
                     row=verdict.row,
                     rows=1,

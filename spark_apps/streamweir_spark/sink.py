@@ -22,18 +22,15 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
 from streamweir_spark.collector import collector_paused
-from streamweir_spark.columns import quoted, struct
 from streamweir_spark.commit import BEGINNING, Commit
 from streamweir_spark.log import show_windows
 from streamweir_spark.parts import OutputKind
 from streamweir_spark.publish import Outgoing, Publisher
 from streamweir_spark.results import Results, Rows
+from streamweir_spark.scoring import Scored, Scoring, messages_of
 from streamweir_spark.tables import parquet, stored_schema, windows
-from streamweir_spark.transform import SCORED_AT, Lines, unpack
+from streamweir_spark.transform import Lines, unpack
 
-_JSON = "json of {}"
-"""The column that holds a scored row's message for an output topic."""
-_JSON_OPTIONS = "map('ignoreNullFields', 'false', 'timeZone', 'UTC')"
 _WRITERS = 8
 """Small objects are written side by side: waiting for the store dominates."""
 
@@ -61,6 +58,7 @@ class Sink:
         self._pipeline = pipeline
         self._store = store
         self._scored_table = pipeline.table(pipeline.scored_table) if pipeline.scored_table else None
+        self._scoring = Scoring(pipeline, self._scored_table, results, schema) if self._scored_table else None
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._publisher = publisher
         self._schema = schema
@@ -91,10 +89,10 @@ class Sink:
 
     def _write(self, shares: pa.Table, batch_id: int, spark: SparkSession) -> None:
         scored, lines = unpack(shares, self._schema)
-        results = self._scored_rows(spark, scored)
         before = self._last or self._before(batch_id)
+        done = self._scored(spark, scored, lines, before)
         state_bytes = sum(shares["state_bytes"].to_pylist())
-        self._last = self._put(batch_id, before, results, lines, state_bytes)
+        self._last = self._put(batch_id, before, done, state_bytes)
 
     def _is_done(self, batch_id: int) -> bool:
         # Spark repeats its last micro-batch after a crash, also one whose commit record was written.
@@ -116,26 +114,13 @@ class Sink:
         found = self._store.get_json(self._stream.commit(batch_id))
         return Commit(**found) if found else None
 
-    def _scored_rows(self, spark: SparkSession, scored: pa.Table) -> pa.Table:
-        """The rows of the scored table, their places, and their messages for the topics that repeat it."""
-        table = self._scored_table
-        if table is None:
-            return scored
-        names = list(dict.fromkeys((*table.names, *commits.MESSAGE, "ts")))
-        topics = [topic for topic in self._pipeline.outputs if topic.table == table]
-        if not scored.num_rows:
-            types = {**_types(scored.schema), **_types(stored_schema(table))}
-            fields = [
-                *((name, types[name]) for name in names),
-                *((_JSON.format(topic.name), pa.string()) for topic in topics),
-            ]
-            return pa.schema(fields).empty_table()
-        # A column, not a literal: Spark would compile its code anew for each new value.
-        now = pa.array([commits.now_us()] * scored.num_rows, pa.int64())
-        rows = self._results.score(spark.createDataFrame(scored.append_column(SCORED_AT.name, now)))
-        return rows.selectExpr(*map(quoted, names), *map(_message, topics)).toArrow()
+    def _scored(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Commit) -> Scored:
+        if self._scoring is None:
+            return Scored(scored, lines, frozenset())
+        return self._scoring.score(spark, scored, lines, map(tuple, before.unscored))
 
-    def _put(self, batch_id: int, before: Commit, scored: pa.Table, lines: Lines, state_bytes: int) -> Commit:
+    def _put(self, batch_id: int, before: Commit, done: Scored, state_bytes: int) -> Commit:
+        scored, lines = done.rows, done.lines
         next_sequence, max_ts = commits.frontier(lines, before)
         totals, figures = self._results.figures(before.totals, scored, max_ts, commits.closed(lines))
         spans = commits.spans(before.spans, lines, scored)
@@ -153,6 +138,7 @@ class Sink:
             totals=totals,
             spans=spans,
             published=published,
+            unscored=sorted(map(list, done.unscored)),
             foreign=commits.foreign(lines),
             state_bytes=state_bytes,
             dropped_by_watermark=self.dropped - self._dropped_told,
@@ -203,24 +189,13 @@ class Sink:
     def _messages(self, topic: OutputTopic, rows: pa.Table) -> Messages:
         """Sequence, run and value of each message that an output topic gets of a table's rows."""
         if topic.table == self._scored_table:
-            values = rows[_JSON.format(topic.name)].cast(pa.binary())
+            values = messages_of(topic, rows)
         else:
             values = pa.chunked_array([list(map(_json, rows.select(topic.fields).to_pylist()))], pa.binary())
         wanted = rows.select(["sequence", "run"]).append_column("value", values)
         if topic.where is not None:
             wanted = wanted.filter(rows[topic.where])
         return zip(*(column.to_pylist() for column in wanted.columns), strict=True)
-
-
-def _message(topic: OutputTopic) -> str:
-    """The SQL that makes a scored row's message, null for a row that is not repeated."""
-    value = f"to_json({struct(topic.fields)}, {_JSON_OPTIONS})"
-    wanted = value if topic.where is None else f"CASE WHEN {quoted(topic.where)} THEN {value} END"
-    return f"{wanted} AS {quoted(_JSON.format(topic.name))}"
-
-
-def _types(schema: pa.Schema) -> dict[str, pa.DataType]:
-    return dict(zip(schema.names, schema.types, strict=True))
 
 
 def _json(row: dict[str, Any]) -> bytes:

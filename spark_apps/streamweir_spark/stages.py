@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from streamweir.errors import ModelUnusable
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.scala import Stage, inputs_of, kind_of, outputs_of, title
+from streamweir_spark.scala import INDEXER, Stage, described, inputs_of, keys_of, kind_of, outputs_of, title
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Origin:
 UNKNOWN = Origin()
 MADE = Origin(sure=True)
 _BINARY = Origin(labels=("0", "1"), sure=True)
+_UNSEEN = 2147483647.0
+"""A target encoder keeps what it says of unseen values under this one."""
 
 
 @dataclass
@@ -51,6 +53,10 @@ class Examiner:
         """What a row must fulfil so that no stage seen so far drops or refuses it."""
         return ModelNeeds(dict(sorted(self.categories.items())), frozenset(self.present), self.ranges)
 
+    def is_original(self, name: str) -> bool:
+        """Whether the column is there, and holds what the stream offered under this name."""
+        return self.origins.get(name, UNKNOWN).same
+
     def examine(self, stage: Stage) -> dict[str, Origin]:
         """The origins of the columns that the stage makes; the stage is then set never to drop a row.
 
@@ -63,8 +69,9 @@ class Examiner:
         return made
 
     def _plain(self, stage: Stage, kind: str) -> dict[str, Origin]:
-        if kind not in _TAKES_WHAT_IS_THERE and not stage.hasParam("probabilityCol"):
-            raise ModelUnusable(f"{title(stage)} is not known to keep every row: leave it out")
+        predicts = stage.hasParam("featuresCol") and stage.hasParam("predictionCol")
+        if kind not in _TAKES_WHAT_IS_THERE and not predicts:
+            raise ModelUnusable(f"{described(stage)}, is not known to keep every row: leave it out")
         for name in inputs_of(stage):
             self._demand_value(stage, name)
         return dict.fromkeys(outputs_of(stage), MADE)
@@ -102,7 +109,9 @@ class Examiner:
         origin = self.origins[source]
         if origin.labels is not None:
             if len(origin.labels) > size and not keeps:
-                self._restrict(stage, source, origin, origin.labels[:size])
+                if origin.column is None:
+                    raise _unforeseeable(stage, source)
+                self._narrow(origin.column, set(origin.labels[:size]))
         elif not origin.same:
             raise _unforeseeable(stage, source)
         elif keeps:
@@ -159,14 +168,21 @@ class Examiner:
             made[target] = MADE
         return made
 
-    def _sql(self, stage: Stage) -> dict[str, Origin]:
-        # Which columns it makes, only Spark's analysis tells; see `streamweir_spark.model`.
-        return {}
-
     def _naive_bayes(self, stage: Stage) -> dict[str, Origin]:
-        if stage.getModelType() == "bernoulli":
-            raise ModelUnusable(f"{title(stage)} is a bernoulli model, which refuses rows: take another type")
+        # What an element was made into by a scaler cannot be told: such a row is found when it is scored.
+        for slot in self.origins[stage.getFeaturesCol()].slots or ():
+            if stage.getModelType() == "bernoulli":
+                self._restrict_slot(slot, {0.0, 1.0})
+            elif stage.getModelType() != "gaussian" and slot.same:
+                self._demand_range(slot.column, 0.0, math.inf)
         return self._plain(stage, "NaiveBayesModel")
+
+    def _target_encoder(self, stage: Stage) -> dict[str, Origin]:
+        if stage.getHandleInvalid() != "keep":
+            for source, known in zip(inputs_of(stage), stage.stats(), strict=True):
+                values = (value for value in keys_of(known) if value != _UNSEEN)
+                self._demand_category(stage, source, map(str, values))
+        return dict.fromkeys(outputs_of(stage), MADE)
 
     def _size_hint(self, stage: Stage) -> dict[str, Origin]:
         source = stage.getInputCol()
@@ -191,11 +207,6 @@ class Examiner:
             raise _unforeseeable(stage, source)
         self._narrow(origin.column, set(labels))
 
-    def _restrict(self, stage: Stage, source: str, origin: Origin, labels: Iterable[str]) -> None:
-        if origin.column is None:
-            raise _unforeseeable(stage, source)
-        self._narrow(origin.column, set(labels))
-
     def _narrow(self, column: str, values: set[str]) -> None:
         known = self.categories.get(column)
         self.categories[column] = frozenset(values) if known is None else known & values
@@ -212,8 +223,10 @@ _TREATMENTS: dict[str, Callable[[Examiner, Stage], dict[str, Origin]]] = {
     "ImputerModel": Examiner._lenient,
     "NaiveBayesModel": Examiner._naive_bayes,
     "OneHotEncoderModel": Examiner._one_hot_encoder,
-    "SQLTransformer": Examiner._sql,
-    "StringIndexerModel": Examiner._string_indexer,
+    # Which columns it makes, only Spark's analysis tells; see `streamweir_spark.model`.
+    "SQLTransformer": lambda examiner, stage: {},
+    INDEXER: Examiner._string_indexer,
+    "TargetEncoderModel": Examiner._target_encoder,
     "VectorAssembler": Examiner._vector_assembler,
     "VectorIndexerModel": Examiner._vector_indexer,
     "VectorSizeHint": Examiner._size_hint,

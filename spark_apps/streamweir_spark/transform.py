@@ -85,11 +85,16 @@ def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
     return run
 
 
-def _packed(scored: Sequence[Output], schema: pa.Schema) -> bytes:
-    rows = [(*_place_of(output), *(output.values or ())) for output in scored]
+def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table."""
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _packed(scored: Sequence[Output], schema: pa.Schema) -> bytes:
+    rows = [(*_place_of(output), *(output.values or ())) for output in scored]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+        writer.write_table(table_of(rows, schema))
     return sink.getvalue().to_pybytes()

@@ -62,7 +62,7 @@ class Domain:
             yield Verdict(_WHOLE, name, found.values)
         else:
             detail = f"transaction {name} was scored before"
-            yield Verdict(_WHOLE, name, None, Reason.DUPLICATE.value, detail, _as_json(found))
+            yield Verdict(_WHOLE, name, found.values, Reason.DUPLICATE.value, detail, _as_json(found))
 
     def late(self, topic: str, ts: int, rows: Plain) -> Iterator[Reject]:
         """The transaction of a late message."""

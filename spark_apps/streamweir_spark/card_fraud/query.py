@@ -17,9 +17,16 @@ from streamweir_spark.scorer import Scorer
 class CardResults:
     """Scored transactions, and a line for each alert; see `streamweir_spark.results.Results`."""
 
-    def __init__(self, predict: Callable[[DataFrame], DataFrame], *, console_alerts: bool) -> None:
+    def __init__(
+        self,
+        predict: Callable[[DataFrame], DataFrame],
+        *,
+        console_alerts: bool,
+        probes: Sequence[Mapping[str, object]] = (),
+    ) -> None:
         self._predict = predict
         self._console_alerts = console_alerts
+        self.probes = probes
 
     def score(self, scored: DataFrame) -> DataFrame:
         """The rows of `scored`."""
@@ -58,4 +65,7 @@ def prepare(scorer: Scorer) -> tuple[Domain, CardResults]:
     domain = Domain(model.needs, lateness_s=spec.lateness_s)
     say("the frame that goes to the model:")
     model_frame(scorer.no_scored_rows(domain)).printSchema()
-    return domain, CardResults(model.transform, console_alerts=bool(spec.options["console_alerts"]))
+    probes = model.needs.probes(MODEL_COLUMNS)
+    return domain, CardResults(
+        model.transform, console_alerts=bool(spec.options["console_alerts"]), probes=probes
+    )

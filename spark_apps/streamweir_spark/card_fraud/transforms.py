@@ -16,7 +16,11 @@ def model_frame(scored: DataFrame) -> DataFrame:
 
 
 def with_alert(predictions: DataFrame) -> DataFrame:
-    """The model's output with the columns of `scored`; the probability comes as Spark's model made it."""
+    """The model's output with the columns of `scored`; probability and prediction come as Spark's model made
+    them, and the run's rule decides about the alert."""
     return predictions.selectExpr(
-        "*", "fraud_probability AS fraud_prob", f"prediction = 1 AS {IS_ALERT.name}"
+        "* EXCEPT (prediction, own_prediction)",
+        "fraud_probability AS fraud_prob",
+        "own_prediction AS prediction",
+        f"prediction = 1 AS {IS_ALERT.name}",
     )

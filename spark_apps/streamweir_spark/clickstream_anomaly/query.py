@@ -16,6 +16,8 @@ from streamweir_spark.scorer import Scorer
 class SiteResults:
     """The table of windows; see `streamweir_spark.results.Results`."""
 
+    probes: Sequence[Mapping[str, object]] = ()
+
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
 

@@ -60,7 +60,7 @@ class Book:
     def totals(self) -> dict[str, Any]:
         """The book as JSON can hold it."""
         return {
-            "stretches": list(map(astuple, self.stretches)),
+            "stretches": [list(astuple(stretch)) for stretch in self.stretches],
             "cursors": self.cursors,
             "sold": self.sold,
             "products": self.products,

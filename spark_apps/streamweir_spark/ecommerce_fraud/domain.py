@@ -99,7 +99,7 @@ class Domain:
                 yield Verdict(place, name, values)
             else:
                 detail = f"transaction {name[:80]!r} of session {session[:80]!r} was scored before"
-                yield Verdict(place, name, None, Reason.DUPLICATE.value, detail, canonical(row))
+                yield Verdict(place, name, values, Reason.DUPLICATE.value, detail, canonical(row))
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
         """The rows of a late message: a browsing row as its key columns, a transaction whole."""

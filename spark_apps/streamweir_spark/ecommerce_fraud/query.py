@@ -20,9 +20,15 @@ from streamweir_spark.scorer import Scorer
 class ShopResults:
     """Predictions by a model, and the shop's figures from them; see `streamweir_spark.results.Results`."""
 
-    def __init__(self, predict: Callable[[DataFrame], DataFrame], figures: Figures) -> None:
+    def __init__(
+        self,
+        predict: Callable[[DataFrame], DataFrame],
+        figures: Figures,
+        probes: Sequence[Mapping[str, object]] = (),
+    ) -> None:
         self._predict = predict
         self._figures = figures
+        self.probes = probes
 
     def score(self, scored: DataFrame) -> DataFrame:
         """The rows of `predictions`."""
@@ -50,4 +56,6 @@ def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:
     products = products_of(scorer.static_rows(PRODUCTS.name), scorer.static_rows(CATEGORIES.name))
     say("the frame that goes to the model:")
     model_frame(scorer.no_scored_rows(domain)).printSchema()
-    return domain, ShopResults(model.transform, Figures(products, spec.lateness_s))
+    return domain, ShopResults(
+        model.transform, Figures(products, spec.lateness_s), model.needs.probes(MODEL_COLUMNS)
+    )

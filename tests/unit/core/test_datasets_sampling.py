@@ -1,8 +1,6 @@
 """What a check says of a live file's values before the run, and that a run then finds what was said."""
 
 import csv
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -280,17 +278,6 @@ def test_a_dataset_that_an_earlier_version_stored_is_read_and_its_findings_are_k
     assert store.uploads == uploads
     with pytest.raises(DatasetUnusable, match="unsorted_ok"):
         ensure(store, "ecommerce_fraud", stored.fingerprint, needs_history=False)
-
-
-def test_the_command_prints_files_and_warnings_and_takes_what_a_run_asks_for(tmp_path: Path) -> None:
-    folder = write_events(tmp_path, [{"event_type": "view"}])
-    command = [sys.executable, "-m", "streamweir.datasets", "check", str(folder)]
-    command += ["--pipeline", "clickstream_anomaly", "--event-types", "view:page_view"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{folder / CLICKSTREAM}: 1 rows\n"
-    missing = "checkout_start or checkout_complete or purchase"
-    said = f"WARNING {folder / CLICKSTREAM} column event_type: no event is a {missing}; found: 'view' (1)"
-    assert done.stderr.startswith(said)
 
 
 ODD = st.sampled_from(

@@ -37,7 +37,8 @@ from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable
 from streamweir.models.archive import unpack
 from streamweir.models.card import Card
-from streamweir_spark.model import ScoringModel, load, prepare
+from streamweir_spark.model import UNSCORABLE, Rule, ScoringModel, load, prepare
+from streamweir_spark.spelling import spell
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 COLUMNS = (
@@ -60,7 +61,15 @@ TRAINING_SCHEMA = (
     "method string, gender string, amount double, pieces bigint, age bigint, label double, is_fraud string"
 )
 GOOD = ("OVO", "M", 50.0, 1, 33)
-SCORES = ["rawPrediction", "probability", "fraud_probability", "prediction", "model_version"]
+SCORES = [
+    "rawPrediction",
+    "probability",
+    "fraud_probability",
+    "prediction",
+    "own_prediction",
+    "model_version",
+    UNSCORABLE,
+]
 Ready = Callable[..., ScoringModel]
 
 
@@ -83,7 +92,7 @@ def ready(spark: SparkSession, training: DataFrame, tmp_path: Path) -> Ready:
     """Fits a pipeline of these stages and makes it ready, on request by way of a folder."""
 
     def make(
-        *stages: Any, columns: Sequence[Column] = COLUMNS, threshold: float = 0.5, saved: bool = False
+        *stages: Any, columns: Sequence[Column] = COLUMNS, threshold: float | None = 0.5, saved: bool = False
     ) -> ScoringModel:
         fitted = Pipeline(stages=list(stages)).fit(training)
         card = Card(source="external", version="v1", threshold=threshold)
@@ -123,6 +132,8 @@ def test_scores_follow_the_frames_own_columns(spark: SparkSession, ready: Ready)
         "array<double>",
         "double",
         "bigint",
+        "bigint",
+        "string",
         "string",
     ]
     row = scored.collect()[0]
@@ -188,12 +199,125 @@ def test_an_indexer_that_keeps_takes_everything(spark: SparkSession, ready: Read
     assert len(score(spark, model, ("Bitcoin", "M", 1.0, 1, 1), (None, "M", 1.0, 1, 1))) == 2
 
 
-def test_an_indexed_number_is_compared_as_a_number(spark: SparkSession, ready: Ready) -> None:
-    model = ready(
-        StringIndexer(inputCol="amount", outputCol="a", handleInvalid="skip"), assemble("a"), classify()
+@pytest.mark.parametrize("mode", ["skip", "keep"])
+def test_an_indexed_number_is_spelled_as_the_models_labels_spell_it(
+    spark: SparkSession, training: DataFrame, mode: str
+) -> None:
+    # The history has integers, and doubles that are written as Spark does not write them.
+    stages = [
+        SQLTransformer(statement="SELECT *, cast(amount AS int) AS fee FROM __THIS__"),
+        StringIndexer(inputCol="fee", outputCol="f", handleInvalid=mode),
+        OneHotEncoder(inputCol="f", outputCol="fv", dropLast=False),
+        assemble("fv", "fee"),
+        RandomForestClassifier(numTrees=3, seed=1, maxDepth=4),
+    ]
+    first, *others = stages
+    fitted = Pipeline(stages=others).fit(first.transform(training))
+    assert list(fitted.stages[0].labelsArray[0]) == ["10", "20", "30", "40", "70", "80", "90"]
+    columns = [Column("fee", Type.DOUBLE)]
+    model = prepare(spark, fitted.copy(), Card(source="external"), columns)
+    assert (model.needs.problem({"fee": 11.0}) is None) == (mode == "keep")
+    rows = [(10.0,), (90.0,), (70.0,)] + ([(11.0,)] if mode == "keep" else [])
+    found = model.transform(spark.createDataFrame(rows, "fee double")).collect()
+    # What a notebook says of the integers.
+    plain = fitted.transform(spark.createDataFrame([(int(fee),) for (fee,) in rows], "fee int")).collect()
+    assert [row["probability"] for row in found] == [list(row["probability"]) for row in plain]
+    assert found[0]["fraud_probability"] < 0.5 < found[1]["fraud_probability"]
+
+
+def test_of_two_labels_of_one_number_sparks_own_spelling_goes_first(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([("5.0",), ("5",), ("5",), ("07",)], "fee string").coalesce(1)
+    fitted = StringIndexer(inputCol="fee", outputCol="f").fit(frame)
+    ((source, text),) = spell(spark, fitted._to_java(), {"fee": Type.DOUBLE}).values()
+    spelled = (
+        spark.createDataFrame([(5.0,), (7.0,), (8.5,), (None,)], "fee double").selectExpr(text).collect()
     )
-    assert problem(model, amount=50.0) is not None
-    assert len(score(spark, model, ("OVO", "M", 40.0, 1, 1))) == 1
+    assert (source, [row[0] for row in spelled]) == ("fee", ["5.0", "07", "8.5", None])
+
+
+@pytest.mark.parametrize(
+    ("rule", "card", "called"),
+    [
+        (Rule(threshold=0.0), 1.0, 1),
+        (Rule(), 0.0, 1),
+        (Rule(), 1.0, 0),
+        (Rule(threshold=1.0), None, 0),
+        (Rule(), None, 1),
+    ],
+    ids=[
+        "the run's",
+        "the card's",
+        "the card's is not reached",
+        "the run's is not reached",
+        "the model's own",
+    ],
+)
+def test_the_runs_threshold_goes_before_the_cards_and_the_models_own_rule_comes_last(
+    spark: SparkSession, training: DataFrame, rule: Rule, card: float | None, called: int
+) -> None:
+    stages = [assemble("amount"), LogisticRegression(maxIter=5, regParam=0.5, threshold=0.3)]
+    fitted = Pipeline(stages=stages).fit(training)
+    model = prepare(spark, fitted, Card(source="external", threshold=card), COLUMNS, rule)
+    row = score(spark, model, ("OVO", "M", 40.0, 1, 20))[0]
+    assert 0.3 < row["fraud_probability"] < 0.5
+    assert (row["prediction"], row["own_prediction"]) == (called, 1)
+
+
+def test_the_models_own_thresholds_decide_without_another_rule(spark: SparkSession, ready: Ready) -> None:
+    forest = RandomForestClassifier(numTrees=5, seed=1).setThresholds([0.999, 0.001])
+    model = ready(assemble("amount"), forest, threshold=None)
+    rows = score(spark, model, ("OVO", "M", 10.0, 1, 20), ("OVO", "M", 90.0, 1, 20))
+    expected = [int(row["probability"][1] / 0.001 > row["probability"][0] / 0.999) for row in rows]
+    assert [row["prediction"] for row in rows] == expected
+    assert 1 in expected
+
+
+def test_labels_that_nobody_knows_are_asked_for_by_name(spark: SparkSession, training: DataFrame) -> None:
+    labelled = training.selectExpr("*", "if(label = 1, 'Fraudulent', 'Legitimate') AS word")
+    stages = [
+        StringIndexer(inputCol="word", outputCol="target"),
+        assemble("amount"),
+        classify(labelCol="target"),
+    ]
+    fitted, card = Pipeline(stages=stages).fit(labelled), Card(source="external")
+    known = "'Legitimate' and 'Fraudulent'"
+    with pytest.raises(ModelUnusable, match=f"labels are {known}, .*name it with fraud_label"):
+        prepare(spark, fitted.copy(), card, COLUMNS)
+    with pytest.raises(
+        ModelUnusable, match=f"fraud_label is 'fraud', which is no label of the model: {known}"
+    ):
+        prepare(spark, fitted.copy(), card, COLUMNS, Rule(fraud_label="fraud"))
+    model = prepare(spark, fitted, card, COLUMNS, Rule(fraud_label="Fraudulent"))
+    low, high = score(spark, model, ("OVO", "M", 10.0, 1, 20), ("OVO", "M", 90.0, 1, 20))
+    assert low["fraud_probability"] < 0.5 < high["fraud_probability"] == high["probability"][1]
+
+
+def test_without_known_labels_1_is_fraud(spark: SparkSession, ready: Ready) -> None:
+    row = score(spark, ready(assemble("amount"), classify()), ("OVO", "M", 90.0, 1, 20))[0]
+    assert row["fraud_probability"] == row["probability"][1] > 0.5
+
+
+def test_a_score_that_is_no_number_is_said_beside_the_row(spark: SparkSession, ready: Ready) -> None:
+    # In Spark the logarithm of 0 is null, and NaN is larger than every threshold.
+    model = ready(
+        SQLTransformer(statement="SELECT *, log(amount) AS l FROM __THIS__"),
+        assemble("l", handleInvalid="keep"),
+        LogisticRegression(maxIter=2),
+    )
+    odd, good = score(spark, model, ("x", "y", 0.0, 1, 1), ("x", "y", 9.0, 1, 1))
+    assert odd[UNSCORABLE] == "the model's probability is [NaN, NaN]: not a finite number"
+    assert good[UNSCORABLE] is None
+
+
+def test_an_infinite_raw_prediction_is_no_score(spark: SparkSession, ready: Ready) -> None:
+    model = ready(
+        SQLTransformer(statement="SELECT *, exp(amount) AS e FROM __THIS__"),
+        assemble("e", handleInvalid="keep"),
+        LogisticRegression(maxIter=2),
+    )
+    (odd,) = score(spark, model, ("x", "y", 800.0, 1, 1))
+    assert odd[UNSCORABLE].startswith("the model's ")
+    assert odd[UNSCORABLE].endswith(": not a finite number")
 
 
 @pytest.mark.parametrize("mode", ["skip", "error"])
@@ -413,10 +537,25 @@ def test_a_model_without_a_two_class_probability_is_refused(ready: Ready, stage:
         ready(assemble("amount"), stage())
 
 
-def test_a_bernoulli_model_is_refused(ready: Ready) -> None:
-    encoder = OneHotEncoder(inputCol="pieces", outputCol="p")
-    with pytest.raises(ModelUnusable, match="bernoulli"):
-        ready(encoder, assemble("p"), NaiveBayes(modelType="bernoulli"))
+def test_a_multinomial_model_asks_for_numbers_that_are_not_negative(
+    spark: SparkSession, ready: Ready
+) -> None:
+    model = ready(assemble("amount", "pieces"), NaiveBayes(modelType="multinomial"))
+    assert problem(model, amount=-0.5) == "amount is -0.5, outside the model's range 0 to inf"
+    assert len(score(spark, model, ("x", "y", 0.0, 0, 1))) == 1
+
+
+def test_a_bernoulli_model_takes_categories_and_asks_numbers_to_be_0_or_1(
+    spark: SparkSession, ready: Ready
+) -> None:
+    model = ready(
+        StringIndexer(inputCol="method", outputCol="m", handleInvalid="keep"),
+        OneHotEncoder(inputCol="m", outputCol="mv"),
+        assemble("mv"),
+        NaiveBayes(modelType="bernoulli"),
+    )
+    assert len(score(spark, model, ("Bitcoin", "y", 7.0, 2, 1), GOOD)) == 2
+    assert not model.needs.ranges
 
 
 def test_a_model_without_raw_predictions_has_null_there(spark: SparkSession, ready: Ready) -> None:

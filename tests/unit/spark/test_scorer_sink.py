@@ -20,7 +20,8 @@ from streamweir.objectstore import ObjectStore
 from streamweir_spark.columns import arrow_schema, core_arrow_schema
 from streamweir_spark.ecommerce_fraud.figures import Figures, Product
 from streamweir_spark.ecommerce_fraud.query import ShopResults
-from streamweir_spark.parts import Message, Output
+from streamweir_spark.model import UNSCORABLE
+from streamweir_spark.parts import Message, Output, OutputKind
 from streamweir_spark.publish import Offsets, Outgoing, Publisher
 from streamweir_spark.sink import Sink
 from streamweir_spark.transform import _packed, scored_columns
@@ -45,7 +46,12 @@ class Published:
 class Case:
     """A sink on a store in memory, with a model that calls every transaction of t-fraud a fraud."""
 
-    def __init__(self, spark: SparkSession, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        store: MemoryStore | None = None,
+        model: Callable[[DataFrame], DataFrame] | None = None,
+    ) -> None:
         self.spark = spark
         self.store = store or MemoryStore()
         self.published = Published()
@@ -56,7 +62,7 @@ class Case:
             cast(ObjectStore, self.store),
             cast(Publisher, self.published),
             SCHEMA,
-            ShopResults(predict, Figures({"3231": Product("A shoe", "Footwear")})),
+            ShopResults(model or predict, Figures({"3231": Product("A shoe", "Footwear")})),
             lambda: self.before_writing(),
         )
 
@@ -85,6 +91,7 @@ def predict(frame: DataFrame) -> DataFrame:
             "fraud_probability": fraud,
             "prediction": fraud.cast("long"),
             "model_version": F.lit("m1"),
+            UNSCORABLE: F.lit(None).cast("string"),
         }
     )
 
@@ -93,8 +100,8 @@ def shares(spark: SparkSession, outputs: Sequence[Output]) -> DataFrame:
     """The outputs as two shards would give them."""
     rows = []
     for half in (outputs[::2], outputs[1::2]):
-        scored = [one for one in half if one.values is not None]
-        lines = [tuple(one) for one in half if one.values is None]
+        scored = [one for one in half if one.kind == OutputKind.SCORED]
+        lines = [tuple(one) for one in half if one.kind != OutputKind.SCORED]
         rows.append((bytearray(_packed(scored, SCHEMA)), bytearray(pickle.dumps(lines)), 1_000))
     return spark.createDataFrame(rows, "scored binary, lines binary, state_bytes long")
 
@@ -255,6 +262,63 @@ def test_a_micro_batch_without_messages_commits_where_the_stream_stands(case: Ca
     record = case.commit(1)
     assert (record["next_sequence"], record["max_ts"], record["rows"]) == (2, START + 1, 0)
     assert case.tables() == {(name, "batch_id=0") for name in ("predictions", "rejected", "worked")}
+
+
+def refusing(*, first_only: bool) -> Callable[[DataFrame], DataFrame]:
+    """A model that gives t1 no number: always, or only in its first row."""
+    wanted = F.col("transaction_id") == "t1"
+    refused = wanted & (F.col("sequence") == 0) if first_only else wanted
+    why = F.when(refused, "the model's probability is [NaN, NaN]: not a finite number")
+
+    return lambda frame: predict(frame).withColumn(UNSCORABLE, why)
+
+
+def test_a_row_without_a_score_is_unscorable_and_nothing_of_it_is_published(spark: SparkSession) -> None:
+    case = Case(spark, model=refusing(first_only=False))
+    case.write(0, outputs_of(first())[0])
+    assert [row["transaction_id"] for row in case.table("predictions", 0)] == ["t-fraud", "t2"]
+    odd = [row for row in case.table("rejected", 0) if row["id"] == "t1"]
+    places = [(row["reason"], row["sequence"], row["row"], row["rows"]) for row in odd]
+    assert places == [("unscorable", 0, 0, 1), ("unscorable", 1, 1, 1)]
+    assert {row["detail"] for row in odd} == {"the model's probability is [NaN, NaN]: not a finite number"}
+    assert json.loads(odd[0]["raw"])["session_id"] == "s"
+    published = [json.loads(m.value) for m in case.published.calls[0][1]]
+    assert not [value for value in published if value.get("transaction_id") == "t1"]
+
+
+def test_a_duplicate_of_a_row_without_a_score_is_scored_in_the_same_micro_batch(spark: SparkSession) -> None:
+    case = Case(spark, model=refusing(first_only=True))
+    case.write(0, outputs_of(first())[0])
+    scored = [(row["transaction_id"], row["sequence"]) for row in case.table("predictions", 0)]
+    assert scored == [("t-fraud", 0), ("t2", 1), ("t1", 1)]
+    reasons = {row["reason"] for row in case.table("rejected", 0)}
+    assert reasons == {"unscorable", "malformed", "foreign"}
+    assert case.commit(0)["unscored"] == []
+
+
+def test_a_duplicate_in_a_later_micro_batch_is_scored_also_after_a_restart(spark: SparkSession) -> None:
+    messages = first()
+    earlier, later = messages[:2], messages[2:]
+    outputs = outputs_of(earlier, later)
+    case = Case(spark, model=refusing(first_only=True))
+    case.write(0, outputs[0])
+    assert case.commit(0)["unscored"] == [["s", "t1"]]
+    restarted = Case(spark, case.store, refusing(first_only=True))
+    restarted.write(1, outputs[1])
+    assert [row["transaction_id"] for row in restarted.table("predictions", 1)] == ["t2", "t1"]
+    assert "duplicate" not in {row["reason"] for row in restarted.table("rejected", 1)}
+    assert restarted.commit(1)["unscored"] == []
+
+
+def test_rows_that_spark_fails_on_are_unscorable_and_the_stream_goes_on(spark: SparkSession) -> None:
+    fails = F.when(F.col("transaction_id") == "t2", F.raise_error(F.lit("no such row"))).otherwise(F.lit(0))
+    case = Case(spark, model=lambda frame: predict(frame).withColumn("ts", F.col("ts") + fails.cast("long")))
+    case.write(0, outputs_of(first())[0])
+    assert [row["transaction_id"] for row in case.table("predictions", 0)] == ["t1", "t-fraud"]
+    (odd,) = [row for row in case.table("rejected", 0) if row["reason"] == "unscorable"]
+    assert odd["id"] == "t2"
+    assert odd["detail"].startswith("the model fails on the row: ")
+    assert "no such row" in odd["detail"]
 
 
 def _files(case: Case) -> list[tuple[str, int]]:
