@@ -222,7 +222,7 @@ class Ledger:
                 )
         for topic, line in self.totals.items():
             if line.produced and not line.worked:
-                return f"{self._sentence(topic)}; check the dataset"
+                return f"check the dataset: {self._sentence(topic)}"
         return ""
 
     def _set_aside(self) -> dict[str, dict[str, object]]:

@@ -68,4 +68,4 @@ def _warnings(bundle: Bundle) -> Iterator[str]:
     allowed = (bundle.parameters or {}).get("warn_rejected_share", WARN_SHARE)
     for topic in (bundle.ledger or {"set_aside": {}})["set_aside"].values():
         if topic["share"] > allowed:
-            yield f"{topic['sentence']}; more than {100 * allowed:g} % is worth a look at the dataset."
+            yield f"More than {100 * allowed:g} % is worth a look at the dataset: {topic['sentence']}."

@@ -378,8 +378,8 @@ def ledger_of(
 def test_a_run_that_could_use_no_row_of_a_topic_fails_and_says_most_often_why() -> None:
     found = ledger_of(used=0, rejected={"late": 1, "malformed": 2_990, "duplicate": 9})
     assert found.problem() == (
-        "all 3,000 rows of events were rejected, most often as malformed (2,990), "
-        "e.g. an example of malformed; check the dataset"
+        "check the dataset: all 3,000 rows of events were rejected, most often as malformed (2,990), "
+        "e.g. an example of malformed"
     )
     told = found.to_dict()
     assert (told["outcome"], told["problem"], told["unexplained"]) == ("failed", found.problem(), 0)
@@ -424,7 +424,9 @@ def test_the_reconciliation_writes_what_it_found_before_it_fails(made_up: MadeUp
                 record, "unscorable", record.said.batch, lost[record.said.batch], detail="score is NaN"
             )
     made_up.commit(25)
-    with pytest.raises(RunFailed, match=r"^all \d+ rows of transactions .* as unscorable .*<b>x</b>"):
+    with pytest.raises(
+        RunFailed, match=r"^check the dataset: all \d+ rows of transactions .* as unscorable .*<b>x</b>"
+    ):
         count(made_up)
     told = made_up.store.get_json(made_up.run.ledger)
     assert (told["outcome"], told["unexplained"]) == ("failed", 0)

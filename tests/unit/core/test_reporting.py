@@ -275,7 +275,7 @@ def test_more_rejected_rows_than_the_run_allows_are_a_warning_that_every_reader_
     assert verdict.outcome == summary["outcome"] == "warning"
     assert summary["failures"] == []
     (warning,) = summary["warnings"]
-    assert warning.startswith(f"{sentence}; more than {20 if said else 5} %")
+    assert warning == f"More than {20 if said else 5} % is worth a look at the dataset: {sentence}."
     words = Page(report(made_up)).words
     assert words.index("and many were rejected") < words.index(warning) < words.index("What was sent")
     assert '<body class="warning">' in report(made_up)
