@@ -52,6 +52,11 @@ class Inputs:
         """From which probability on a row is called fraud; None when the model's own prediction decides."""
         return deciding(self.parameters.get("threshold"), self.card).threshold if self.card else None
 
+    @property
+    def fraud_share(self) -> Mapping[str, float]:
+        """What the card says of the share of fraud; empty where it says nothing, or for another threshold."""
+        return self.card.fraud_share if self.card and self.card.threshold == self.threshold else {}
+
 
 def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -> Inputs:
     """Fetch what is checked, files into `folder`; raises BadConfiguration for what is missing."""

@@ -16,6 +16,7 @@ from infra.progress import Board
 from infra.stack import Stack
 from streamweir.contracts.streams import Run, Stream, stream_id_of
 from streamweir.errors import BadConfiguration
+from streamweir.models.rule import checked
 from streamweir.objectstore import ObjectStore
 from streamweir.settings import Settings
 
@@ -30,6 +31,12 @@ def demo(
     model: Annotated[
         str, typer.Option(help="a folder or zip with a PipelineModel; trained when left out")
     ] = "",
+    threshold: Annotated[
+        float | None, typer.Option(help="the probability from which a transaction is called fraud")
+    ] = None,
+    fraud_label: Annotated[
+        str | None, typer.Option(help="the label that means fraud, where the model's own do not say it")
+    ] = None,
     speed: Annotated[float | None, typer.Option(help="seconds of the virtual clock in a real one")] = None,
     rate: Annotated[float | None, typer.Option(help="batches a second instead of a speed")] = None,
     batches: Annotated[int | None, typer.Option(help="how many batches to send; all when left out")] = None,
@@ -43,6 +50,8 @@ def demo(
     """Replay a pipeline through Airflow and end with a report."""
     console = Console(highlight=False, soft_wrap=True)
     asked = {
+        "threshold": None if threshold is None else checked(threshold),
+        "fraud_label": fraud_label,
         "speed": speed,
         "rate": rate,
         "batches": batches,

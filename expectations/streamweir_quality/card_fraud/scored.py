@@ -45,7 +45,7 @@ def scored_subject(inputs: Inputs) -> Subject:
 
 def share_subjects(inputs: Inputs) -> Iterable[Subject]:
     """The share of alerts; none for a model that says nothing of shares, as one from elsewhere."""
-    share = inputs.card.fraud_share if inputs.card else {}
+    share = inputs.fraud_share
     frame = inputs.frame(SCORED.name)
     if not share or frame.empty:
         return
@@ -66,4 +66,4 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
 def _said_of_alerts(inputs: Inputs) -> str:
     if inputs.threshold is None:
         return "is_alert is true exactly where the model's own prediction is 1"
-    return f"is_alert is true exactly where the threshold {inputs.threshold} is reached"
+    return f"is_alert is true exactly where the threshold {inputs.threshold:.6g} is reached"

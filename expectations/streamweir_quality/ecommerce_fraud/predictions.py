@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pandas as pd
+from great_expectations.expectations.expectation import Expectation
 
 from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
@@ -22,9 +23,6 @@ _TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
 def predictions_subject(inputs: Inputs) -> Subject:
     """The predictions, with what can be worked out again beside them."""
     scored = inputs.ledger["totals"][TRANSACTIONS_TOPIC.name]["scored"]
-    # The model's own prediction can only be checked by the model.
-    said = f"prediction is 1 exactly where the threshold {inputs.threshold} is reached"
-    decided = () if inputs.threshold is None else (equal("prediction", "expected_prediction", said),)
     expectations = (
         rows(scored, "the table has as many rows as the ledger counts as scored"),
         unique(*PREDICTIONS.key),
@@ -38,7 +36,7 @@ def predictions_subject(inputs: Inputs) -> Subject:
         between("fraud_probability", 0, 1, "fraud_probability lies in [0, 1]"),
         between("probability_sum", 1 - 1e-6, 1 + 1e-6, "the model's probabilities of a row sum up to 1"),
         one_of("prediction", [0, 1], "prediction is 0 or 1"),
-        *decided,
+        *_decided(inputs.threshold),
         one_of("model_version", [inputs.version], "model_version is the run's model"),
         equal("ts", "event_ts_seconds", "event_ts is ts as a timestamp"),
         between("L1_ratio", 0, 100, "L1_ratio is a percentage"),
@@ -72,6 +70,13 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
         expected_purchases=[min(sum(line.quantity for line in lines), LARGEST) for lines in products],
         amount_missing=goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
     )
+
+
+def _decided(threshold: float | None) -> Iterator[Expectation]:
+    """Nothing where the model's own prediction decides: only the model can check that."""
+    if threshold is not None:
+        said = f"prediction is 1 exactly where the threshold {threshold:.6g} is reached"
+        yield equal("prediction", "expected_prediction", said)
 
 
 def _called_fraud(frame: pd.DataFrame, threshold: float | None) -> pd.Series | None:

@@ -17,13 +17,13 @@ SUITE = "predictions and training"
 def share_subjects(inputs: Inputs) -> Iterable[Subject]:
     """One subject, or none when the model's card says nothing of shares, as for a model from elsewhere."""
     card, frame = inputs.card, inputs.frame(PREDICTIONS.name)
-    if card is None or frame.empty or not (card.fraud_share or card.category_shares):
+    if card is None or frame.empty or not (inputs.fraud_share or card.category_shares):
         return
     shares: dict[str, pd.Series] = {}
     expectations = []
-    if card.fraud_share:
+    if inputs.fraud_share:
         shares["called fraud"] = (frame["prediction"] == 1).astype(float)
-        expectations.append(_share("called fraud", card.fraud_share))
+        expectations.append(_share("called fraud", inputs.fraud_share))
     for column, seen in card.category_shares.items():
         expectations.append(one_of(column, seen, f"training has seen every {column}", WARNING))
         for category, share in seen.items():

@@ -45,6 +45,11 @@ class ModelKeys:
         return self._version(version) / "decision.json"
 
     def _version(self, version: str) -> ObjectKey:
-        if not _VERSION.fullmatch(version):
+        if not is_version(version):
             raise BadConfiguration(f"{version[:80]!r} is not a model version: take one that `list` shows")
         return self.root / version
+
+
+def is_version(text: str) -> bool:
+    """Whether this can be a version's id; a path with a slash or a dot never is."""
+    return _VERSION.fullmatch(text) is not None

@@ -1,25 +1,21 @@
 """Saved Spark models as zips: packing gives the same bytes each time, unpacking trusts nothing."""
 
 import hashlib
-import json
-import re
 import shutil
 import stat
+import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from streamweir.errors import ModelUnusable
+from streamweir.models import saved
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _READABLE = 0o644 << 16
-_MAC_RUBBISH = "__MACOSX"
-_SPARK_ML = ("org.apache.spark.ml.", "pyspark.ml.")
-_PIPELINE = ("org.apache.spark.ml.PipelineModel", "pyspark.ml.pipeline.PipelineModel")
 
 
 def pack(model: Path, archive: Path) -> None:
@@ -44,37 +40,33 @@ def unpack(archive: Path, folder: Path) -> Path:
     """
     try:
         with zipfile.ZipFile(archive) as source:
-            for member in source.infolist():
+            members = [_with_slashes(member) for member in source.infolist()]
+            for member in members:
                 _refuse_outsider(member, folder)
-            source.extractall(folder)
+            for member in members:
+                source.extract(member, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelUnusable(f"{archive.name} cannot be unzipped ({error}): zip the model again") from error
-    return model_root(folder)
-
-
-def model_root(folder: Path) -> Path:
-    """The folder with `metadata/`: this one, or the only one in it; raises ModelUnusable otherwise."""
-    inner = [path for path in folder.iterdir() if path.name != _MAC_RUBBISH and not path.name.startswith(".")]
-    for candidate in (folder, inner[0] if len(inner) == 1 else folder):
-        if (candidate / "metadata").is_dir():
-            return candidate
-    raise ModelUnusable(
-        f"{folder.name} holds no saved Spark model: it needs metadata/ and stages/ at its top, "
-        "as PipelineModel.save() makes them"
-    )
+        raise ModelUnusable(_why_no_zip(archive, error)) from error
+    return saved.root(folder)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Path]:
-    """The model in a folder or zip; what was unzipped is removed afterwards. Raises ModelUnusable."""
-    if path.is_dir():
-        _refuse_links(path)
-        yield model_root(path)
-        return
-    if not path.is_file():
+    """The model in a folder or zip; what was unzipped is removed afterwards.
+
+    Raises ModelUnusable. What is raised while it is open names the path as well.
+    """
+    if not path.exists():
         raise ModelUnusable(f"there is no model at {path}: give a folder or zip with a saved PipelineModel")
-    with tempfile.TemporaryDirectory(prefix="streamweir-model-") as folder:
-        yield unpack(path, Path(folder))
+    try:
+        if path.is_dir():
+            _refuse_links(path)
+            yield saved.root(path)
+        else:
+            with tempfile.TemporaryDirectory(prefix="streamweir-model-") as folder:
+                yield unpack(path, Path(folder))
+    except ModelUnusable as error:
+        raise ModelUnusable(f"{path}: {error}") from error
 
 
 def replace_folder(source: Path, target: Path) -> None:
@@ -84,54 +76,36 @@ def replace_folder(source: Path, target: Path) -> None:
     source.rename(target)
 
 
-def stages(model: Path) -> list[dict[str, Any]]:
-    """The metadata of all stages, nested ones included, in order, the model's own first.
-
-    Raises ModelUnusable when it is no PipelineModel, when a file is not readable, or when a stage's class is
-    not of Spark ML: loading it would run code that travels with the model.
-    """
-    found = [_metadata(path) for path in sorted(model.rglob("metadata"), key=_in_order) if path.is_dir()]
-    own = _metadata(model / "metadata")
-    if own["class"] not in _PIPELINE:
-        raise ModelUnusable(f"the model is a {own['class']}: save a PipelineModel that holds it")
-    for stage in found:
-        if not stage["class"].startswith(_SPARK_ML):
-            raise ModelUnusable(f"stage {stage['uid']} is a {stage['class']}, which is not part of Spark ML")
-    return found
-
-
 def sha256(path: Path) -> str:
     """The file's checksum in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _in_order(path: Path) -> list[tuple[int, str]]:
-    # Spark numbers the stages' folders: 0_StringIndexer_ab12, ..., 10_GBTClassifier_cd34.
-    return [(int(found[0]) if (found := re.match(r"\d+", part)) else -1, part) for part in path.parts]
-
-
-def _metadata(folder: Path) -> dict[str, Any]:
-    for part in sorted(folder.glob("part-*")):
-        try:
-            value = json.loads(part.read_text().partition("\n")[0] or "{}")
-        except (ValueError, OSError) as error:
-            raise ModelUnusable(
-                f"{folder.parent.name}/metadata of the model is not readable: {error}"
-            ) from error
-        if isinstance(value, dict) and {"class", "uid"} <= value.keys():
-            return value
-    raise ModelUnusable(f"{folder.parent.name}/metadata of the model names no class: save the model again")
+def _why_no_zip(archive: Path, error: Exception) -> str:
+    if tarfile.is_tarfile(archive):
+        return "it is a tar archive, not a zip: unpack it and give the folder, or zip the folder"
+    if saved.is_pointer(archive):
+        return "it is a git-LFS pointer, not the file itself: run `git lfs pull` in the repository"
+    return f"it cannot be unzipped ({error}): zip the model again"
 
 
 def _refuse_links(folder: Path) -> None:
     for path in folder.rglob("*"):
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise ModelUnusable(f"{path} leads out of the model's folder: put the file itself there")
+            raise ModelUnusable(
+                f"{path.relative_to(folder)} leads out of the model's folder: put the file itself there"
+            )
+
+
+def _with_slashes(member: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    # Some programs on Windows write backslashes, which elsewhere are no separators but part of a name.
+    member.filename = member.filename.replace("\\", "/")
+    return member
 
 
 def _refuse_outsider(member: zipfile.ZipInfo, folder: Path) -> None:
-    name = member.filename.replace("\\", "/")
+    name = member.filename
     inside = (folder / name).resolve().is_relative_to(folder.resolve())
     if name.startswith("/") or ".." in name.split("/") or not inside:
         raise ModelUnusable(f"the zip's member {member.filename[:80]!r} would be written outside its folder")

@@ -19,7 +19,8 @@ class Card:
     source: "trained" or "external". pipeline, version (its id), sha256 (of model.zip), created_at (UTC, ISO
     8601): filled in by the registry. features: the input columns in order. label: the label's column.
     threshold: chosen at the training: a row is called fraud when its probability is at least this; None when
-    nobody chose one. own_rule: how the model's own `prediction` is decided, as `rule.own_rule` reads it.
+    nobody chose one. own_rule: how the model's own `prediction` is decided, as `rule.own_rule` reads it; None
+    on cards of format 1.
     threshold_rule: how the threshold was chosen; selection_rule: how the algorithm was.
     metrics: on the held-out rows, which neither trained nor chose anything; empty for an external model, and
     None where it takes a fraud to measure and none is held out.
@@ -38,7 +39,7 @@ class Card:
     features: tuple[str, ...] = ()
     label: str = ""
     threshold: float | None = None
-    own_rule: Mapping[str, Any] = field(default_factory=dict)
+    own_rule: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     fraud_share: Mapping[str, float] = field(default_factory=dict)
     category_shares: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)

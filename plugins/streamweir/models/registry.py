@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streamweir.contracts.models import ModelKeys
+from streamweir.contracts.models import ModelKeys, is_version
 from streamweir.errors import BadConfiguration, ModelUnusable
-from streamweir.models import archive
+from streamweir.models import archive, saved
 from streamweir.models.card import EXTERNAL, TRAINED, Card
 from streamweir.models.gate import Decision
+from streamweir.models.rule import own_rule
 from streamweir.objectstore import ObjectStore, to_json
 
 
@@ -80,10 +81,19 @@ class Registry:
         Raises ModelUnusable when it is none, or when it holds a stage from outside Spark ML.
         """
         with archive.opened(path) as model, tempfile.TemporaryDirectory(prefix="streamweir-model-") as folder:
-            draft = _external_card(archive.stages(model))
+            draft = _external_card(saved.stages(model))
             packed = Path(folder) / "model.zip"
             archive.pack(model, packed)
             return self.publish(packed, draft)
+
+    def find(self, asked: str) -> Card:
+        """The card of what somebody asked for: a folder or zip, which is registered, or else a version.
+
+        Raises ModelUnusable when it is not there, or as `register_external` does.
+        """
+        if Path(asked).exists() or not is_version(asked):
+            return self.register_external(Path(asked))
+        return self.card(asked)
 
     def fetch(self, version: str, folder: Path) -> Path:
         """Download a version into `folder`/<version>, verified and unzipped; returns the model's folder.
@@ -102,7 +112,7 @@ class Registry:
                     f"model {version} was tampered with: {key} differs from its card's sha256"
                 )
             model = archive.unpack(packed, Path(temporary) / "model")
-            archive.stages(model)
+            saved.stages(model)
             archive.replace_folder(model, folder / version)
         return folder / version
 
@@ -153,20 +163,19 @@ class Registry:
 def _external_card(stages: list[dict[str, Any]]) -> Card:
     """What the saved metadata says of a foreign model: its inputs, its label, its Spark version."""
     makers: dict[str, list[str]] = {}
-    classifier: dict[str, Any] = {}
+    classifier = saved.classifier(stages)
     for stage in stages:
-        params = {**stage.get("defaultParamMap", {}), **stage.get("paramMap", {})}
+        params = saved.params(stage)
         inputs = params.get("inputCols") or [params.get("inputCol", "")]
         outputs = params.get("outputCols") or [params.get("outputCol", "")]
         # A stage of several columns either makes one of each, or one of all.
         one_each = len(inputs) == len(outputs)
         makers |= {made: [inputs[place]] if one_each else inputs for place, made in enumerate(outputs)}
-        if "probabilityCol" in params:
-            classifier = params
     return Card(
         source=EXTERNAL,
         features=tuple(dict.fromkeys(_originals(classifier.get("featuresCol", ""), makers))),
         label=str(classifier.get("labelCol", "")),
+        own_rule=own_rule(stages),
         algorithm=stages[-1]["class"].rpartition(".")[2],
         libraries={"spark": str(stages[0].get("sparkVersion", ""))},
     )

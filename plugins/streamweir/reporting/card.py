@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from streamweir.models.rule import CARD, Rule, in_words
 from streamweir.reporting.inputs import Bundle
 
 _METRICS = {
@@ -18,6 +19,8 @@ _DETAILS = (
     "source",
     "created_at",
     "algorithm",
+    "threshold",
+    "own_rule",
     "features",
     "label",
     "rows",
@@ -34,13 +37,16 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
         return None
     card: Mapping[str, Any] = bundle.card or {}
     metrics = card.get("metrics") or {}
+    rule = Rule(bundle.model["rule"], bundle.model["threshold"])
     importances = sorted(card.get("feature_importances") or (), key=lambda item: -item["importance"])[
         :_MOST_IMPORTANT
     ]
     return {
-        **{name: bundle.model.get(name) for name in ("version", "origin", "threshold")},
+        **{name: bundle.model[name] for name in ("version", "origin")},
         "algorithm": card.get("algorithm"),
-        "threshold_rule": card.get("threshold_rule"),
+        "rule": rule.sentence,
+        "own_rule": in_words(bundle.model["own_rule"]),
+        "threshold_rule": card.get("threshold_rule") if rule.decided_by == CARD else None,
         "selection_rule": card.get("selection_rule")
         or "the largest PR-AUC on the middle part of the history",
         "metrics": [

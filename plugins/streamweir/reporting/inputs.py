@@ -50,7 +50,7 @@ class Bundle:
 
     @property
     def model(self) -> Mapping[str, Any]:
-        """The run's model as `ensure_model` reported it: version, sha256, threshold, origin."""
+        """The run's model as `ensure_model` reported it, the rule that decides among it."""
         return self.result_of(MODEL_TASK)
 
 

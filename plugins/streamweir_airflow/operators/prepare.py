@@ -1,7 +1,6 @@
 """Before the stream starts: topics, dataset, model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamweir_airflow.attempt import Attempt
@@ -27,8 +26,11 @@ class ProvisionTopics(StreamweirOperator):
     def work(self, attempt: Attempt) -> Result:
         """Returns the topics by whether they were created or there already."""
         from streamweir.broker.topics import provision
+        from streamweir.models.rule import checked
         from streamweir.retention import note_origin
 
+        if (threshold := attempt.params.get("threshold")) is not None:
+            checked(threshold)
         for name, read in self.read_first.items():
             read(attempt.params[name])
         attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
@@ -86,17 +88,26 @@ class EnsureModel(Training):
     """Chooses the run's model: as asked for, else the running scorer's, else the champion, else a new one."""
 
     def work(self, attempt: Attempt) -> Result:
-        """Returns version, sha256, threshold and where the model came from."""
+        """Returns version, sha256, origin, whose rule decides, its threshold, and the model's own rule."""
         from streamweir.models.registry import Registry
+        from streamweir.models.rule import deciding, in_words
 
         registry = Registry(attempt.store, self.pipeline)
         version, origin = self._settled(attempt) or self._chosen(attempt, registry)
         card = registry.card(version)
         attempt.store.put_json(attempt.run.model, {"version": version, "origin": origin})
-        self.log.info("model %s (%s), threshold %s", version, origin, card.threshold)
+        rule, own = deciding(attempt.params["threshold"], card), in_words(card.own_rule)
+        self.log.info("model %s (%s). %s. The model's own rule: %s", version, origin, rule.sentence, own)
         if selection := registry.selection(version):
             attempt.store.put_json(attempt.run.selection, selection)
-        return {"version": version, "sha256": card.sha256, "threshold": card.threshold, "origin": origin}
+        return {
+            "version": version,
+            "sha256": card.sha256,
+            "origin": origin,
+            "rule": rule.decided_by,
+            "threshold": rule.threshold,
+            "own_rule": card.own_rule,
+        }
 
     def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
         """What the run took before, once it has sent messages: a run is scored by one model."""
@@ -107,10 +118,9 @@ class EnsureModel(Training):
 
     def _chosen(self, attempt: Attempt, registry: Any) -> tuple[str, str]:
         asked = attempt.params["model"]
-        if asked and Path(asked).exists():
-            return registry.register_external(Path(asked)).version, "external"
         if asked:
-            return registry.card(asked).version, registry.card(asked).source
+            card = registry.find(asked)
+            return card.version, card.source
         if running := _running(attempt):
             return running, "running"
         from streamweir.datasets.store import load

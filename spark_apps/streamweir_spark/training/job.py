@@ -16,6 +16,8 @@ from streamweir.models import archive
 from streamweir.models.card import Card
 from streamweir.models.gate import Decision
 from streamweir.models.registry import Registry
+from streamweir.models.rule import own_rule
+from streamweir.models.saved import stages
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.log import say
 from streamweir_spark.training.examples import Examples, Split, split
@@ -79,7 +81,8 @@ class Training:
             selected.model.write().save(saved.as_uri())
             archive.pack(saved, packed)
             history = self.dataset.history_fingerprint or ""
-            card = registry.publish(packed, replace(selected.card, history_fingerprint=history))
+            draft = replace(selected.card, history_fingerprint=history, own_rule=own_rule(stages(saved)))
+            card = registry.publish(packed, draft)
             registry.put_selection(card)
             return card
 

@@ -9,7 +9,7 @@ import pytest
 
 from streamweir.contracts.models import ModelKeys
 from streamweir.errors import BadConfiguration, ModelUnusable
-from streamweir.models import archive
+from streamweir.models import archive, saved
 from streamweir.models.card import Card
 from streamweir.models.gate import Decision, passes
 from streamweir.models.registry import Registry
@@ -55,7 +55,7 @@ def test_a_published_version_comes_back_as_it_was(registry: Registry, packed: Pa
     assert (card.pipeline, card.sha256) == ("ecommerce_fraud", archive.sha256(packed))
     assert registry.versions() == [card.version]
     folder = registry.fetch(card.version, tmp_path / "models")
-    assert archive.stages(folder)[0]["class"].endswith("PipelineModel")
+    assert saved.stages(folder)[0]["class"].endswith("PipelineModel")
     assert registry.fetch(card.version, tmp_path / "models") == folder
 
 

@@ -5,7 +5,7 @@ from streamweir.contracts.tables import Column, Table, Type
 
 TRANSACTION_ID = Column("transaction_id", Type.INT, "the row of the file, 0 first")
 EVENT_TIME = Column("event_time", Type.TIMESTAMP, "START_TS + the second that Time means")
-IS_ALERT = Column("is_alert", Type.BOOL, "fraud_prob is at least the model card's threshold")
+IS_ALERT = Column("is_alert", Type.BOOL, "fraud by the rule that decides: a threshold, or prediction")
 
 MODEL_COLUMNS = (TRANSACTION_ID, EVENT_TIME, *NUMBERS)
 """What a PipelineModel may use as its inputs."""
@@ -18,7 +18,7 @@ SCORED = Table(
         AMOUNT,
         CLASS,
         Column("fraud_prob", Type.DOUBLE, "the probability of fraud"),
-        Column("prediction", Type.INT, "1 for an alert, else 0"),
+        Column("prediction", Type.INT, "1 where the model itself predicts fraud, else 0"),
         IS_ALERT,
         Column("model_version", Type.STRING),
         Column("scored_at", Type.TIMESTAMP, "wall time of the scoring"),

@@ -43,7 +43,7 @@ SCORES = (
     Column("rawPrediction", Type.DOUBLES, "the model's raw prediction"),
     Column("probability", Type.DOUBLES, "the model's probabilities"),
     Column("fraud_probability", Type.DOUBLE, "the probability of fraud"),
-    Column("prediction", Type.INT, "1 when fraud_probability is at least the model card's threshold"),
+    Column("prediction", Type.INT, "1 for fraud by the rule that decides: a threshold, or the model's own"),
     Column("model_version", Type.STRING),
     Column("batch_index", Type.INT, "index of the batch in its run"),
     Column("scored_at", Type.TIMESTAMP, "wall time of the scoring"),

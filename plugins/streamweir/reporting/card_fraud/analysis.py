@@ -66,7 +66,7 @@ def verdicts(found: Judged) -> list[dict[str, Any]]:
     area = metrics.pr_auc(found.labels, found.probability) if frauds else None
     precision = counts.precision if counts.tp + counts.fp else None
     rows = (
-        ("alerts", counts.tp + counts.fp, "transactions whose probability reaches the threshold"),
+        ("alerts", counts.tp + counts.fp, "transactions that were called fraud"),
         ("true positives", counts.tp, "alerts that are frauds"),
         ("false positives", counts.fp, "alerts that are honest"),
         ("missed frauds", counts.fn, "frauds that raised no alert"),

@@ -63,7 +63,7 @@ def alerts_per_hour(bundle: Bundle) -> Figure | None:
 
 
 def precision_over_recall(bundle: Bundle) -> Figure | None:
-    """The curve, its area, and where the threshold lies on it; None without a known fraud."""
+    """The curve, its area, and where the run's alerts lie on it; None without a known fraud."""
     frame = scored_of(bundle)
     found = None if frame is None else judged(frame)
     if found is None or not found.labels.sum():
@@ -72,7 +72,7 @@ def precision_over_recall(bundle: Bundle) -> Figure | None:
     figure, (axes,) = style.panels(height=3.6)
     axes.step(recall, precision, where="post", color=style.BLUE, linewidth=1.8)
     at = found.confusion
-    axes.plot(at.recall, at.precision, "o", color=style.RED, label="at the threshold")
+    axes.plot(at.recall, at.precision, "o", color=style.RED, label="the alerts")
     style.heading(
         axes, f"Precision over recall, area {pr_auc(found.labels, found.probability):.4f}", "precision"
     )
