@@ -3,21 +3,22 @@
 ### What it does
 Topics and dataset are made ready, a model is chosen (or trained), a Spark scorer is started outside Airflow,
 and the replay sends a message per transaction: two days of them in under a minute at the default speed. Every
-transaction is kept in the table `scored`; those whose probability reaches the model's threshold go out on the
-topic `alerts` and as lines of the scorer's log. When every message is processed the scorer is stopped, the
-ledger is drawn up, results are validated and plotted, and one report is published in the object store at
-`runs/card_fraud/<stream>/<run>/report.html`, also for a failed run.
+transaction is kept in the table `scored`; those that are called fraud (by the run's threshold, the card's, or
+the model's own prediction) go out on the topic `alerts` and as lines of the scorer's log. When every message
+is processed the scorer is stopped, the ledger is drawn up, results are validated and plotted, and one report
+is published in the object store at `runs/card_fraud/<stream>/<run>/report.html`, also for a failed run.
 
 ### What a failure means, and what to do
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
 merely unlucky (a server did not answer) has been tried three times before it fails.
 
-- **provision_topics**: a topic exists with other settings, or Kafka refused or did not answer; the message
-  says which. Choose another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
+- **provision_topics**: the threshold is no probability, a topic exists with other settings, or Kafka refused
+  or did not answer; the message says which. Choose another `stream`, or mend the topic or the connection
+  `kafka_default`; clear the task.
 - **ensure_dataset**: creditcard.csv cannot be used; file, line and column are named. Mend the file, clear the
   task.
-- **ensure_model**: the model needs a column that does not exist, its checksum is wrong, or training failed;
-  the message names it. A file without the column Class teaches nothing: give a `model`, or train one first.
+- **ensure_model**: the model cannot be read, its checksum is wrong, or training failed; the message names it
+  and the remedy. A file without the column Class teaches nothing: give a `model`, or train one first.
 - **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
   when the cause is gone: a scorer that runs is attached to, never doubled.
 - **replay**: Kafka was lost for long. Clear the task: it goes on after the last message that Kafka holds.

@@ -31,7 +31,7 @@ from streamweir_airflow import waiting
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
 from streamweir_airflow.operators import looking_after, scorer
 from streamweir_airflow.operators.base import Result, StreamweirOperator
-from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
+from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import Replay
 from streamweir_airflow.operators.results import PublishReport
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
@@ -290,6 +290,14 @@ def dataset(source: str) -> Dataset:
     return Dataset("ecommerce_fraud", (), source)
 
 
+@pytest.mark.parametrize("threshold", [1.5, -0.1, float("nan")])
+def test_a_threshold_that_is_no_probability_ends_the_first_task(store: MemoryStore, threshold: float) -> None:
+    task = ProvisionTopics(task_id="provision_topics", pipeline="ecommerce_fraud")
+    with pytest.raises(BadConfiguration, match="is no probability: give a number from 0 to 1"):
+        task.work(attempt(threshold=threshold))
+    assert store.get_json(RUN.parameters) is None
+
+
 class TestEnsureModel:
     @pytest.fixture
     def task(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> EnsureModel:
@@ -304,6 +312,35 @@ class TestEnsureModel:
         put_champion(store, put_version(store, "best", history="h"))
         result = task.work(attempt())
         assert (result["version"], result["origin"], result["threshold"]) == ("best", "champion", 0.4)
+
+    @pytest.mark.parametrize(
+        ("asked", "threshold", "decides", "sentence"),
+        [
+            (0.3, 0.4, ("param", 0.3), "from a probability of 0.3 on, as the run asks"),
+            (None, 0.4, ("card", 0.4), "from a probability of 0.4 on, as the model's card says"),
+            (None, None, ("model", None), "where the model's own prediction says so"),
+        ],
+    )
+    def test_which_rule_decides_is_returned_and_said(
+        self,
+        task: EnsureModel,
+        store: MemoryStore,
+        capsys: pytest.CaptureFixture[str],
+        asked: float | None,
+        threshold: float | None,
+        decides: tuple[str, float | None],
+        sentence: str,
+    ) -> None:
+        put_version(store, "v", threshold=threshold, own_rule={"threshold": 0.1})
+        result = task.work(attempt(model="v", threshold=asked))
+        assert (result["rule"], result["threshold"]) == decides
+        assert result["own_rule"] == {"threshold": 0.1}
+        said = f"model v (trained). A transaction is called fraud {sentence}. The model's own rule: class 1"
+        assert said in capsys.readouterr().out
+
+    def test_a_path_where_nothing_is_is_named_as_a_path(self, task: EnsureModel) -> None:
+        with pytest.raises(ModelUnusable, match="there is no model at /models/fraud"):
+            task.work(attempt(model="/models/fraud"))
 
     def test_a_champion_of_another_history_is_not(self, task: EnsureModel, store: MemoryStore) -> None:
         put_champion(store, put_version(store, "best", history="other"))
@@ -359,10 +396,23 @@ class History:
     history_fingerprint = "h"
 
 
-def put_version(store: MemoryStore, version: str, history: str = "") -> str:
+def put_version(
+    store: MemoryStore,
+    version: str,
+    history: str = "",
+    threshold: float | None = 0.4,
+    own_rule: dict[str, float] | None = None,
+) -> str:
     from streamweir.contracts.models import ModelKeys
 
-    card = Card(source=TRAINED, version=version, sha256="00", threshold=0.4, history_fingerprint=history)
+    card = Card(
+        source=TRAINED,
+        version=version,
+        sha256="00",
+        threshold=threshold,
+        own_rule=own_rule,
+        history_fingerprint=history,
+    )
     store.put_json(ModelKeys("ecommerce_fraud").card(version), card.to_json())
     return version
 

@@ -126,7 +126,8 @@ def test_an_alert_is_what_reaches_the_recommended_threshold(
     summary = store.get_json(run.selection)
     threshold = summary["recommended_threshold"]
     assert (scored["is_alert"] == (scored["fraud_prob"] >= threshold)).all()
-    assert (scored["prediction"] == scored["is_alert"].astype(int)).all()
+    decided = store.get_json(run.summary)["model"]
+    assert (decided["rule"], decided["threshold"], decided["own_rule"]) == ("card", threshold, {})
     assert set(scored["model_version"]) == {summary["model_version"]}
     assert summary == Registry(store, "card_fraud").selection(summary["model_version"])
     candidates = summary["candidates"]

@@ -54,8 +54,10 @@ def put_tasks(made_up: MadeUpRun, *, until: str | None = None, error: str | None
         "ensure_model": {
             "version": VERSION,
             "sha256": "0badcafe" * 8,
-            "threshold": THRESHOLD,
             "origin": "champion",
+            "rule": "card",
+            "threshold": THRESHOLD,
+            "own_rule": {},
         },
     }
     at = BEGAN

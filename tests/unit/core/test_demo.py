@@ -217,7 +217,7 @@ def test_a_path_that_is_not_there_is_refused_before_anything_starts(value: str) 
 
 
 @pytest.mark.parametrize("path", ["/home/o'neill/data", "/a b/$HOME/c", '/"a"; echo & `b`', "/$(b)/#c"])
-@pytest.mark.parametrize("name", ["DATASET", "MODEL"])
+@pytest.mark.parametrize("name", ["DATASET", "MODEL", "THRESHOLD", "FRAUD_LABEL"])
 def test_make_hands_a_path_on_whatever_characters_it_holds(name: str, path: str) -> None:
     shown = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "demo", f"{name}={path}", "SPEED=0"],
@@ -228,4 +228,11 @@ def test_make_hands_a_path_on_whatever_characters_it_holds(name: str, path: str)
     )
     command = shown.stdout.splitlines()[-1]
     given = shlex.split(command.partition(" demo ")[2])
-    assert given == ["--pipeline", "ecommerce_fraud", f"--{name.lower()}", path, "--speed", "0"]
+    assert given == [
+        "--pipeline",
+        "ecommerce_fraud",
+        f"--{name.lower().replace('_', '-')}",
+        path,
+        "--speed",
+        "0",
+    ]

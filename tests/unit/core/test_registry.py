@@ -117,6 +117,25 @@ def test_a_foreign_model_says_what_its_metadata_say(registry: Registry) -> None:
     assert (card.algorithm, card.label, card.threshold) == ("LogisticRegressionModel", "label", None)
     assert card.libraries == {"spark": "3.5.6"}
     assert not card.metrics
+    assert card.own_rule == {}
+
+
+def test_a_model_is_found_by_its_path_or_by_its_version(registry: Registry) -> None:
+    registered = registry.find(str(FIXTURE))
+    assert registered.source == "external"
+    assert registry.find(registered.version) == registered
+
+
+@pytest.mark.parametrize("asked", ["/no/such/model", "models/fraud", "fraud_model", "model.zip", "~/model"])
+def test_a_path_where_nothing_is_is_not_taken_for_a_version(registry: Registry, asked: str) -> None:
+    with pytest.raises(ModelUnusable, match=f"there is no model at {asked}: give a folder or zip"):
+        registry.find(asked)
+
+
+def test_a_refused_file_is_named(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "mine.zip").write_bytes(b"no zip")
+    with pytest.raises(ModelUnusable, match=f"^{tmp_path}/mine.zip: it cannot be unzipped"):
+        registry.find(str(tmp_path / "mine.zip"))
 
 
 def test_a_foreign_model_is_one_version_however_often_and_in_whatever_shape_it_comes(

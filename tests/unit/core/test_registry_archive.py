@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def zip_of(path: Path, **members: bytes) -> Path:
         for name, data in members.items():
             target.writestr(name, data)
     return path
+
+
+def refusal(path: Path) -> str:
+    """What somebody is told who gives this folder or file."""
+    with pytest.raises(ModelUnusable) as refused, archive.opened(path) as model:
+        saved.stages(model)
+    return str(refused.value)
 
 
 def test_the_same_model_gives_the_same_bytes_wherever_and_whenever_it_lies(
@@ -168,3 +176,109 @@ def test_unreadable_metadata_is_refused(model: Path, text: str) -> None:
     (model / "stages" / "3_s3" / "metadata" / "part-00000").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelUnusable, match="3_s3/metadata of the model"):
         saved.stages(model)
+
+
+def test_a_zip_from_windows_with_backslashes_is_read_like_any_other(model: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "windows.zip"
+    with zipfile.ZipFile(packed, "w") as target:
+        target.writestr("fraud_model\\stages\\", b"")
+        for path in sorted(model.rglob("part-*")):
+            target.writestr("\\".join(("fraud_model", *path.relative_to(model).parts)), path.read_bytes())
+    with archive.opened(packed) as opened:
+        assert [stage["uid"] for stage in saved.stages(opened)][:3] == ["PipelineModel", "S0", "S1"]
+        assert not [path for path in opened.parent.rglob("*") if "\\" in path.name]
+
+
+def test_a_zip_of_a_whole_repository_is_told_where_its_model_lies(model: Path, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    (repository / "src").mkdir(parents=True)
+    model.rename(repository / "fraud")
+    write_stage(repository / "fraud" / "stages" / "11_nested", PIPELINE)
+    write_stage(
+        repository / "fraud" / "stages" / "11_nested" / "stages" / "0_a", "org.apache.spark.ml.feature.A"
+    )
+    write_stage(repository / "unfitted", "org.apache.spark.ml.Pipeline")
+    (repository / "unfitted" / "stages").mkdir()
+    packed = tmp_path / "repository.zip"
+    with zipfile.ZipFile(packed, "w") as target:
+        for path in repository.rglob("*"):
+            target.write(path, path.relative_to(tmp_path))
+    said = "the model lies deeper, in {}: give that folder, or a zip of it"
+    assert refusal(packed) == f"{packed}: {said.format('repository/fraud')}"
+    assert refusal(repository) == f"{repository}: {said.format('fraud')}"
+    write_stage(repository / "again", PIPELINE)
+    (repository / "again" / "stages").mkdir()
+    assert refusal(repository) == f"{repository}: {said.format('again or fraud')}"
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+def test_a_tar_is_called_a_tar(model: Path, tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "model.zip"
+    with tarfile.open(path, mode) as target:  # type: ignore[call-overload]
+        target.add(model, "model")
+    assert refusal(path) == (
+        f"{path}: it is a tar archive, not a zip: unpack it and give the folder, or zip the folder"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("tuning.CrossValidatorModel", ": save its bestModel, as it is when that is a PipelineModel, "),
+        ("tuning.TrainValidationSplitModel", "else PipelineModel(stages=[model.bestModel])"),
+        ("Pipeline", ", which is not fitted: save what its fit() returns"),
+        ("tuning.CrossValidator", ", which is not fitted: save the bestModel of what its fit() returns"),
+        (
+            "classification.LogisticRegression",
+            ": fit a Pipeline that ends with it, and save what fit() returns",
+        ),
+        ("classification.LinearSVCModel", ": save a PipelineModel that holds it, after the stages"),
+    ],
+)
+def test_what_is_no_pipeline_model_is_told_what_to_save_instead(
+    tmp_path: Path, kind: str, remedy: str
+) -> None:
+    write_stage(tmp_path / "model", f"org.apache.spark.ml.{kind}")
+    said = refusal(tmp_path / "model")
+    assert said.startswith(f"{tmp_path / 'model'}: it is a org.apache.spark.ml.{kind}")
+    assert remedy in said
+
+
+FOREST = "org.apache.spark.ml.classification.RandomForestClassificationModel"
+
+
+@pytest.mark.parametrize("missing", ["data", "treesMetadata"])
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_stage_without_what_it_learnt_is_named(model: Path, missing: str, *, emptied: bool) -> None:
+    stage = model / "stages" / "11_forest"
+    write_stage(stage, FOREST)
+    for part in ("data", "treesMetadata"):
+        (stage / part).mkdir()
+        (stage / part / "part-00000.snappy.parquet").write_bytes(b"PAR1")
+    with archive.opened(model) as sound:
+        assert len(saved.stages(sound)) == 13
+    (stage / missing / "part-00000.snappy.parquet").unlink()
+    if not emptied:
+        (stage / missing).rmdir()
+    assert refusal(model) == (
+        f"{model}: stages/11_forest/{missing} holds no parquet file, so what the "
+        "RandomForestClassificationModel learnt is missing: give the whole folder that save() wrote"
+    )
+
+
+@pytest.mark.parametrize("name", ["data/part-00000.snappy.parquet", "metadata/part-00000"])
+def test_a_git_lfs_pointer_in_place_of_a_file_is_named(model: Path, name: str) -> None:
+    stage = model / "stages" / "11_forest"
+    write_stage(stage, FOREST)
+    (stage / "data").mkdir()
+    (stage / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4821\n")
+    assert refusal(model) == (
+        f"{model}: stages/11_forest/{name} is a git-LFS pointer, not the file itself: "
+        "run `git lfs pull` in the repository, and give the model again"
+    )
+
+
+def test_a_zip_that_is_a_git_lfs_pointer_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.zip"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4821\n")
+    assert refusal(path).startswith(f"{path}: it is a git-LFS pointer, not the file itself")

@@ -322,8 +322,40 @@ def test_a_run_without_a_model_has_no_model_section(made_up: MadeUpRun) -> None:
 
 def test_the_card_shows_threshold_metrics_and_confusion(good: MadeUpRun) -> None:
     words = Page(report(good)).words
-    for shown in (VERSION, f"{THRESHOLD:.4f}", "0.7134", "14,012", "L1_ratio", "gradient-boosted trees"):
+    rule = f"from a probability of {THRESHOLD} on, as the model's card says (the largest F1"
+    for shown in (
+        VERSION,
+        rule,
+        "own rule: the class with the largest probability.",
+        "0.7134",
+        "14,012",
+        "L1_ratio",
+        "gradient-boosted trees",
+    ):
         assert shown in words
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold", "sentence"),
+    [
+        ("param", 0.25, "A transaction is called fraud from a probability of 0.25 on, as the run asks."),
+        ("model", None, "A transaction is called fraud where the model's own prediction says so."),
+    ],
+)
+def test_the_rule_that_decides_is_shown_beside_the_models_own(
+    made_up: MadeUpRun, rule: str, threshold: float | None, sentence: str
+) -> None:
+    record = made_up.store.get_json(made_up.run.task("ensure_model"))
+    decided = {"rule": rule, "threshold": threshold, "own_rule": {"threshold": 0.1}}
+    made_up.store.put_json(
+        made_up.run.task("ensure_model"), {**record, "result": {**record["result"], **decided}}
+    )
+    plot(made_up.run, made_up.store)
+    publish(made_up.run, made_up.store)
+    own = "The model's own rule: class 1 where its probability is above 0.1."
+    assert f"{sentence} {own}" in Page(report(made_up)).words
+    told = made_up.store.get_json(made_up.run.summary)["model"]
+    assert {name: told[name] for name in decided} == decided
 
 
 def test_an_external_model_without_metrics_is_said_to_have_none(made_up: MadeUpRun) -> None:

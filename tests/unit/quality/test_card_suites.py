@@ -174,6 +174,39 @@ def test_a_wrong_table_is_found(sound: Inputs, edit: Edit, sentence: str) -> Non
     assert any(sentence in said for _, severity, said in found if severity == CRITICAL), found
 
 
+def with_threshold(inputs: Inputs, asked: float | None, on_card: float | None) -> Inputs:
+    card = replace(CARD, threshold=on_card)
+    return replace(inputs, card=card, parameters={"threshold": asked})
+
+
+@pytest.mark.parametrize(("asked", "on_card"), [(0.05, 0.5), (0.05, None), (None, 0.05)])
+def test_alerts_follow_the_threshold_that_decides_whatever_the_model_predicts(
+    sound: Inputs, asked: float | None, on_card: float | None
+) -> None:
+    # Every fraud_prob is 0.1 or 0.9: all reach 0.05, and the model itself predicts fraud for some.
+    decided = with_threshold(sound, asked, on_card)
+    assert {said for _, severity, said in failed(decided) if severity == CRITICAL} == {
+        "is_alert is true exactly where the threshold 0.05 is reached"
+    }
+    loud = edited(decided, lambda frame: frame.__setitem__("is_alert", True))
+    assert [said for _, severity, said in failed(loud) if severity == CRITICAL] == []
+
+
+def test_without_a_threshold_alerts_follow_the_models_own_prediction(sound: Inputs) -> None:
+    own = with_threshold(sound, None, None)
+    assert failed(own) == []
+    changed = edited(own, lambda frame: frame.__setitem__("prediction", 1))
+    assert {said for _, _, said in failed(changed)} == {
+        "is_alert is true exactly where the model's own prediction is 1"
+    }
+
+
+def test_the_share_that_training_saw_says_nothing_of_another_threshold(sound: Inputs) -> None:
+    few = replace(CARD, fraud_share={**CARD.fraud_share, "high": 0.01})
+    asked = replace(sound, card=few, parameters={"threshold": 0.4})
+    assert failed(asked) == []
+
+
 def test_more_alerts_than_training_saw_are_a_warning(sound: Inputs) -> None:
     few = replace(CARD, fraud_share={**CARD.fraud_share, "high": 0.01})
     assert [(suite, severity) for suite, severity, _ in failed(replace(sound, card=few))] == [
