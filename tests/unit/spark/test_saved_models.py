@@ -70,7 +70,10 @@ def test_the_own_rule_says_what_spark_predicts_from_the_probabilities(
     params: dict[str, Any],
     expected: dict[str, Any],
 ) -> None:
-    fitted = getattr(classification, kind)(featuresCol="scaled", **params).fit(before.transform(rows))
+    estimator = getattr(classification, kind)(featuresCol="scaled")
+    for name, value in params.items():
+        estimator.set(estimator.getParam(name), value)
+    fitted = estimator.fit(before.transform(rows))
     folder = save(PipelineModel(stages=[*before.stages, fitted]), tmp_path)
     rule = own_rule(saved.stages(folder))
     assert rule == expected
