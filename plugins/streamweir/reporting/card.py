@@ -37,16 +37,17 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
         return None
     card: Mapping[str, Any] = bundle.card or {}
     metrics = card.get("metrics") or {}
-    rule = Rule(bundle.model["rule"], bundle.model["threshold"])
+    decided_by = bundle.model.get("rule")
     importances = sorted(card.get("feature_importances") or (), key=lambda item: -item["importance"])[
         :_MOST_IMPORTANT
     ]
     return {
-        **{name: bundle.model[name] for name in ("version", "origin")},
+        **{name: bundle.model.get(name) for name in ("version", "origin")},
         "algorithm": card.get("algorithm"),
-        "rule": rule.sentence,
-        "own_rule": in_words(bundle.model["own_rule"]),
-        "threshold_rule": card.get("threshold_rule") if rule.decided_by == CARD else None,
+        # A run from before there were rules says nothing of one.
+        "rule": Rule(decided_by, bundle.model["threshold"]).sentence if decided_by else None,
+        "own_rule": in_words(bundle.model.get("own_rule")),
+        "threshold_rule": card.get("threshold_rule") if decided_by == CARD else None,
         "selection_rule": card.get("selection_rule")
         or "the largest PR-AUC on the middle part of the history",
         "metrics": [
