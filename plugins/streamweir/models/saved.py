@@ -13,6 +13,8 @@ _SPARK_ML = ("org.apache.spark.ml.", "pyspark.ml.")
 _PIPELINE = ("org.apache.spark.ml.PipelineModel", "pyspark.ml.pipeline.PipelineModel")
 _TUNED = ("CrossValidatorModel", "TrainValidationSplitModel")
 _UNFITTED = ("Pipeline", "CrossValidator", "TrainValidationSplit")
+_WITH_DATA = ("Model", "ColumnPruner", "VectorAttributeRewriter")
+"""How the classes end that keep what they learnt in `data`; the last two are parts of an R formula."""
 _WITHOUT_DATA = frozenset((*_TUNED, "PipelineModel", "OneVsRestModel", "ALSModel", "DistributedLDAModel"))
 """Models that keep what they learnt elsewhere than in `data`: in models of their own, mostly."""
 _GIT_LFS = b"version https://git-lfs"
@@ -116,7 +118,7 @@ def _instead_of(name: str) -> str:
 def _require_data(folder: Path, stage: Metadata, model: Path) -> None:
     """Raises ModelUnusable when what the stage learnt did not come with it."""
     name = _simple(stage)
-    if not name.endswith("Model") or name in _WITHOUT_DATA:
+    if not name.endswith(_WITH_DATA) or name in _WITHOUT_DATA:
         return
     needed = ["data", "treesMetadata"] if name.startswith(("RandomForest", "GBT")) else ["data"]
     for part in needed:

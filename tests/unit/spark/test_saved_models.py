@@ -81,24 +81,22 @@ def test_the_own_rule_says_what_spark_predicts_from_the_probabilities(
     assert [row.prediction for row in scored] == [decide(rule, [*row.probability]) for row in scored]
 
 
-def test_a_tuned_model_is_told_what_its_best_model_is_worth(
-    before: PipelineModel, rows: DataFrame, tmp_path: Path
-) -> None:
-    estimator = classification.LogisticRegression(featuresCol="scaled", maxIter=2)
+def test_what_is_not_fitted_is_told_to_be_fitted(spark: SparkSession, tmp_path: Path) -> None:
+    estimator = classification.LogisticRegression()
     tuning = CrossValidator(
         estimator=estimator,
         estimatorParamMaps=ParamGridBuilder().build(),
         evaluator=BinaryClassificationEvaluator(),
-        numFolds=2,
     )
-    ready = before.transform(rows)
-    said = "is a org.apache.spark.ml.tuning.CrossValidator"
-    with pytest.raises(ModelUnusable, match=f"{said}Model: save its bestModel"):
-        saved.stages(save(tuning.fit(ready), tmp_path))
-    with pytest.raises(ModelUnusable, match=f"{said}, which is not fitted: save the bestModel"):
+    said = "is a org.apache.spark.ml"
+    with pytest.raises(
+        ModelUnusable, match=f"{said}.tuning.CrossValidator, which is not fitted: save the best"
+    ):
         saved.stages(save(tuning, tmp_path))
-    with pytest.raises(ModelUnusable, match=r"is a org.apache.spark.ml.Pipeline, which is not fitted"):
+    with pytest.raises(ModelUnusable, match=f"{said}.Pipeline, which is not fitted: save what its fit"):
         saved.stages(save(Pipeline(stages=[estimator]), tmp_path))
+    with pytest.raises(ModelUnusable, match=f"{said}.classification.LogisticRegression: fit a Pipeline"):
+        saved.stages(save(estimator, tmp_path))
 
 
 def test_no_stage_can_lose_what_it_learnt_unnoticed(
