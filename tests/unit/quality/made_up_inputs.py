@@ -203,7 +203,7 @@ def _ledger(predictions: pd.DataFrame, refused: list[dict[str, Any]]) -> dict[st
     late = Counter(line["topic"] for line in refused)
     totals = {topic: {"late": rows} for topic, rows in late.items()}
     totals["transactions"]["scored"] = len(predictions)
-    return {"totals": totals, "batches": batches, "next_sequence": SECONDS + 1}
+    return {"totals": totals, "batches": batches, "batches_per_line": 1, "next_sequence": SECONDS + 1}
 
 
 def _card(predictions: pd.DataFrame) -> Card:

@@ -137,6 +137,26 @@ def test_batches_are_compared_with_the_ledger_one_by_one(inputs: Inputs) -> None
     assert "no row of the batch is unexplained" in failures(account_subjects(replace(inputs, ledger=ledger)))
 
 
+def test_a_ledger_that_sums_up_batches_is_compared_line_by_line(inputs: Inputs) -> None:
+    lines = [
+        {
+            **inputs.ledger["batches"][at],
+            "topics": {"transactions": {"scored": sum(
+                batch["topics"]["transactions"]["scored"] for batch in inputs.ledger["batches"][at : at + 10]
+            )}},
+        }
+        for at in range(0, len(inputs.ledger["batches"]), 10)
+    ]  # fmt: skip
+    summed = replace(inputs, ledger={**inputs.ledger, "batches": lines, "batches_per_line": 10})
+    assert failures(account_subjects(summed)) == {}
+
+    def edit(frame: pd.DataFrame) -> None:
+        frame.loc[0, "batch_index"] = frame.batch_index.max()
+
+    found = failures(account_subjects(changed(summed, "predictions", edit)))
+    assert found == {"each batch has as many predictions as the ledger says": CRITICAL}
+
+
 def test_rejected_records_are_compared_with_the_ledger(inputs: Inputs) -> None:
     def edit(frame: pd.DataFrame) -> None:
         frame.loc[0, "reason"] = "duplicate"
@@ -274,7 +294,7 @@ def test_a_table_with_another_type_or_order_is_found(inputs: Inputs) -> None:
 def test_a_run_that_scored_nothing_is_checked_too(inputs: Inputs) -> None:
     tables = {table.name: schema_of(table).empty_table() for table in PIPELINE.tables}
     batches = [{"batch_index": 0, "topics": {"transactions": {"scored": 0}}, "unexplained": 0}]
-    ledger = {"totals": {"transactions": {"scored": 0}}, "batches": batches}
+    ledger = {"totals": {"transactions": {"scored": 0}}, "batches": batches, "batches_per_line": 1}
     assert failures(subjects(replace(inputs, tables=tables, ledger=ledger))) == {}
     wrong = {**ledger, "totals": {"transactions": {"scored": 1}}}
     assert failures(subjects(replace(inputs, tables=tables, ledger=wrong))) == {
