@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
@@ -183,7 +184,8 @@ def alert_latencies(bench: Bench, run: Run) -> list[float]:
     assert worked is not None, "the scorer worked on nothing"
     assert scored is not None, "the scorer scored nothing"
     alerts = scored.filter(scored[IS_ALERT.name])["batch_index"]
-    waited = latencies(PIPELINE, commits, worked)
+    with duckdb.connect() as sql:
+        waited = latencies(sql, PIPELINE, commits, worked).to_arrow_table()
     found: list[float] = waited.filter(pa.compute.is_in(waited["batch_index"], alerts))["seconds"].to_pylist()
     return found
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -110,7 +111,8 @@ def _scorer_rate(store: ObjectStore, run: Run) -> float:
 
 
 def _latencies(store: ObjectStore, run: Run) -> list[float]:
-    found: list[float] = latencies(PIPELINE, *_worked(store, run))["seconds"].to_pylist()
+    with duckdb.connect() as sql:
+        found: list[float] = latencies(sql, PIPELINE, *_worked(store, run)).fetchnumpy()["seconds"].tolist()
     return found
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from streamweir.contracts.streams import ObjectKey
@@ -23,6 +24,9 @@ class MemoryStore:
 
     def put(self, key: ObjectKey, data: bytes) -> None:
         self.objects[str(key)] = data
+
+    def upload(self, key: ObjectKey, path: Path) -> None:
+        self.put(key, path.read_bytes())
 
     def put_json(self, key: ObjectKey, value: object) -> None:
         self.put(key, to_json(value))

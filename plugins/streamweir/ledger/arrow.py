@@ -1,5 +1,7 @@
 """The contracts' tables as Arrow schemas, and frames cast to them."""
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from streamweir.contracts.tables import Table, Type
@@ -24,13 +26,23 @@ def schema_of(table: Table) -> pa.Schema:
 
 def conform(frame: pa.Table, table: Table) -> pa.Table:
     """The contract's columns and types, sorted by key; raises RunFailed when the frame differs."""
-    missing = [name for name in table.names if name not in frame.column_names]
+    check_columns(frame.column_names, table)
+    typed = cast(frame.select(list(table.names)), schema_of(table), table.name)
+    return typed.sort_by([(name, "ascending") for name in table.key])
+
+
+def check_columns(names: Iterable[str], table: Table) -> None:
+    """Raise RunFailed when a column of the contract is not there."""
+    missing = [name for name in table.names if name not in names]
     if missing:
         raise RunFailed(
             f"table {table.name} lacks the columns {', '.join(missing)}: the scorer and contracts differ"
         )
+
+
+def cast(frame: pa.Table, schema: pa.Schema, name: object) -> pa.Table:
+    """The frame in these types; raises RunFailed, with the frame's name, when a value does not fit."""
     try:
-        typed = frame.select(list(table.names)).cast(schema_of(table))
+        return frame.cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise RunFailed(f"table {table.name} does not fit its declared types: {error}") from error
-    return typed.sort_by([(name, "ascending") for name in table.key])
+        raise RunFailed(f"table {name} does not fit its declared types: {error}") from error

@@ -1,7 +1,7 @@
 """The broker's own counts: the records that Kafka holds of a run, by their headers."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from streamweir.broker.records import Record
@@ -23,6 +23,12 @@ class Extent:
     def of(cls, plan: Plan, manifest: Manifest) -> "Extent":
         """From where the topics ended when the run was planned (first run: 0) to its last record."""
         return cls(plan.offsets if plan.first_sequence else {}, manifest.offsets)
+
+    def stretches(self) -> Iterator[tuple[str, int, int, int]]:
+        """Topic, partition, first offset and the one after the last, for each partition."""
+        for topic, ends in self.end.items():
+            for partition, end in ends.items():
+                yield topic, partition, self.start.get(topic, {}).get(partition, 0), end
 
     def __contains__(self, place: tuple[str, int, int]) -> bool:
         topic, partition, offset = place

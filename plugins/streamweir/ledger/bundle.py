@@ -1,23 +1,55 @@
 """Writing the ledger and the run's tables into the run bundle."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.contracts.tables import Pipeline
-from streamweir.ledger.arrow import conform
+from streamweir.ledger.arrow import cast, check_columns, schema_of
+from streamweir.ledger.results import Frames
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 
+MEMORY = "384MB"
+"""What sorting a table may take."""
+ROWS_AT_ONCE = 100_000
 
-def write_tables(run: Run, pipeline: Pipeline, frames: Mapping[str, pa.Table], store: ObjectStore) -> None:
+
+def write_tables(run: Run, pipeline: Pipeline, frames: Frames, store: ObjectStore, folder: Path) -> None:
     """Write each result table whole, as its contract declares it; raises RunFailed when one differs."""
     for table in pipeline.tables:
-        put_parquet(store, run.table_file(table.name), conform(frames[table.name], table))
+        frame = frames[table.name]
+        check_columns(frame.schema.names, table)
+        query = f"select {_names(table.names)} from frame order by {_names(table.key)}"  # noqa: S608
+        with sorting(folder) as sql:
+            sql.register("frame", frame)
+            put_rows(store, run.table_file(table.name), sql.sql(query), schema_of(table), folder)
+
+
+@contextmanager
+def sorting(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that sorts what is larger than its memory, with the help of a folder."""
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(folder / "sorting")}) as sql:
+        sql.execute("set TimeZone = 'UTC'")
+        yield sql
+
+
+def put_rows(
+    store: ObjectStore, key: ObjectKey, rows: duckdb.DuckDBPyRelation, schema: pa.Schema, folder: Path
+) -> None:
+    """Write rows as one parquet object, some of them at a time; raises RunFailed where one fits no type."""
+    file = folder / "rows.parquet"
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in rows.to_arrow_reader(ROWS_AT_ONCE):
+            writer.write_table(cast(pa.table(batch), schema, key))
+    store.upload(key, file)
 
 
 def write_ledger(run: Run, ledger: Ledger, store: ObjectStore) -> None:
@@ -61,3 +93,7 @@ def _flat(ledger: Ledger) -> pa.Table:
         )
     order = np.arange(len(frames) * len(batches)).reshape(len(frames), -1).T.ravel()
     return pa.concat_tables(frames).take(order) if len(frames) > 1 else frames[0]
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)

@@ -1,14 +1,16 @@
 """Reading what the committed micro-batches wrote; files without a commit record do not count."""
 
-import io
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import dataset
 
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import RunFailed
@@ -56,10 +58,31 @@ def read_commits(stream: Stream, store: ObjectStore, first_sequence: int) -> lis
 
 def read_table(stream: Stream, name: str, commits: Iterable[Commit], store: ObjectStore) -> pa.Table | None:
     """All rows that these micro-batches wrote to a table, with `batch_id`; None when there are none."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = fetch_table(stream, name, commits, store, Path(folder))
+        return None if found is None else found.to_table()
+
+
+def fetch_table(
+    stream: Stream, name: str, commits: Iterable[Commit], store: ObjectStore, folder: Path
+) -> dataset.Dataset | None:
+    """Copy what these micro-batches wrote to a table into a folder; gives all rows, with `batch_id`.
+
+    None when there are none. A dataset reads its files when it is asked: they may be more than memory holds.
+    """
     wanted = {commit.batch_id for commit in commits}
     keys = [key for key in store.list(stream.table(name)) if _batch_id(key) in wanted]
-    frames = list(_side_by_side(lambda key: _frame(store, key), keys))
-    return pa.concat_tables(frames, promote_options="default") if frames else None
+    if not keys:
+        return None
+    files = list(_side_by_side(lambda key: _copy(store, key, folder / name), keys))
+    schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="default")
+    place = pa.schema([("batch_id", pa.int64())])
+    return dataset.dataset(
+        files,
+        schema=pa.unify_schemas([schema, place]),
+        format="parquet",
+        partitioning=dataset.partitioning(place, flavor="hive"),
+    )
 
 
 def _batch_id(key: ObjectKey) -> int:
@@ -72,9 +95,11 @@ def _side_by_side(work: Callable[[T], R], items: list[T]) -> Iterator[R]:
         yield from pool.map(work, items)
 
 
-def _frame(store: ObjectStore, key: ObjectKey) -> pa.Table:
-    frame = pq.read_table(io.BytesIO(_get(store, key)))
-    return frame.append_column("batch_id", pa.repeat(pa.scalar(_batch_id(key), pa.int64()), frame.num_rows))
+def _copy(store: ObjectStore, key: ObjectKey, folder: Path) -> str:
+    file = folder / f"batch_id={_batch_id(key)}" / "data.parquet"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(_get(store, key))
+    return str(file)
 
 
 def _commit(store: ObjectStore, key: ObjectKey) -> Commit:

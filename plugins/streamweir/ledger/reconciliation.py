@@ -1,8 +1,7 @@
 """The reconciliation of a run: count thrice, compare, write, and fail when something is unexplained."""
 
-from collections.abc import Mapping
-
-import pyarrow as pa
+import tempfile
+from pathlib import Path
 
 from streamweir.broker.records import log_end, read_topic
 from streamweir.connections import KafkaConnection
@@ -18,8 +17,8 @@ from streamweir.ledger.committed import Commit, read_commits
 from streamweir.ledger.counts import Held
 from streamweir.ledger.producer import read_manifest, read_plan, read_sent
 from streamweir.ledger.published import Places, count_published, places_before
-from streamweir.ledger.results import count_kept, read_results
-from streamweir.ledger.timing import latencies, micro_batches
+from streamweir.ledger.results import Frames, count_kept, read_results
+from streamweir.ledger.timing import LATENCY_SCHEMA, latencies, micro_batches
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 
@@ -40,10 +39,12 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
     before = places_before(run.stream, store, commits[0])
     held = _count_held(run, pipeline, inputs, before, kafka)
-    frames = read_results(run, pipeline, commits, extent, store)
-    ledger = account(run, pipeline, sent, held, count_kept(pipeline, commits, frames))
-    bundle.write_tables(run, pipeline, frames, store)
-    _write_timings(run, pipeline, commits, frames, store)
+    with tempfile.TemporaryDirectory(prefix="streamweir-ledger-") as name:
+        folder = Path(name)
+        frames = read_results(run, pipeline, commits, extent, store, folder)
+        ledger = account(run, pipeline, sent, held, count_kept(pipeline, commits, frames))
+        bundle.write_tables(run, pipeline, frames, store, folder)
+        _write_timings(run, pipeline, commits, frames, store, folder)
     bundle.write_ledger(run, ledger, store)
     if not ledger.ok:
         raise RunFailed(ledger.problem())
@@ -79,7 +80,9 @@ def _count_held(
 
 
 def _write_timings(
-    run: Run, pipeline: Pipeline, commits: list[Commit], frames: Mapping[str, pa.Table], store: ObjectStore
+    run: Run, pipeline: Pipeline, commits: list[Commit], frames: Frames, store: ObjectStore, folder: Path
 ) -> None:
-    bundle.put_parquet(store, run.latency, latencies(pipeline, commits, frames[WORKED.name]))
+    with bundle.sorting(folder) as sql:
+        rows = latencies(sql, pipeline, commits, frames[WORKED.name])
+        bundle.put_rows(store, run.latency, rows, LATENCY_SCHEMA, folder)
     bundle.put_parquet(store, run.micro_batches, micro_batches(pipeline, commits, frames))

@@ -2,10 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import dataset
 
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
@@ -13,78 +15,90 @@ from streamweir.contracts.tables import OutputTopic, Pipeline, Table
 from streamweir.contracts.worked import WORKED
 from streamweir.ledger.arrow import schema_of
 from streamweir.ledger.broker import Extent
-from streamweir.ledger.committed import Commit, read_table
+from streamweir.ledger.committed import Commit, fetch_table
 from streamweir.ledger.counts import Kept, Tally, tallies
 from streamweir.objectstore import ObjectStore
 
+Frames = Mapping[str, dataset.Dataset]
+"""Rows by the name of their table."""
+
+_IS_FOREIGN = pc.field("reason") == Reason.FOREIGN.value
+
 
 def read_results(
-    run: Run, pipeline: Pipeline, commits: Sequence[Commit], extent: Extent, store: ObjectStore
-) -> dict[str, pa.Table]:
+    run: Run, pipeline: Pipeline, commits: Sequence[Commit], extent: Extent, store: ObjectStore, folder: Path
+) -> Frames:
     """The run's rows of every table and of `worked`, with the columns that the stream keeps beside the
-    contract's."""
+    contract's. They are copied into a folder, and read from there whenever they are asked for."""
     frames = {}
     for table in (*pipeline.tables, WORKED):
-        frame = read_table(run.stream, table.name, commits, store)
-        frames[table.name] = _empty(table) if frame is None else _of_run(run, table, frame, extent)
+        found = fetch_table(run.stream, table.name, commits, store, folder)
+        frames[table.name] = _empty(table) if found is None else found.filter(_of_run(run, table, extent))
     return frames
 
 
-def count_kept(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]) -> Kept:
+def count_kept(pipeline: Pipeline, commits: Sequence[Commit], frames: Frames) -> Kept:
     """The counts of the run's tables."""
-    foreign = pc.field("reason") == Reason.FOREIGN.value
-    rejected = frames[REJECTED.name]
+    rejected, foreign, examples = _rejected(frames[REJECTED.name])
     return Kept(
         worked=_worked(pipeline, frames),
-        rejected=_tallies(rejected.filter(~foreign)),
-        foreign=rejected.filter(foreign).num_rows,
-        examples=_examples(frames[REJECTED.name]),
+        rejected=rejected,
+        foreign=foreign,
+        examples=examples,
         table_rows={topic.name: _to_repeat(topic, frames[topic.table.name]) for topic in pipeline.outputs},
         dropped_by_watermark=sum(commit.dropped_by_watermark for commit in commits),
     )
 
 
-def _of_run(run: Run, table: Table, frame: pa.Table, extent: Extent) -> pa.Table:
+def _of_run(run: Run, table: Table, extent: Extent) -> pc.Expression:
+    own = pc.field("run") == run.id
     if table != REJECTED:
-        return frame.filter(pc.field("run") == run.id)
-    foreign = frame.filter(pc.field("reason") == Reason.FOREIGN.value)
-    places = zip(*(foreign[name].to_pylist() for name in ("topic", "partition", "offset")), strict=True)
-    ours = pa.array([place in extent for place in places], pa.bool_())
-    own = frame.filter((pc.field("run") == run.id) & (pc.field("reason") != Reason.FOREIGN.value))
-    return pa.concat_tables([own, foreign.filter(ours)])
+        return own
+    return (own & ~_IS_FOREIGN) | (_IS_FOREIGN & _within(extent))
 
 
-def _empty(table: Table) -> pa.Table:
-    return schema_of(table).append(pa.field("batch_id", pa.int64())).empty_table()
+def _within(extent: Extent) -> pc.Expression:
+    """Whether a place lies among the run's messages."""
+    places = pc.scalar(False)
+    for topic, partition, first, end in extent.stretches():
+        offset = pc.field("offset")
+        here = (pc.field("topic") == topic) & (pc.field("partition") == partition)
+        places = places | (here & (offset >= first) & (offset < end))
+    return places
 
 
-def _to_repeat(topic: OutputTopic, frame: pa.Table) -> int:
-    return frame.num_rows if topic.where is None else frame.filter(pc.field(topic.where)).num_rows
+def _empty(table: Table) -> dataset.Dataset:
+    return dataset.dataset(schema_of(table).append(pa.field("batch_id", pa.int64())).empty_table())
 
 
-def _worked(pipeline: Pipeline, frames: Mapping[str, pa.Table]) -> defaultdict[str, Tally]:
+def _to_repeat(topic: OutputTopic, frame: dataset.Dataset) -> int:
+    return frame.count_rows(filter=None if topic.where is None else pc.field(topic.where))
+
+
+def _worked(pipeline: Pipeline, frames: Frames) -> defaultdict[str, Tally]:
     found = tallies()
     for topic in pipeline.counted:
-        rows = frames[WORKED.name].filter(pc.field("topic") == topic.name)
+        rows = frames[WORKED.name].to_table(["batch_index", "rows"], filter=pc.field("topic") == topic.name)
         found[topic.name].extend(rows["batch_index"], rows["rows"])
     if pipeline.scored_table is not None:
-        batches = frames[pipeline.scored_table]["batch_index"]
+        batches = frames[pipeline.scored_table].to_table(["batch_index"])["batch_index"]
         found[pipeline.scored.name].extend(batches, pa.chunked_array([np.ones(len(batches), np.int64)]))
     return found
 
 
-def _tallies(rejected: pa.Table) -> dict[tuple[str, str], Tally]:
-    found: dict[tuple[str, str], Tally] = {}
-    for cell in rejected.group_by(["topic", "reason"]).aggregate([]).to_pylist():
-        topic, reason = cell["topic"], cell["reason"]
-        rows = rejected.filter((pc.field("topic") == topic) & (pc.field("reason") == reason))
-        found[topic, reason] = Tally()
-        found[topic, reason].extend(rows["batch_index"], rows["rows"])
-    return found
-
-
-def _examples(frame: pa.Table) -> dict[tuple[str, str], str]:
-    # One thread: only then the first is the first.
-    found = frame.group_by(["topic", "reason"], use_threads=False).aggregate([("detail", "first")])
-    columns = (found[name].to_pylist() for name in ("topic", "reason", "detail_first"))
-    return {(topic, reason): detail for topic, reason, detail in zip(*columns, strict=True)}
+def _rejected(
+    frame: dataset.Dataset,
+) -> tuple[dict[tuple[str, str], Tally], int, dict[tuple[str, str], str]]:
+    """Rows by topic and reason, the number of foreign messages, and what is wrong with the first of each."""
+    found: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
+    examples: dict[tuple[str, str], str] = {}
+    for batch in frame.to_batches(columns=["topic", "reason", "batch_index", "rows", "detail"]):
+        rows = pa.table(batch)
+        # One thread: only then the first is the first.
+        cells = rows.group_by(["topic", "reason"], use_threads=False).aggregate([("detail", "first")])
+        for topic, reason, detail in zip(*(column.to_pylist() for column in cells.columns), strict=True):
+            examples.setdefault((topic, reason), detail)
+            if reason != Reason.FOREIGN:
+                own = rows.filter((pc.field("topic") == topic) & (pc.field("reason") == reason))
+                found[topic, reason].extend(own["batch_index"], own["rows"])
+    return dict(found), frame.count_rows(filter=_IS_FOREIGN), examples

@@ -1,15 +1,18 @@
 """How long the scorer took: latency per message and rows per micro-batch, for the run's bundle."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import dataset
 
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Pipeline
 from streamweir.contracts.worked import WORKED
 from streamweir.ledger.committed import Commit
+from streamweir.ledger.results import Frames
 
 LATENCY_SCHEMA = pa.schema(
     [
@@ -35,32 +38,33 @@ MICRO_BATCH_SCHEMA = pa.schema(
 )
 
 
-def latencies(pipeline: Pipeline, commits: Sequence[Commit], worked: pa.Table) -> pa.Table:
+def latencies(
+    sql: duckdb.DuckDBPyConnection,
+    pipeline: Pipeline,
+    commits: Sequence[Commit],
+    worked: dataset.Dataset | pa.Table,
+) -> duckdb.DuckDBPyRelation:
     """For each message of the scored topic that was worked on: seconds from its append to its commit."""
-    rows = worked.filter(pc.field("topic") == pipeline.scored.name).sort_by("sequence")
-    batch_ids = pa.array([commit.batch_id for commit in commits], pa.int64())
-    committed_at = pa.array([commit.committed_at for commit in commits], pa.int64())
-    ended = committed_at.take(pc.index_in(rows["batch_id"], batch_ids))
-    seconds = pc.divide(pc.subtract(ended, rows["appended_at"].cast(pa.int64())).cast(pa.float64()), 1e6)
-    columns = {
-        "topic": rows["topic"],
-        "batch_index": rows["batch_index"],
-        "sequence": rows["sequence"],
-        "batch_id": rows["batch_id"],
-        "appended_at": rows["appended_at"],
-        "committed_at": ended.cast(pa.timestamp("us", tz="UTC")),
-        "seconds": seconds,
+    ends = {
+        "batch_id": pa.array([commit.batch_id for commit in commits], pa.int64()),
+        "ended": pa.array([commit.committed_at for commit in commits], pa.int64()),
     }
-    return pa.table(columns, LATENCY_SCHEMA)
+    sql.register("commits", pa.table(ends))
+    sql.register("scored", worked.filter(pc.field("topic") == pipeline.scored.name))
+    return sql.sql(
+        "select topic, batch_index, sequence, batch_id, appended_at, make_timestamptz(ended) as committed_at,"
+        " (ended - epoch_us(appended_at)) / 1e6 as seconds"
+        " from scored join commits using (batch_id) order by sequence"
+    )
 
 
-def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping[str, pa.Table]) -> pa.Table:
+def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Frames) -> pa.Table:
     """For each micro-batch that worked on rows of the run: when it was committed, and its rows by kind."""
     # Typed: a pipeline without such topics would compare text with nulls.
     names = pa.array([topic.name for topic in pipeline.counted], pa.string())
     counted = pc.field("topic").isin(names)
-    used = _rows_by_micro_batch(frames[WORKED.name].filter(counted))
-    scored = _rows_by_micro_batch(frames[WORKED.name].filter(~counted))
+    used = _rows_by_micro_batch(frames[WORKED.name], counted)
+    scored = _rows_by_micro_batch(frames[WORKED.name], ~counted)
     rejected = _rows_by_micro_batch(frames[REJECTED.name])
     lines = [
         {
@@ -78,6 +82,7 @@ def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Mapping
     return pa.Table.from_pylist(lines, MICRO_BATCH_SCHEMA)
 
 
-def _rows_by_micro_batch(frame: pa.Table) -> Counter[int]:
-    sums = frame.group_by("batch_id").aggregate([("rows", "sum")])
+def _rows_by_micro_batch(frame: dataset.Dataset, which: pc.Expression | None = None) -> Counter[int]:
+    rows = frame.to_table(["batch_id", "rows"], filter=which)
+    sums = rows.group_by("batch_id").aggregate([("rows", "sum")])
     return Counter(dict(zip(*(sums[name].to_pylist() for name in ("batch_id", "rows_sum")), strict=True)))
