@@ -15,7 +15,7 @@ from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Table
 from streamweir.contracts.worked import WORKED
-from streamweir.ledger.arrow import schema_of
+from streamweir.ledger.arrow import cast, check_columns, schema_of
 from tests.support.memory_store import MemoryStore
 
 START_TS = 1_767_225_600
@@ -130,6 +130,13 @@ def put_rows(
     if table not in (REJECTED, WORKED):
         schema = schema.append(pa.field("run", pa.string())).append(pa.field("sequence", pa.int64()))
     store.put(stream.table_file(table.name, batch_id), parquet(pa.Table.from_pylist(rows, schema)))
+
+
+def conform(frame: pa.Table, table: Table) -> pa.Table:
+    """The contract's columns and types, sorted by key; raises RunFailed when the frame differs."""
+    check_columns(frame.column_names, table)
+    typed = cast(frame.select(list(table.names)), schema_of(table), table.name)
+    return typed.sort_by([(name, "ascending") for name in table.key])
 
 
 def parquet(frame: pa.Table) -> bytes:

@@ -24,13 +24,6 @@ def schema_of(table: Table) -> pa.Schema:
     return pa.schema([(column.name, _TYPES[column.type]) for column in table.columns])
 
 
-def conform(frame: pa.Table, table: Table) -> pa.Table:
-    """The contract's columns and types, sorted by key; raises RunFailed when the frame differs."""
-    check_columns(frame.column_names, table)
-    typed = cast(frame.select(list(table.names)), schema_of(table), table.name)
-    return typed.sort_by([(name, "ascending") for name in table.key])
-
-
 def check_columns(names: Iterable[str], table: Table) -> None:
     """Raise RunFailed when a column of the contract is not there."""
     missing = [name for name in table.names if name not in names]

@@ -14,12 +14,13 @@ from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.ledger.arrow import cast, check_columns, schema_of
 from streamweir.ledger.results import Frames
-from streamweir.ledger.values import Ledger
+from streamweir.ledger.values import Batches, Ledger
 from streamweir.objectstore import ObjectStore
 
 MEMORY = "384MB"
 """What sorting a table may take."""
 ROWS_AT_ONCE = 100_000
+BATCHES_AT_ONCE = 2**19
 
 
 def write_tables(run: Run, pipeline: Pipeline, frames: Frames, store: ObjectStore, folder: Path) -> None:
@@ -54,7 +55,12 @@ def put_rows(
 
 def write_ledger(run: Run, ledger: Ledger, store: ObjectStore) -> None:
     """Write the ledger, as JSON and as a table."""
-    put_parquet(store, run.ledger_table, _flat(ledger))
+    buffer, batches = io.BytesIO(), ledger.batches
+    schema = _flat(batches, slice(0)).schema
+    with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
+        for at in range(0, len(batches), BATCHES_AT_ONCE):
+            writer.write_table(_flat(batches, slice(at, at + BATCHES_AT_ONCE)))
+    store.put(run.ledger_table, buffer.getvalue())
     store.put_json(run.ledger, ledger.to_dict())
 
 
@@ -65,34 +71,24 @@ def put_parquet(store: ObjectStore, key: ObjectKey, frame: pa.Table) -> None:
     store.put(key, buffer.getvalue())
 
 
-def _flat(ledger: Ledger) -> pa.Table:
+def _flat(batches: Batches, at: slice) -> pa.Table:
     """A row per batch and topic, the topics of a batch together."""
-    batches, topics = ledger.batches, ledger.batches.topics
-    counts = dict.fromkeys(name for lines in topics.values() for name in lines.columns())
-    schema = pa.schema(
-        [
-            ("batch_index", pa.int64()),
-            ("sequence", pa.int64()),
-            ("ts", pa.int64()),
-            ("topic", pa.string()),
-            *((name, pa.int64()) for name in counts),
-        ]
-    )
-    places = [batches.index, batches.sequence, batches.ts]
-    frames = []
-    for topic, lines in topics.items():
-        columns = lines.columns()
-        found = [
-            pa.array(columns[name]) if name in columns else pa.nulls(len(batches), pa.int64())
-            for name in counts
-        ]
-        frames.append(
-            pa.Table.from_arrays(
-                [*map(pa.array, places), pa.repeat(topic, len(batches)), *found], schema=schema
-            )
+    columns = {topic: lines.columns() for topic, lines in batches.topics.items()}
+    counts = dict.fromkeys(name for found in columns.values() for name in found)
+    places = {"batch_index": batches.index[at], "sequence": batches.sequence[at], "ts": batches.ts[at]}
+    rows = len(places["ts"])
+    none = pa.nulls(rows, pa.int64())
+    frames = [
+        pa.table(
+            {
+                **places,
+                "topic": pa.repeat(topic, rows),
+                **{name: found[name][at] if name in found else none for name in counts},
+            }
         )
-    order = np.arange(len(frames) * len(batches)).reshape(len(frames), -1).T.ravel()
-    return pa.concat_tables(frames).take(order) if len(frames) > 1 else frames[0]
+        for topic, found in columns.items()
+    ]
+    return pa.concat_tables(frames).take(np.arange(len(frames) * rows).reshape(len(frames), -1).T.ravel())
 
 
 def _names(columns: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
 from streamweir.datasets.rows import text_rows
-from streamweir.ledger.arrow import conform, schema_of
+from streamweir.ledger.arrow import schema_of
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
 from streamweir.replay.deliveries import deliveries, messages
@@ -33,6 +33,7 @@ from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.parts import Message, Output
+from tests.support.made_up_tables import conform
 from tests.unit.core.ecommerce_stream import rejected, run, scored
 
 RUN = "made-up"

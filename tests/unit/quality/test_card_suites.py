@@ -15,7 +15,6 @@ from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.results import SCORED
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
-from streamweir.ledger.arrow import conform
 from streamweir.models.card import Card
 from streamweir_quality.card_fraud import subjects
 from streamweir_quality.checks import CRITICAL
@@ -26,6 +25,7 @@ from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 from streamweir_spark.parts import Output
 from tests.support.card_files import at, write_cards
+from tests.support.made_up_tables import conform
 from tests.unit.core.test_card_scoring import judged, message, row
 from tests.unit.quality.made_up_inputs import with_frame
 

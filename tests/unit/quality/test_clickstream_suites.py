@@ -15,7 +15,6 @@ from streamweir.contracts.clickstream_anomaly.results import WINDOWS
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.datagen.clickstream_anomaly import generate
-from streamweir.ledger.arrow import conform
 from streamweir.replay.clickstream_anomaly import recording
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.clickstream_anomaly import subjects
@@ -24,6 +23,7 @@ from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
+from tests.support.made_up_tables import conform
 from tests.unit.core.clickstream import START, Result, event, message, run
 from tests.unit.quality.made_up_inputs import with_frame
 
