@@ -169,7 +169,7 @@ class Domain(Protocol):
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
         """Remember the rows of a used topic's message; gives their number, and those that are refused."""
 
-    def score(self, ts: int, rows: Any) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Any) -> Iterator[Verdict]:
         """Judge the records of a scored topic's message, in their order."""
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:

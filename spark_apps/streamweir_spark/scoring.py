@@ -28,7 +28,7 @@ _JSON = "json of {}"
 _JSON_OPTIONS = "map('ignoreNullFields', 'false', 'timeZone', 'UTC')"
 
 Key = tuple[object, ...]
-"""The values of the scored table's key."""
+"""The values of a record's identity (`Pipeline.identity`)."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Scoring:
     """Scores the micro-batches of a pipeline; schema: of the core's scored rows."""
 
     def __init__(self, pipeline: Pipeline, table: Table, results: Results, schema: pa.Schema) -> None:
-        self._results, self._table = results, table
+        self._results, self._identity = results, pipeline.identity
         self._schema = schema.append(pa.field(SCORED_AT.name, pa.int64()))
         self._topics = [topic for topic in pipeline.outputs if topic.table == table]
         names = tuple(dict.fromkeys((*table.names, *commits.MESSAGE, "ts", "row")))
@@ -102,7 +102,7 @@ class Scoring:
         return [pa.Table.from_pylist([dict(probe)], self._schema) for probe in self._results.probes]
 
     def _keys(self, rows: pa.Table) -> list[Key]:
-        return list(zip(*(rows[name].to_pylist() for name in self._table.key), strict=True))
+        return list(zip(*(rows[name].to_pylist() for name in self._identity), strict=True))
 
     def _again(self, lines: Lines, unscored: set[Key]) -> tuple[Lines, Lines]:
         """The first duplicate of each key that was not scored after all, by sequence; and the other lines."""
@@ -122,7 +122,7 @@ class Scoring:
         if line["kind"] != OutputKind.REJECTED or line["reason"] != Reason.DUPLICATE or not line["values"]:
             return None
         values = dict(zip(self._schema.names[len(PLACE) :], line["values"], strict=False))
-        return tuple(values[name] for name in self._table.key)
+        return tuple({**line, **values}[name] for name in self._identity)
 
     def _rejected(self, row: pa.Table, why: str) -> dict[str, Any]:
         """The line of a row without a score. Its bytes are those of the values that the core made of it."""
@@ -132,7 +132,7 @@ class Scoring:
             **{name: found[name] for name in PLACE},
             "kind": OutputKind.REJECTED.value,
             "rows": 1,
-            "id": str(found[self._table.key[-1]]),
+            "id": str(found[self._identity[-1]]),
             "reason": Reason.UNSCORABLE.value,
             "detail": why,
             "raw": canonical(values),

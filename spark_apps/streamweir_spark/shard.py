@@ -112,7 +112,7 @@ class _Shard:
         if part.kind != Kind.REDRIVE and self._is_late(part.ts):
             self._reject_all(part, Reason.LATE, self.domain.late(part.topic, part.ts, rows))
         elif part.topic == self.domain.scored:
-            self._judge(part, self.domain.score(part.ts, rows))
+            self._judge(part, self.domain.score(part.run or "", part.ts, rows))
         else:
             used, refused = self.domain.use(part.topic, part.ts, rows)
             if used:

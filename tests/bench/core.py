@@ -23,7 +23,7 @@ from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.local import LocalBatch, messages
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Message, Output, Part
+from streamweir_spark.parts import Message, Output, OutputKind, Part
 from streamweir_spark.shard import work
 
 SHARDS = PIPELINE.shards
@@ -102,7 +102,11 @@ def _work(parts: list[Part], domain: Domain) -> list[Output]:
 
 def _scored(outputs: list[Output], domain: Domain) -> list[ScoredRow]:
     place = [column.name for column in domain.scored_columns].index("product_metadata")
-    return [ScoredRow(one.ts or 0, 0, str(one.values[place])) for one in outputs if one.values is not None]
+    return [
+        ScoredRow(one.ts or 0, 0, str((one.values or ())[place]))
+        for one in outputs
+        if one.kind == OutputKind.SCORED
+    ]
 
 
 def _figures(scored: list[ScoredRow]) -> object:

@@ -34,9 +34,9 @@ where list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE')
   and micros is not null
   and not exists (from refused r where (r.partition, r.offset) = (t.partition, t.offset) and t.run = getvariable('run'));
 
--- In order, and each transaction once in the stream.
+-- In order, and each transaction once in its run.
 create table firsts as
-from scorable qualify row_number() over (partition by transaction_id order by sequence) = 1;
+from scorable qualify row_number() over (partition by run, transaction_id order by sequence) = 1;
 
 create table batch_scored as
 select transaction_id, make_timestamptz(micros) as event_time, (row ->> '$.Amount')::double as "Amount",

@@ -90,6 +90,8 @@ class Pipeline:
     flush_after_s: how far after the last batch's ts the flush lies, so that every window closes with the
     lateness of the contract; see `flush_after`.
     scored_table: the table with one row per scored record; None when the scorer keeps aggregates only.
+    identity: the columns that make two scored records the same; `run` is among them where ids are unique
+    within a run only.
     shards: into how many states the stream's memory is cut; a checkpoint holds them, so it never changes.
     max_messages: how many messages the scorer takes at once, some seconds of work when there is a backlog.
     options: the params of a run that only this pipeline's scorer knows; they travel to it by name.
@@ -105,6 +107,7 @@ class Pipeline:
     flush_after_s: int
     used: tuple[Topic, ...] = ()
     scored_table: str | None = None
+    identity: tuple[str, ...] = ()
     shards: int = 4
     max_messages: int = 2_000
     options: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.card_fraud.dataset import CLASS
 from streamweir.contracts.card_fraud.results import EVENT_TIME, MODEL_COLUMNS
 from streamweir.contracts.rejected import Reason
-from streamweir_spark.card_fraud.memory import Scored
+from streamweir_spark.card_fraud.memory import Scored, State
 from streamweir_spark.card_fraud.reader import Transaction
 from streamweir_spark.decode import canonical
 from streamweir_spark.needs import ModelNeeds
@@ -39,11 +39,11 @@ class Domain:
         self.lateness_s = lateness_s
         self.memory = Scored()
 
-    def load(self, state: Mapping[int, bytes] | None) -> None:
+    def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
         self.memory = Scored(state, PIPELINE.shards)
 
-    def dump(self, max_ts: int | None) -> dict[int, bytes]:
+    def dump(self, max_ts: int | None) -> State:
         """Which transactions were scored: one may come again at any time."""
         return self.memory.dump()
 
@@ -51,17 +51,17 @@ class Domain:
         """There is no topic of context."""
         raise AssertionError(f"topic {topic} has no rows to use")
 
-    def score(self, ts: int, rows: Plain) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Plain) -> Iterator[Verdict]:
         """Judge a transaction: unscorable, duplicate, or ready for the model."""
         found = Transaction._make(rows)
         name = str(found.number)
         if problem := found.problem or self._refused(found):
             raw = found.raw or _as_json(found)
             yield Verdict(_WHOLE, name, None, Reason.UNSCORABLE.value, problem, raw)
-        elif self.memory.first_time(found.number):
+        elif self.memory.first_time(run, found.number):
             yield Verdict(_WHOLE, name, found.values)
         else:
-            detail = f"transaction {name} was scored before"
+            detail = f"transaction {name} was scored before in its run"
             yield Verdict(_WHOLE, name, found.values, Reason.DUPLICATE.value, detail, _as_json(found))
 
     def late(self, topic: str, ts: int, rows: Plain) -> Iterator[Reject]:

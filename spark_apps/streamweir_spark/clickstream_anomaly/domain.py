@@ -53,7 +53,7 @@ class Domain:
         refused = list(self._refused(ts, events))
         return len(events.ids) - len(refused), refused
 
-    def score(self, ts: int, rows: Any) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Any) -> Iterator[Verdict]:
         """Nothing is scored row by row."""
         raise NotImplementedError
 

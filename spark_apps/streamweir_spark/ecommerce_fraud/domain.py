@@ -85,7 +85,7 @@ class Domain:
             numbers += (row_ts, time, EVENT_LEVELS.get(event, 0))
         return len(sessions), ()
 
-    def score(self, ts: int, rows: Transactions) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Transactions) -> Iterator[Verdict]:
         """Judge transactions: unscorable, duplicate, or ready for the model."""
         for place, row in rows:
             ids = {column: identifier(row[column]) for column in _IDS}

@@ -31,10 +31,16 @@ def row(number: int = 0, **changes: object) -> Row:
 
 
 def message(
-    sequence: int, value: object, *, ts: int = START, kind: Kind = Kind.BATCH, rows: int = 1
+    sequence: int,
+    value: object,
+    *,
+    ts: int = START,
+    kind: Kind = Kind.BATCH,
+    rows: int = 1,
+    run: str = "r1",
 ) -> Message:
     raw = value if isinstance(value, bytes) else orjson.dumps(value)
-    headers = Headers("r1", sequence, sequence, ts, kind, rows).encode()
+    headers = Headers(run, sequence, sequence, ts, kind, rows).encode()
     return Message("transactions", sequence % PARTITIONS, sequence // PARTITIONS, 0, headers, raw)
 
 
@@ -159,8 +165,21 @@ def test_a_transaction_is_scored_once_in_a_stream() -> None:
         ("scored", "6", None),
         ("rejected", "5", "duplicate"),
     ]
-    assert found[2].detail == "transaction 5 was scored before"
+    assert found[2].detail == "transaction 5 was scored before in its run"
     assert orjson.loads(found[2].raw or b"")["Amount"] == 1.0
+
+
+def test_another_run_on_the_stream_may_bring_the_same_file() -> None:
+    first = [message(0, row(5)), message(1, {}, kind=Kind.FLUSH, rows=0, ts=START + 61)]
+    second = [message(at, row(5), ts=START + 62, run="r2") for at in (2, 3)]
+    put_back = message(4, row(5), kind=Kind.REDRIVE, ts=START + 63)
+    found = judged([*first, *second, put_back])
+    assert [(output.run, output.reason) for output in found] == [
+        ("r1", None),
+        ("r2", None),
+        ("r2", "duplicate"),
+        ("r1", "duplicate"),
+    ]
 
 
 def test_what_was_not_scored_may_come_again() -> None:
@@ -209,7 +228,7 @@ def test_the_bits_remember_what_a_set_would(numbers: list[int], step: int) -> No
     known: set[int] = set()
     memory = Scored(step=step)
     for number in mine:
-        assert memory.first_time(number) == (number not in known)
+        assert memory.first_time("r", number) == (number not in known)
         known.add(number)
         memory = Scored(memory.dump(), step)
 
@@ -217,7 +236,7 @@ def test_the_bits_remember_what_a_set_would(numbers: list[int], step: int) -> No
 def test_a_whole_dataset_is_remembered_in_little_space() -> None:
     memory = Scored()
     for number in range(284_807):
-        memory.first_time(number)
-    assert sum(map(len, memory.dump().values())) <= 40_960
-    assert not memory.first_time(284_806)
-    assert memory.first_time(284_807)
+        memory.first_time("r", number)
+    assert sum(map(len, memory.dump()["r"].values())) <= 40_960
+    assert not memory.first_time("r", 284_806)
+    assert memory.first_time("r", 284_807)

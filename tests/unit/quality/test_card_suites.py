@@ -47,8 +47,18 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     return inputs_of(folder, sent, judged(sent))
 
 
+def test_a_second_run_of_the_same_file_on_the_stream_equals_its_batch(tmp_path: Path) -> None:
+    folder = write_cards(tmp_path, at("0", "1", "2"))
+    before = [message(place, row(place), run="r0") for place in range(3)]
+    own = [message(3 + place, row(number)) for place, number in enumerate((0, 1, 2, 1))]
+    outputs = [output for output in judged([*before, *own]) if output.run == "r1"]
+    inputs = inputs_of(folder, [*before, *own], outputs)
+    assert inputs.tables[SCORED.name].num_rows == 3
+    assert [said for _, severity, said in failed(inputs) if severity == CRITICAL] == []
+
+
 def inputs_of(folder: Path, sent: list[Any], outputs: list[Output]) -> Inputs:
-    scored = [scored_row(output) for output in outputs if output.values is not None]
+    scored = [scored_row(output) for output in outputs if output.kind == "scored"]
     rejected = [
         {name: output._asdict().get(name) for name in REJECTED.names}
         for output in outputs

@@ -14,7 +14,7 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.reader import READER
-from streamweir_spark.parts import Message, Output, Part
+from streamweir_spark.parts import Message, Output, OutputKind, Part
 from streamweir_spark.shards import shard_keys
 from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles
 from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
@@ -98,7 +98,7 @@ def test_shards_in_spark_put_out_what_the_core_puts_out(
     assert [row["transaction_id"] for row in scored.to_pylist()] == ["t1", "t2", "t3"]
     assert scored.to_pylist() == _scored(expected, schema)
     others = [Output(**line) for line in lines]
-    assert without_frontiers(others) == without_frontiers(o for o in expected if o.values is None)
+    assert without_frontiers(others) == without_frontiers(o for o in expected if o.kind != OutputKind.SCORED)
     frontiers = [(line["sequence"], line["ts"]) for line in lines if line["kind"] == "frontier"]
     assert max(frontiers) == max((o.sequence, o.ts) for o in expected if o.kind == "frontier")
 
@@ -137,7 +137,7 @@ def _scored(outputs: list[Output], schema: pa.Schema) -> list[dict[str, Any]]:
     rows = [
         dict(zip(schema.names, (*(getattr(o, name) for name in PLACE), *o.values), strict=True))
         for o in outputs
-        if o.values is not None
+        if o.kind == OutputKind.SCORED
     ]
     return sorted(rows, key=lambda row: (row["sequence"], row["row"]))
 

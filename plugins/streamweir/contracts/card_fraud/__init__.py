@@ -23,6 +23,8 @@ PIPELINE = Pipeline(
     lateness_s=LATENESS_S,
     flush_after_s=LATENESS_S + 1,
     scored_table=SCORED.name,
+    # A transaction is a row of the run's file, and the next run may replay the same file.
+    identity=("run", *SCORED.key),
     # One message per transaction: a part per shard and message costs more than a second state saves.
     shards=1,
     max_messages=50_000,

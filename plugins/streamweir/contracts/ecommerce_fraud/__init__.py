@@ -31,5 +31,6 @@ PIPELINE = Pipeline(
     # A window of every length is closed once the clock has passed its end by the allowed lateness.
     flush_after_s=2 * FRAUD_WINDOW_S + LATENESS_S,
     scored_table=PREDICTIONS.name,
+    identity=PREDICTIONS.key,
     options=("lookback_s", *MODEL_OPTIONS),
 )
