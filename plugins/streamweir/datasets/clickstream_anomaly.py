@@ -97,7 +97,8 @@ def _events(folder: Path) -> CheckedFile:
     file, types = CsvFile(path, CLICKSTREAM_COLUMNS), EventTypes()
     watched: dict[str, list[Test]] = {_TIME: [OneUnit(file), Near()], "event_type": [types]}
     rows, warnings = check_live(file, _parsed(), watched)
-    findings = Findings(warnings, event_types=types.counts)
+    # A plain dict: `asdict` would make a counter of the pairs of a Counter.
+    findings = Findings(warnings, event_types=dict(types.counts))
     return CheckedFile(CLICKSTREAM, path, rows, history=False, findings=findings)
 
 

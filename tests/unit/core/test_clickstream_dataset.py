@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import json
 from bisect import bisect_left
 from collections import Counter
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -147,6 +149,11 @@ def test_a_generated_dataset_can_be_used(folder: Path) -> None:
         ("incidents.csv", False),
     ]
     assert found[0].rows == len(read(folder / CLICKSTREAM))
+
+
+def test_the_event_types_that_a_check_found_can_be_stored(tmp_path: Path) -> None:
+    (found,) = check("clickstream_anomaly", write(tmp_path, [at(0), at(1)]), needs_history=False)
+    assert json.loads(json.dumps(asdict(found.findings)))["event_types"] == {"page_view": 2}
 
 
 def test_a_short_time_without_any_incident_can_be_used_as_well(tmp_path: Path) -> None:
