@@ -5,7 +5,7 @@ Pure: what the micro-batch put out goes in, the record comes out. The next micro
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +29,8 @@ class Commit:
     """What a micro-batch did.
 
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
-    after it. rows: records that it worked on. totals: of the figures. spans: run, first and last ts of its
+    after it. rows: records that it worked on. totals: of the figures; they lie in an object of their own, of
+    which the record holds the digest, totals_sha256. spans: run, first and last ts of its
     scored or counted rows, for the latest runs. published: topic -> partition -> offset after what the stream
     published there so far. unscored: keys of rows that the shards take for scored, and that the model could
     not score. foreign: foreign messages. state_bytes: what the shards remember after it.
@@ -42,6 +43,7 @@ class Commit:
     max_ts: int | None = None
     rows: int = 0
     totals: Any = None
+    totals_sha256: str | None = None
     spans: list[list[Any]] = field(default_factory=list)
     published: dict[str, dict[str, int]] = field(default_factory=dict)
     unscored: list[list[Any]] = field(default_factory=list)
@@ -50,8 +52,8 @@ class Commit:
     dropped_by_watermark: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The record as it is stored."""
-        return asdict(self)
+        """The record as it is stored: without the totals."""
+        return {name: value for name, value in vars(self).items() if name != "totals"}
 
 
 BEGINNING = Commit(batch_id=-1)

@@ -1,4 +1,4 @@
-"""Writing a micro-batch: publish, one parquet object per table, then the commit record.
+"""Writing a micro-batch: publish, one parquet object per table, the totals, then the commit record.
 
 Everything carries the micro-batch's id and is replaced whole, so a micro-batch that is worked on again after
 a crash leaves the same output. The driver itself writes the parquet files: there is one per table, nothing
@@ -7,6 +7,8 @@ is listed, renamed or left behind.
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -112,7 +114,20 @@ class Sink:
 
     def _read(self, batch_id: int) -> Commit | None:
         found = self._store.get_json(self._stream.commit(batch_id))
-        return Commit(**found) if found else None
+        return self._with_totals(Commit(**found)) if found else None
+
+    def _with_totals(self, commit: Commit) -> Commit:
+        # A record of an earlier version holds the totals itself.
+        if commit.totals_sha256 is None:
+            return commit
+        key = self._stream.totals(commit.batch_id)
+        data = self._store.get(key) or b""
+        if sha256(data).hexdigest() != commit.totals_sha256:
+            raise BadConfiguration(
+                f"{key} is missing or not of micro-batch {commit.batch_id}, and without it stream "
+                f"{self._stream} would count from zero: put it back, or take another stream id"
+            )
+        return replace(commit, totals=orjson.loads(data))
 
     def _scored(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Commit) -> Scored:
         if self._scoring is None:
@@ -128,7 +143,8 @@ class Sink:
         self._before_writing()
         # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
         published = self._publisher.publish(batch_id, self._outgoing(tables), before.published)
-        self._put_tables(batch_id, tables)
+        stored = None if totals is None else to_json(totals)
+        self._put_objects(batch_id, tables, stored)
         worked = sum(tables[WORKED.name]["rows"].to_pylist())
         record = Commit(
             batch_id=batch_id,
@@ -136,6 +152,7 @@ class Sink:
             max_ts=max_ts,
             rows=worked + sum(tables[REJECTED.name]["rows"].to_pylist()),
             totals=totals,
+            totals_sha256=None if stored is None else sha256(stored).hexdigest(),
             spans=spans,
             published=published,
             unscored=sorted(map(list, done.unscored)),
@@ -164,14 +181,19 @@ class Sink:
             tables[name] = windows(table, rows, spans)
         return tables
 
-    def _put_tables(self, batch_id: int, tables: Mapping[str, pa.Table]) -> None:
+    def _put_objects(self, batch_id: int, tables: Mapping[str, pa.Table], totals: bytes | None) -> None:
         contracts = {table.name: table for table in (*self._pipeline.tables, WORKED)}
 
-        def put(name: str) -> None:
+        def put_table(name: str) -> None:
             data = parquet(contracts[name], tables[name])
             self._store.put(self._stream.table_file(name, batch_id), data)
 
-        list(self._writers.map(put, [name for name, rows in tables.items() if rows.num_rows]))
+        names = [name for name, rows in tables.items() if rows.num_rows]
+        writes = [self._writers.submit(put_table, name) for name in names]
+        if totals is not None:
+            writes.append(self._writers.submit(self._store.put, self._stream.totals(batch_id), totals))
+        for write in writes:
+            write.result()
 
     def _outgoing(self, tables: Mapping[str, pa.Table]) -> list[Outgoing]:
         return [

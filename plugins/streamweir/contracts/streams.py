@@ -115,8 +115,12 @@ class Stream:
         return self.root / "commits"
 
     def commit(self, batch_id: int) -> ObjectKey:
-        """The commit record of a micro-batch: what it read, when it was readable, the figures' totals."""
+        """The commit record of a micro-batch: what it read, when it was readable."""
         return self.commits / f"{batch_id:010d}.json"
+
+    def totals(self, batch_id: int) -> ObjectKey:
+        """The figures' totals after a micro-batch: two objects in turn, so that the ones before it stay."""
+        return self.root / "totals" / f"{batch_id % 2}.json"
 
 
 @dataclass(frozen=True)

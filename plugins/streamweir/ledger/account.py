@@ -19,9 +19,9 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) ->
     # What Kafka or the tables know and the producer does not: each row of such a batch is unexplained.
     unknown = _unknown(sent, held, kept)
     batches = Batches(
-        np.concatenate([sent.index, unknown]),
-        np.concatenate([sent.sequence, np.full_like(unknown, -1)]),
-        np.concatenate([sent.ts, np.zeros_like(unknown)]),
+        _joined(sent.index, unknown),
+        _joined(sent.sequence, np.full_like(unknown, -1)),
+        _joined(sent.ts, np.zeros_like(unknown)),
         sent.facts,
         {topic.name: _lines(pipeline, topic, sent, held, kept, unknown) for topic in pipeline.inputs},
     )
@@ -50,10 +50,10 @@ def _lines(pipeline: Pipeline, topic: Topic, sent: Sent, held: Held, kept: Kept,
         if tally is None:
             # Zeros that take no memory: most reasons do not occur.
             return np.broadcast_to(np.int64(0), len(sent.index) + len(unknown))
-        return np.concatenate([tally.per_batch(sent.index), tally.per_batch(unknown)])
+        return _joined(tally.per_batch(sent.index), tally.per_batch(unknown))
 
     name = topic.name
-    produced = np.concatenate([sent.rows[name], np.zeros_like(unknown)])
+    produced = _joined(sent.rows[name], np.zeros_like(unknown))
     redriven, worked = per_batch(held.redriven.get(name)), per_batch(kept.worked.get(name))
     rejected = {
         reason: per_batch(kept.rejected.get((name, reason))) for reason in reasons_of(pipeline, topic)
@@ -67,6 +67,11 @@ def _lines(pipeline: Pipeline, topic: Topic, sent: Sent, held: Held, kept: Kept,
         rejected=rejected,
         unexplained=sum((-rows for rows in rejected.values()), produced + redriven - worked),
     )
+
+
+def _joined(known: Ints, unknown: Ints) -> Ints:
+    """One after the other; no copy of millions of batches where there is nothing to add."""
+    return np.concatenate([known, unknown]) if len(unknown) else known
 
 
 def _unknown(sent: Sent, held: Held, kept: Kept) -> Ints:

@@ -36,15 +36,16 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     if not commits:
         raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
     extent = Extent.of(plan, manifest)
-    inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
-    before = places_before(run.stream, store, commits[0])
-    held = _count_held(run, pipeline, inputs, before, kafka)
+    # What sorting takes is given back before millions of counts are held.
     with tempfile.TemporaryDirectory(prefix="streamweir-ledger-") as name:
         folder = Path(name)
         frames = read_results(run, pipeline, commits, extent, store, folder)
-        ledger = account(run, pipeline, sent, held, count_kept(pipeline, commits, frames))
         bundle.write_tables(run, pipeline, frames, store, folder)
         _write_timings(run, pipeline, commits, frames, store, folder)
+        kept = count_kept(pipeline, commits, frames)
+    inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
+    held = _count_held(run, pipeline, inputs, places_before(run.stream, store, commits[0]), kafka)
+    ledger = account(run, pipeline, sent, held, kept)
     bundle.write_ledger(run, ledger, store)
     if not ledger.ok:
         raise RunFailed(ledger.problem())

@@ -1,5 +1,6 @@
 """The commit record: what it counts, and whose a window is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +89,6 @@ def test_a_window_belongs_to_the_latest_run_that_it_meets() -> None:
     assert found == starts_and_ends
 
 
-def test_a_record_comes_back_from_its_json() -> None:
-    record = Commit(3, totals={"a": [1]}, spans=[["r", 1, 2]], published={"t": {"0": 5}}, foreign=1)
-    assert Commit(**record.to_json()) == record
+def test_a_record_comes_back_from_its_json_without_the_totals() -> None:
+    record = Commit(3, totals_sha256="f00", spans=[["r", 1, 2]], published={"t": {"0": 5}}, foreign=1)
+    assert Commit(**replace(record, totals={"a": [1]}).to_json()) == record

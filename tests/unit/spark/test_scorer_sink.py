@@ -220,7 +220,69 @@ def test_a_repeated_micro_batch_leaves_the_same(case: Case, spark: SparkSession)
     assert {name: again.table(*name) for name in _files(again)} == undisturbed
     assert again.published.calls[0][2] == {"topic": {"0": 6}}
     assert case.sink.last is not None
-    assert again.commit(1)["totals"] == case.sink.last.totals
+    assert again.sink.last is not None
+    assert again.sink.last.totals == case.sink.last.totals
+
+
+def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, spark: SparkSession) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    before = dict(case.store.objects)
+    case.write(1, outputs[1])
+    after = case.store.objects
+    written = [name for name in after if after[name] != before.get(name) and "/commits/" not in name]
+    assert str(STREAM.totals(1)) in written
+    assert case.sink.last is not None
+    # The objects of a micro-batch are written side by side: any of them may be there.
+    for done in (written, [str(STREAM.totals(1))]):
+        store = MemoryStore()
+        store.objects = before | {name: after[name] for name in done}
+        again = Case(spark, store)
+        again.write(1, outputs[1])
+        assert again.table("sold_quantity", 1) == case.table("sold_quantity", 1)
+        assert again.table("top_products", 1) == case.table("top_products", 1)
+        assert again.commit(1)["totals_sha256"] == case.commit(1)["totals_sha256"]
+
+
+def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> None:
+    names = [f"t{number}" for number in range(40)]
+    lines = ({"product_id": number, "quantity": 1, "item_price": 5} for number in range(40))
+    sold = [
+        transaction(name, "s", product_metadata=f"[{line}]") for name, line in zip(names, lines, strict=True)
+    ]
+    one, many = outputs_of(batch(0, [], sold[:1]), [*batch(1, [], sold), *flush()])
+    case.write(0, one)
+    small = len(case.store.objects[str(STREAM.commit(0))])
+    case.write(1, many)
+    assert len(json.loads(case.store.objects[str(STREAM.totals(1))])["products"]) == 40
+    assert len(case.store.objects[str(STREAM.commit(1))]) < small + 100
+
+
+def test_totals_that_are_missing_or_of_another_micro_batch_are_not_gone_on_from(
+    case: Case, spark: SparkSession
+) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    kept = case.store.objects.pop(str(STREAM.totals(0)))
+    for data in (None, kept.replace(b"[", b" [", 1)):
+        again = Case(spark, case.store)
+        if data:
+            case.store.objects[str(STREAM.totals(0))] = data
+        with pytest.raises(BadConfiguration, match=r"totals/0\.json is missing or not of micro-batch 0"):
+            again.write(1, outputs[1])
+        assert again.published.calls == []
+
+
+def test_a_record_that_holds_its_totals_itself_is_gone_on_from(case: Case, spark: SparkSession) -> None:
+    """As a scorer of an earlier version has left it."""
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    totals = json.loads(case.store.objects.pop(str(STREAM.totals(0))))
+    record = {name: value for name, value in case.commit(0).items() if name != "totals_sha256"}
+    case.store.put_json(STREAM.commit(0), record | {"totals": totals})
+    again = Case(spark, case.store)
+    again.write(1, outputs[1])
+    assert again.table("sold_quantity", 1)[-1]["quantity_so_far"] == 4
 
 
 def test_a_micro_batch_with_a_commit_record_is_not_written_again(case: Case, spark: SparkSession) -> None:
