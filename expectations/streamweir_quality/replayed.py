@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ Row = dict[str, Any]
 _EARLIEST, _LATEST = parse_time("0001-01-02 00:00:00"), parse_time("9999-12-31 00:00:00")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message that had to be worked on. topic: the short name."""
 
@@ -86,17 +87,23 @@ def in_time(
     records: Iterable[tuple[str, Record, Headers]], until: int, lateness: Callable[[str], int]
 ) -> list[Message]:
     """The messages before the sequence `until`, in order, without those that come late by it."""
-    by_sequence: dict[int, list[Message]] = {}
-    for topic, record, said in records:
-        if said.sequence < until:
-            message = Message(topic, record.partition, record.offset, said, record.value)
-            by_sequence.setdefault(said.sequence, []).append(message)
+    messages = [
+        Message(topic, record.partition, record.offset, said, record.value)
+        for topic, record, said in records
+        if said.sequence < until
+    ]
+    messages.sort(key=_sequence_of)
     found: list[Message] = []
     largest = 0
-    for _, together in sorted(by_sequence.items()):
+    for _, group in groupby(messages, _sequence_of):
+        together = list(group)
         found += [one for one in together if not _is_late(one.said, largest, lateness)]
         largest = max(largest, *(one.said.ts for one in together))
     return found
+
+
+def _sequence_of(message: Message) -> int:
+    return message.said.sequence
 
 
 def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:

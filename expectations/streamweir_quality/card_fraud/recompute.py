@@ -3,6 +3,7 @@
 What the model says is taken as it is: its probabilities, and which rows it refuses.
 """
 
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,9 @@ from streamweir.contracts.card_fraud.results import SCORED
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.replayed import micros_of
+
+_AT_ONCE = 50_000
+"""Messages that are there a second time while they go to DuckDB."""
 
 _MESSAGES = pa.schema(
     [
@@ -41,9 +45,9 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     return {SCORED.name: sql.table("batch_scored")}
 
 
-def _messages(inputs: Inputs) -> pa.Table:
-    """The messages that hold one row, in time, of all runs of the stream."""
-    rows = [
+def _messages(inputs: Inputs) -> pa.RecordBatchReader:
+    """The messages that hold one row, in time, of all runs of the stream; to be read once."""
+    rows = (
         (
             message.said.run,
             message.said.batch,
@@ -54,7 +58,12 @@ def _messages(inputs: Inputs) -> pa.Table:
         )
         for message in inputs.replayed.of(TRANSACTIONS_TOPIC)
         if message.said.rows == 1
-    ]
-    columns = zip(*rows, strict=True) if rows else [()] * len(_MESSAGES)
+    )
+    shares = iter(lambda: list(islice(rows, _AT_ONCE)), [])
+    return pa.RecordBatchReader.from_batches(_MESSAGES, map(_batch, shares))
+
+
+def _batch(rows: list[tuple[object, ...]]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _MESSAGES, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=_MESSAGES)
+    return pa.RecordBatch.from_arrays(arrays, schema=_MESSAGES)
