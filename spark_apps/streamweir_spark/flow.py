@@ -147,7 +147,8 @@ def _labels(stages: list[Stage], classifier: Stage) -> list[str] | None:
             return list(stage.labelsArray()[outputs_of(stage).index(label)])
         if kind_of(stage) == "IndexToString" and stage.getInputCol() == classifier.getPredictionCol():
             # Without labels of its own it takes them from a column's metadata, which a stream does not have.
-            return list(stage.getLabels()) or None
+            own = stage.isDefined(stage.getParam("labels")) and list(stage.getLabels())
+            return own or None
     return None
 
 

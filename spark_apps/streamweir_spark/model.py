@@ -16,6 +16,7 @@ from streamweir.contracts.rejected import BY_MODEL
 from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
+from streamweir.models.rule import deciding
 from streamweir_spark.columns import quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.needs import ModelNeeds
@@ -62,23 +63,23 @@ class ScoringModel:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a run asks of a model's decision: the threshold instead of the card's, and the label that means
-    fraud where the model's own labels do not say it. None: nothing is asked."""
+class Asked:
+    """What a run asks of a model's decision: another threshold, and the label that means fraud where the
+    model's own labels do not say it. None: nothing is asked."""
 
     threshold: float | None = None
     fraud_label: str | None = None
 
 
 def load(
-    spark: SparkSession, location: str, card: Card, columns: Sequence[Column], rule: Rule = Rule()
+    spark: SparkSession, location: str, card: Card, columns: Sequence[Column], asked: Asked = Asked()
 ) -> ScoringModel:
     """Load the model at `location` (a folder that Registry.fetch made, or any address that Spark reads).
 
     `columns` are the columns that the stream will offer, e.g. MODEL_COLUMNS.
     Raises ModelUnusable with the missing input, or the stage that cannot be used and why.
     """
-    return prepare(spark, saved(location, card), card, columns, rule)
+    return prepare(spark, saved(location, card), card, columns, asked)
 
 
 def saved(location: str, card: Card) -> PipelineModel:
@@ -90,10 +91,10 @@ def saved(location: str, card: Card) -> PipelineModel:
 
 
 def prepare(
-    spark: SparkSession, model: PipelineModel, card: Card, columns: Sequence[Column], rule: Rule = Rule()
+    spark: SparkSession, model: PipelineModel, card: Card, columns: Sequence[Column], asked: Asked = Asked()
 ) -> ScoringModel:
     """Make a fitted pipeline ready; its stages are then set never to drop a row. Raises as `load` does."""
-    flow = Flow.of(model, rule.fraud_label)
+    flow = Flow.of(model, asked.fraud_label)
     offered = [column.name for column in columns]
     flow.require(offered, card.version)
     if flow.has_sql:
@@ -113,7 +114,7 @@ def prepare(
                 frame = frame.selectExpr("*", read[-1])
                 examiner.origins[name] = examiner.origins[source]
         frame = _pass(step, frame, examiner)
-    threshold = card.threshold if rule.threshold is None else rule.threshold
+    threshold = deciding(asked.threshold, card).threshold
     return ScoringModel(
         version=card.version,
         threshold=threshold,

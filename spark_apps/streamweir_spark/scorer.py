@@ -14,12 +14,13 @@ from streamweir.datasets.dataset import Dataset
 from streamweir.datasets.rows import text_rows
 from streamweir.errors import StreamweirError
 from streamweir.models.registry import Registry
+from streamweir.models.rule import deciding
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.log import say
-from streamweir_spark.model import Rule, ScoringModel, load
+from streamweir_spark.model import Asked, ScoringModel, load
 from streamweir_spark.parts import Domain, Reader
 from streamweir_spark.publish import Publisher
 from streamweir_spark.results import Results
@@ -86,11 +87,12 @@ class Scorer:
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
         registry, options = Registry(self.store, self.pipeline.name), self.spec.options
         location = self._for_executors(registry.fetch(self.spec.model, self.folder / "models"))
-        rule = Rule(options["threshold"], options["fraud_label"])
-        model = load(self.spark, location, registry.card(self.spec.model), columns, rule)
-        reached = f"the probability is at least {model.threshold}"
-        say(f"fraud is called where {reached if model.threshold is not None else 'the model itself says so'}")
-        return model
+        card, asked = (
+            registry.card(self.spec.model),
+            Asked(options.get("threshold"), options.get("fraud_label")),
+        )
+        say(deciding(asked.threshold, card).sentence)
+        return load(self.spark, location, card, columns, asked)
 
     def no_scored_rows(self, domain: Domain) -> DataFrame:
         """An empty frame with the columns of the core's scored rows."""

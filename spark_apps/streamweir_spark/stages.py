@@ -232,14 +232,12 @@ _TREATMENTS: dict[str, Callable[[Examiner, Stage], dict[str, Origin]]] = {
     "VectorSizeHint": Examiner._size_hint,
 }
 
-_TAKES_WHAT_IS_THERE = frozenset(
-    (
-        "ChiSqSelectorModel", "CountVectorizerModel", "DCT", "ElementwiseProduct", "HashingTF", "IDFModel",
-        "Interaction", "MaxAbsScalerModel", "MinMaxScalerModel", "NGram", "Normalizer", "PCAModel",
-        "PolynomialExpansion", "RegexTokenizer", "RobustScalerModel", "StandardScalerModel",
-        "StopWordsRemover", "Tokenizer", "UnivariateFeatureSelectorModel", "VarianceThresholdSelectorModel",
-        "VectorSlicer", "Word2VecModel",
-    )
+_TAKES_WHAT_IS_THERE = (
+    "ChiSqSelectorModel", "CountVectorizerModel", "DCT", "ElementwiseProduct", "HashingTF", "IDFModel",
+    "Interaction", "MaxAbsScalerModel", "MinMaxScalerModel", "NGram", "Normalizer", "PCAModel",
+    "PolynomialExpansion", "RegexTokenizer", "RobustScalerModel", "StandardScalerModel",
+    "StopWordsRemover", "Tokenizer", "UnivariateFeatureSelectorModel", "VarianceThresholdSelectorModel",
+    "VectorSlicer", "Word2VecModel",
 )  # fmt: skip
 """Stages that give one row for each row whose inputs are not null."""
 

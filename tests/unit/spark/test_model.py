@@ -37,7 +37,7 @@ from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable
 from streamweir.models.archive import unpack
 from streamweir.models.card import Card
-from streamweir_spark.model import UNSCORABLE, Rule, ScoringModel, load, prepare
+from streamweir_spark.model import UNSCORABLE, Asked, ScoringModel, load, prepare
 from streamweir_spark.spelling import spell
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -238,11 +238,11 @@ def test_of_two_labels_of_one_number_sparks_own_spelling_goes_first(spark: Spark
 @pytest.mark.parametrize(
     ("rule", "card", "called"),
     [
-        (Rule(threshold=0.0), 1.0, 1),
-        (Rule(), 0.0, 1),
-        (Rule(), 1.0, 0),
-        (Rule(threshold=1.0), None, 0),
-        (Rule(), None, 1),
+        (Asked(threshold=0.0), 1.0, 1),
+        (Asked(), 0.0, 1),
+        (Asked(), 1.0, 0),
+        (Asked(threshold=1.0), None, 0),
+        (Asked(), None, 1),
     ],
     ids=[
         "the run's",
@@ -253,7 +253,7 @@ def test_of_two_labels_of_one_number_sparks_own_spelling_goes_first(spark: Spark
     ],
 )
 def test_the_runs_threshold_goes_before_the_cards_and_the_models_own_rule_comes_last(
-    spark: SparkSession, training: DataFrame, rule: Rule, card: float | None, called: int
+    spark: SparkSession, training: DataFrame, rule: Asked, card: float | None, called: int
 ) -> None:
     stages = [assemble("amount"), LogisticRegression(maxIter=5, regParam=0.5, threshold=0.3)]
     fitted = Pipeline(stages=stages).fit(training)
@@ -286,8 +286,8 @@ def test_labels_that_nobody_knows_are_asked_for_by_name(spark: SparkSession, tra
     with pytest.raises(
         ModelUnusable, match=f"fraud_label is 'fraud', which is no label of the model: {known}"
     ):
-        prepare(spark, fitted.copy(), card, COLUMNS, Rule(fraud_label="fraud"))
-    model = prepare(spark, fitted, card, COLUMNS, Rule(fraud_label="Fraudulent"))
+        prepare(spark, fitted.copy(), card, COLUMNS, Asked(fraud_label="fraud"))
+    model = prepare(spark, fitted, card, COLUMNS, Asked(fraud_label="Fraudulent"))
     low, high = score(spark, model, ("OVO", "M", 10.0, 1, 20), ("OVO", "M", 90.0, 1, 20))
     assert low["fraud_probability"] < 0.5 < high["fraud_probability"] == high["probability"][1]
 
