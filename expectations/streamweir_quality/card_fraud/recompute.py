@@ -3,6 +3,7 @@
 What the model says is taken as it is: its probabilities, and which rows it refuses.
 """
 
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _messages(inputs: Inputs) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(_MESSAGES, map(_batch, shares))
 
 
-def _batch(rows: list[tuple[object, ...]]) -> pa.RecordBatch:
+def _batch(rows: Iterable[tuple[object, ...]]) -> pa.RecordBatch:
     columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, _MESSAGES, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=_MESSAGES)
