@@ -65,7 +65,9 @@ class Domain:
         return map(tuple, found)
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
-        """The events of a late message, each as its key columns."""
+        """The events of a late message, each as its key columns; a late flush ends nothing."""
+        if rows == END:
+            return
         events = Events(*rows)
         detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
         for index, (place, name) in enumerate(zip(events.places, events.ids, strict=True)):

@@ -250,6 +250,12 @@ def test_a_late_message_counts_nowhere_and_does_not_hide_a_later_event() -> None
     assert [row["page_views"] for row in result.windows] == [1, 1, 2, 2]
 
 
+def test_a_flush_that_is_late_itself_ends_nothing() -> None:
+    late = message(1, START - 700, kind=Kind.FLUSH)
+    result = run([message(0, START, views(2, "a")), late, message(2, START + 1, views(3, "b"))])
+    assert (result.used(), result.rejected()) == (5, [])
+
+
 def test_no_window_is_made_between_two_replays_and_no_mean_reaches_over() -> None:
     second = START + 10**6 + 300 - (START + 10**6) % 300
     first = ended(steady(30))
