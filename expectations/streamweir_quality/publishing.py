@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from streamweir.connections import KafkaConnection
+import duckdb
+
 from streamweir.contracts.streams import Run
 from streamweir.errors import RunFailed
 from streamweir.objectstore import ObjectStore, to_json
+from streamweir.scorer.spec import Servers
 from streamweir_quality.checks import CRITICAL, Subject
 from streamweir_quality.docs import write_docs
 from streamweir_quality.inputs import Inputs, gather
+from streamweir_quality.model_again import model_again, sample
 from streamweir_quality.recompute import recompute_subjects
-from streamweir_quality.runner import Outcome, validate
+from streamweir_quality.runner import Outcome, Validated, validate
 from streamweir_quality.schema import schema_subject
 
 RESULTS = "results.json"
@@ -20,17 +24,19 @@ RESULTS = "results.json"
 
 def inspect(
     store: ObjectStore,
-    kafka: KafkaConnection,
+    servers: Servers,
     run: Run,
     subjects: Callable[[Inputs], Iterable[Subject]],
+    rows_again: int,
     work: Path,
 ) -> str:
     """Check a run and publish docs and results; returns one sentence.
 
+    rows_again: how many rows its model scores a second time, at most. work: a folder for files.
     Raises RunFailed, after publishing, when a critical expectation failed.
     """
-    inputs = gather(store, kafka, run, work / "dataset")
-    validated = validate([*subjects(inputs), *recompute_subjects(inputs), schema_subject(inputs)])
+    inputs = gather(store, servers.kafka, run, work / "dataset")
+    validated = _validated(inputs, servers, subjects, rows_again, work)
     docs = work / "docs"
     write_docs(validated, docs, title=inputs.pipeline.title, run=run.id)
     outcomes = [outcome for suite in validated for outcome in suite.outcomes]
@@ -42,6 +48,21 @@ def inspect(
     if fatal:
         raise RunFailed(_complaint(fatal, run))
     return _summary(outcomes)
+
+
+def _validated(
+    inputs: Inputs,
+    servers: Servers,
+    subjects: Callable[[Inputs], Iterable[Subject]],
+    rows_again: int,
+    work: Path,
+) -> list[Validated]:
+    with duckdb.connect() as sql, ThreadPoolExecutor(1) as beside:
+        tables = list(recompute_subjects(inputs, sql))
+        # A JVM takes seconds to start: meanwhile the other expectations are checked.
+        again = beside.submit(model_again, inputs, sample(inputs, sql, rows_again), servers, work)
+        validated = validate([*subjects(inputs), *tables, schema_subject(inputs)])
+        return [*validated, *validate(again.result())]
 
 
 def _complaint(fatal: list[Outcome], run: Run) -> str:

@@ -25,18 +25,16 @@ def offers_recompute(pipeline: str) -> bool:
     return files(__package__).joinpath(pipeline, "recompute.py").is_file()
 
 
-def recompute_subjects(inputs: Inputs) -> Iterable[Subject]:
-    """A subject per table that the pipeline works out again; none for a pipeline that offers no way."""
+def recompute_subjects(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> Iterable[Subject]:
+    """A subject per table that the pipeline works out again, in `sql`; none where it offers no way."""
     if not offers_recompute(inputs.pipeline.name):
         return
     module = importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")
-    with duckdb.connect() as sql:
-        sql.execute("set TimeZone = 'UTC'")
-        expected = module.recompute(inputs, sql)
-        for name, batch in expected.items():
-            frame = _compared(sql, inputs.pipeline.table(name), inputs, batch)
-            said = f"{name} holds what a batch computation makes of the messages: 0 rows differ"
-            yield Subject(f"{name} again as a batch", name, frame, (all_equal("difference", said),))
+    sql.execute("set TimeZone = 'UTC'")
+    for name, batch in module.recompute(inputs, sql).items():
+        frame = _compared(sql, inputs.pipeline.table(name), inputs, batch)
+        said = f"{name} holds what a batch computation makes of the messages: 0 rows differ"
+        yield Subject(f"{name} again as a batch", name, frame, (all_equal("difference", said),))
 
 
 def _compared(

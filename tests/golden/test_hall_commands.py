@@ -10,6 +10,7 @@ from streamweir.contracts.streams import Run, Stream
 from streamweir.scorer.command import Installation
 from streamweir_airflow.operators.results import quality_command
 from streamweir_airflow.operators.train import training_command
+from streamweir_quality.score_again import Scoring, command
 
 HERE = Path(__file__).parent
 RUN = Run(Stream("ecommerce_fraud", "prod"), "manual__2026-01-01T00:00:00+00:00")
@@ -38,4 +39,10 @@ def test_the_trainings_command_is_as_agreed() -> None:
 
 
 def test_the_quality_checks_command_is_as_agreed() -> None:
-    assert_recorded(quality_command(RUN), "quality")
+    assert_recorded(quality_command(RUN, 200_000), "quality")
+
+
+def test_the_command_that_scores_rows_again_is_as_agreed() -> None:
+    scoring = Scoring("ecommerce_fraud", "20260101T120000Z-0a1b2c3d", "Australia/Melbourne")
+    files = (Path("/tmp/again/rows.parquet"), Path("/tmp/again/scores.parquet"))  # noqa: S108
+    assert_recorded(command(scoring, *files, spark=SparkConnection("local[1]"), at=AT), "score_again")

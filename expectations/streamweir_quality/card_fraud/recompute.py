@@ -1,6 +1,6 @@
 """`card_fraud` again, as one batch in DuckDB: which transactions are scored, and what is kept of them.
 
-What the model says is taken as it is: its probabilities, and which rows it refuses.
+What the model says is taken as it is: which rows it refuses; `streamweir_quality.model_again` asks it again.
 """
 
 from collections.abc import Iterable
@@ -13,13 +13,16 @@ from duckdb.func import SPECIAL
 
 from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
-from streamweir.contracts.card_fraud.results import SCORED
+from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.model_again import Score
 from streamweir_quality.replayed import micros_of
 
 _AT_ONCE = 50_000
 """Messages that are there a second time while they go to DuckDB."""
+SCORES = {"fraud_prob": Score.FRAUD, "prediction": Score.OWN, IS_ALERT.name: Score.DECIDED}
+"""What the columns of SCORED hold that come from the model."""
 
 _MESSAGES = pa.schema(
     [
@@ -44,6 +47,16 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     sql.register("refused", rejected.loc[refused, ["partition", "offset"]].astype("int64"))
     sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
     return {SCORED.name: sql.table("batch_scored")}
+
+
+def model_rows(sql: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    """The columns that a model may use, of the scored transactions."""
+    numbers = ", ".join(f"""(row ->> '$.{name}')::double as "{name}\"""" for name in NUMBER_NAMES)
+    return sql.sql(
+        # Column names are the contract's, never the data's.
+        f"select transaction_id, make_timestamptz(micros) as event_time, {numbers} "  # noqa: S608
+        "from firsts where run = getvariable('run')"
+    )
 
 
 def _messages(inputs: Inputs) -> pa.RecordBatchReader:

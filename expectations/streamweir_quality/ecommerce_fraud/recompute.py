@@ -1,6 +1,7 @@
 """`ecommerce_fraud` again, as one batch in DuckDB: features from the messages, figures from the predictions.
 
-What the model says is taken as it is: its predictions, and which rows it refuses.
+What the model says is taken as it is: its predictions, and which rows it refuses;
+`streamweir_quality.model_again` asks it again.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     FRAUD_WINDOW_S,
     FRAUD_WINDOWS,
     LOOKBACK_S,
+    MODEL_COLUMNS,
     PREDICTIONS,
     SESSION_TIME_ZONE,
     SOLD_QUANTITY,
@@ -38,7 +40,15 @@ from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_number, parse_products
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.model_again import Score
 from streamweir_quality.replayed import Replayed, Row, micros_of, rows
+
+SCORES = {
+    "probability": Score.PROBABILITIES,
+    "fraud_probability": Score.FRAUD,
+    "prediction": Score.DECIDED,
+}
+"""What the columns of PREDICTIONS hold that come from the model."""
 
 LARGEST = 2**63 - 1
 _TYPES = {Type.STRING: pa.string(), Type.DOUBLE: pa.float64(), Type.TIMESTAMP: pa.timestamp("us", tz="UTC")}
@@ -77,6 +87,11 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
     tables = (PREDICTIONS, FRAUD_WINDOWS, SOLD_QUANTITY, TOP_PRODUCTS, TOP_CATEGORIES)
     return {table.name: sql.table(f"batch_{table.name}") for table in tables}
+
+
+def model_rows(sql: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    """The columns that a model may use, of the scored transactions."""
+    return sql.table("batch_predictions").select(*(column.name for column in MODEL_COLUMNS))
 
 
 def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:

@@ -1,16 +1,20 @@
 """After the stream: ledger, quality, plots, report."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from streamweir.contracts.streams import Run
-from streamweir.errors import RunFailed
+from streamweir.errors import BadConfiguration, RunFailed
 from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.processes import Child
 
+ROWS_AGAIN = "STREAMWEIR_MODEL_AGAIN_ROWS"
+"""The environment variable that says how many rows of a run its model scores a second time, at most."""
+_ROWS_AGAIN = "200000"
 _FINE = (SUCCESS, "skipped")
 
 
@@ -35,7 +39,7 @@ class Validate(StreamweirOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Raises RunFailed when a critical expectation failed; the docs are published before."""
-        self.child.run(quality_command(attempt.run), attempt.child_environment)
+        self.child.run(quality_command(attempt.run, rows_again(os.environ)), attempt.child_environment)
         return {}
 
     def on_kill(self) -> None:
@@ -43,9 +47,22 @@ class Validate(StreamweirOperator):
         self.child.end()
 
 
-def quality_command(run: Run) -> list[str]:
-    """The quality checks of a run, as a command."""
-    names = {"--pipeline": run.stream.pipeline, "--stream": run.stream.id, "--run": run.id}
+def rows_again(env: Mapping[str, str]) -> int:
+    """The setting; raises BadConfiguration when it is no number of rows."""
+    text = env.get(ROWS_AGAIN) or _ROWS_AGAIN
+    if not text.isdecimal() or int(text) < 1:
+        raise BadConfiguration(f"{ROWS_AGAIN} is {text!r}: give a whole number of rows, 1 or more")
+    return int(text)
+
+
+def quality_command(run: Run, again: int) -> list[str]:
+    """The quality checks of a run, as a command; again: how many rows its model scores twice, at most."""
+    names = {
+        "--pipeline": run.stream.pipeline,
+        "--stream": run.stream.id,
+        "--run": run.id,
+        "--rows-again": str(again),
+    }
     return [sys.executable, "-m", "streamweir_quality", *(part for pair in names.items() for part in pair)]
 
 

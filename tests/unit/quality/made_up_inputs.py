@@ -1,4 +1,4 @@
-"""A made-up run as the suites see it: generated data, scored by the core, predictions by dice."""
+"""A made-up run as the suites see it: generated data, scored by the core, predictions as of a small model."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from streamweir.broker.records import Record
+from streamweir.contracts.again import ROW, SCORES
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, LATENESS_S, PIPELINE, dataset
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
 from streamweir.contracts.messages import Kind, partition_of
@@ -26,8 +28,11 @@ from streamweir.progress import no_progress
 from streamweir.replay.deliveries import deliveries, messages
 from streamweir.replay.ecommerce_fraud import recording, value
 from streamweir.replay.plan import Plan
+from streamweir_quality.checks import Subject
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Replayed, Row, in_time, in_turn
+from streamweir_spark.columns import arrow_schema
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
@@ -43,6 +48,8 @@ LATE_BATCH, DELAYED_BATCH = 82, 20
 LOOKBACK_S = 60
 VERSION = "20260101T000000Z-0badcafe"
 THRESHOLD = 0.9
+SLOPE, INTERCEPT = 0.3, -32.4
+"""Of tests/fixtures/small_model.zip, which says fraud of one transaction in ten by that threshold."""
 
 
 def made_up_dataset(folder: Path) -> Path:
@@ -126,6 +133,29 @@ def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
     return replace(inputs, tables={**inputs.tables, table: arrow})
 
 
+def scores_of(inputs: Inputs, rows: pa.Table) -> pa.Table:
+    """What the app that scores the rows again gives for a run whose scores are right."""
+    predictions = inputs.tables[PREDICTIONS.name].to_pylist()
+    said = {(one["session_id"], one["transaction_id"]): one for one in predictions}
+    asked = zip(rows["session_id"].to_pylist(), rows["transaction_id"].to_pylist(), strict=True)
+    scores = [
+        {
+            ROW: number,
+            "probability": said[key]["probability"],
+            "fraud_probability": said[key]["fraud_probability"],
+            "prediction": int(said[key]["fraud_probability"] > 0.5),
+        }
+        for number, key in enumerate(asked)
+    ]
+    return pa.Table.from_pylist(scores, arrow_schema(SCORES))
+
+
+def recomputed(inputs: Inputs) -> list[Subject]:
+    """What `recompute_subjects` finds."""
+    with duckdb.connect() as sql:
+        return list(recompute_subjects(inputs, sql))
+
+
 def _replayed(records: Sequence[Record], run_id: str, published: dict[str, list[Row]]) -> Replayed:
     sent = [
         found
@@ -140,8 +170,8 @@ def _message(record: Record) -> Message:
 
 
 def _predictions(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    probability = np.random.default_rng(3).random(len(rows))
     found = pd.DataFrame(rows)[[column.name for column in MODEL_COLUMNS] + ["batch_index", "run"]]
+    probability = 1 / (1 + np.exp(-(SLOPE * found["shipment_location_long"] + INTERCEPT)))
     return found.assign(
         created_at=pd.to_datetime(found["created_at"], unit="us", utc=True),
         event_ts=pd.to_datetime(found["ts"], unit="s", utc=True),

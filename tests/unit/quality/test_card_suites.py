@@ -19,7 +19,6 @@ from streamweir.models.card import Card
 from streamweir_quality.card_fraud import subjects
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
@@ -27,7 +26,7 @@ from streamweir_spark.parts import Output
 from tests.support.card_files import at, write_cards
 from tests.support.made_up_tables import conform
 from tests.unit.core.test_card_scoring import judged, message, row
-from tests.unit.quality.made_up_inputs import with_frame
+from tests.unit.quality.made_up_inputs import recomputed, with_frame
 
 Edit = Callable[[pd.DataFrame], Any]
 COUNT = 60
@@ -108,7 +107,7 @@ def scored_row(output: Output) -> dict[str, Any]:
 
 
 def outcomes(inputs: Inputs) -> list[Outcome]:
-    validated = validate([*subjects(inputs), *recompute_subjects(inputs), schema_subject(inputs)])
+    validated = validate([*subjects(inputs), *recomputed(inputs), schema_subject(inputs)])
     return [outcome for suite in validated for outcome in suite.outcomes]
 
 

@@ -19,13 +19,12 @@ from streamweir.replay.clickstream_anomaly import recording
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.clickstream_anomaly import subjects
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 from tests.support.made_up_tables import conform
 from tests.unit.core.clickstream import START, Result, event, message, run
-from tests.unit.quality.made_up_inputs import with_frame
+from tests.unit.quality.made_up_inputs import recomputed, with_frame
 
 Edit = Callable[[pd.DataFrame], Any]
 
@@ -88,8 +87,8 @@ def test_event_types_are_counted_as_the_run_says_also_as_a_batch() -> None:
     inputs = inputs_of(sent, run(sent, event_types=event_types))
     said = replace(inputs, parameters={**inputs.parameters, "event_types": event_types})
     assert inputs.frame(WINDOWS.name).purchase_conversion_rate.notna().any()
-    assert all(outcome.success for outcome in outcomes_of(recompute_subjects(said)))
-    assert not all(outcome.success for outcome in outcomes_of(recompute_subjects(inputs)))
+    assert all(outcome.success for outcome in outcomes_of(recomputed(said)))
+    assert not all(outcome.success for outcome in outcomes_of(recomputed(inputs)))
 
 
 def _ledger(result: Result) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def test_a_sound_run_passes_everything_and_equals_its_batch(sound: Inputs) -> No
     assert len(windows) > 90
     assert windows.flagged.any()
     assert {"late", "duplicate", "malformed"} == set(sound.frame(REJECTED.name).reason)
-    outcomes = outcomes_of([*subjects(sound), schema_subject(sound), *recompute_subjects(sound)])
+    outcomes = outcomes_of([*subjects(sound), schema_subject(sound), *recomputed(sound)])
     assert [outcome for outcome in outcomes if not outcome.success] == []
     assert len(outcomes) > 25
     assert "windows again as a batch" in {outcome.suite for outcome in outcomes}
@@ -177,6 +176,6 @@ def test_a_figure_that_the_batch_does_not_have_is_told(sound: Inputs, column: st
 
 
 def differing(inputs: Inputs) -> list[str]:
-    (subject,) = recompute_subjects(inputs)
+    (subject,) = recomputed(inputs)
     found: list[str] = subject.frame.difference.dropna().tolist()
     return found

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import streamweir_quality.inputs
-from streamweir.connections import KafkaConnection
+import streamweir_quality.model_again
+from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import Run, Stream
 from streamweir.datasets.store import upload
 from streamweir.errors import BadConfiguration, RunFailed
+from streamweir.scorer.spec import Servers
 from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.docs import write_docs
 from streamweir_quality.ecommerce_fraud import subjects
@@ -28,11 +30,11 @@ from streamweir_quality.inputs import Inputs
 from streamweir_quality.publishing import inspect
 from streamweir_quality.runner import validate
 from tests.support.file_store import FileStore
-from tests.unit.quality.made_up_inputs import VERSION, with_frame
+from tests.unit.quality.made_up_inputs import VERSION, scores_of, with_frame
 
 EVIL = "<script>alert(1)</script><img src='http://evil.example/x.png'> $name"
 RUN = Run(Stream("ecommerce_fraud", "s-1"), "manual__2026-01-02T03:04:05+00:00")
-NOWHERE = KafkaConnection("127.0.0.1:1")
+NOWHERE = Servers(KafkaConnection("127.0.0.1:1"), StoreConnection("127.0.0.1:1", "", ""), SparkConnection())
 LOADING = {"src", "srcset", "data", "poster", "background", "action", "formaction"}
 
 
@@ -116,6 +118,9 @@ def test_the_index_begins_with_what_failed(docs: Path) -> None:
 def store(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> FileStore:
     """A run's bundle; what Kafka holds of the run comes from memory too."""
     monkeypatch.setattr(streamweir_quality.inputs, "read_replayed", lambda *_: inputs.replayed)
+    monkeypatch.setattr(
+        streamweir_quality.model_again, "score_again", lambda _, rows, *__: scores_of(inputs, rows)
+    )
     store = FileStore()
     store.put_json(RUN.parameters, dict(inputs.parameters))
     dataset = upload(store, PIPELINE.name, inputs.dataset, "made up")
@@ -138,12 +143,17 @@ def results(store: FileStore) -> list[dict[str, Any]]:
 
 def test_a_sound_run_is_published_and_summed_up(store: FileStore, tmp_path: Path) -> None:
     store.put(RUN.quality / "left-over.html", b"from an earlier try")
-    sentence = inspect(store, NOWHERE, RUN, subjects, tmp_path)
+    sentence = inspect(store, NOWHERE, RUN, subjects, 200, tmp_path)
     assert "none failed; " in sentence
     assert store.exists(RUN.quality / "index.html")
     assert not store.exists(RUN.quality / "left-over.html")
     found = results(store)
     assert len(found) > 80
+    (again,) = [one for one in found if one["suite"] == "the model again"]
+    assert again["sentence"] == (
+        "the model's own transform makes the same probability, fraud_probability, prediction: "
+        "0 rows differ; compared: 200 of 396 rows (50.5 %, a seeded sample)"
+    )
     assert set(found[0]) == {
         "suite", "table", "expectation", "column", "severity", "success", "observed", "sentence"
     }  # fmt: skip
@@ -158,7 +168,7 @@ def test_a_critical_failure_fails_after_the_docs_were_published(
     with pytest.raises(
         RunFailed, match=r"1 critical expectation failed, .*model_version is the run's model"
     ) as caught:
-        inspect(store, NOWHERE, RUN, subjects, tmp_path)
+        inspect(store, NOWHERE, RUN, subjects, 200, tmp_path)
     assert caught.value.exit_code == 6
     failed = [outcome for outcome in results(store) if not outcome["success"]]
     assert [(outcome["column"], outcome["severity"]) for outcome in failed] == [("model_version", "critical")]
@@ -169,7 +179,7 @@ def test_a_failed_warning_fails_nothing(store: FileStore, inputs: Inputs, tmp_pa
     assert inputs.card is not None
     card = replace(inputs.card, fraud_share={"low": 0.9, "high": 1.0})
     store.put_json(ModelKeys(PIPELINE.name).card(VERSION), card.to_json())
-    assert inspect(store, NOWHERE, RUN, subjects, tmp_path).endswith("1 failed")
+    assert inspect(store, NOWHERE, RUN, subjects, 200, tmp_path).endswith("1 failed")
     assert [outcome["severity"] for outcome in results(store) if not outcome["success"]] == ["warning"]
 
 
@@ -177,7 +187,7 @@ def test_a_failed_warning_fails_nothing(store: FileStore, inputs: Inputs, tmp_pa
 def test_a_run_that_did_not_get_so_far_is_told_so(store: FileStore, tmp_path: Path, missing: str) -> None:
     store.delete(RUN.bundle / missing)
     with pytest.raises(BadConfiguration, match="is missing"):
-        inspect(store, NOWHERE, RUN, subjects, tmp_path)
+        inspect(store, NOWHERE, RUN, subjects, 200, tmp_path)
 
 
 def test_nothing_is_sent_anywhere(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

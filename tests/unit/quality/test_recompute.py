@@ -17,7 +17,7 @@ from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.recompute import offers_recompute, recompute_subjects
+from streamweir_quality.recompute import offers_recompute
 from streamweir_quality.runner import Outcome, validate
 from tests.unit.quality.made_up_inputs import (
     LATE_BATCH,
@@ -27,6 +27,7 @@ from tests.unit.quality.made_up_inputs import (
     made_up_inputs,
     made_up_records,
     put_back,
+    recomputed,
     with_frame,
 )  # fmt: skip
 
@@ -58,9 +59,7 @@ TWICE = (b'"session_id"', b'"session_id": "x", "session_id"')
 
 def differing(inputs: Inputs) -> dict[str, list[str]]:
     """By table how its rows differ, where they do."""
-    found = {
-        subject.table: subject.frame.difference.dropna().tolist() for subject in recompute_subjects(inputs)
-    }
+    found = {subject.table: subject.frame.difference.dropna().tolist() for subject in recomputed(inputs)}
     assert set(found) == {table.name for table in PIPELINE.tables} - {REJECTED.name}
     return {table: rows for table, rows in found.items() if rows}
 
@@ -78,7 +77,7 @@ def test_every_pipeline_is_worked_out_again() -> None:
 
 def test_a_sound_run_equals_its_batch_in_every_table(inputs: Inputs) -> None:
     assert differing(inputs) == {}
-    assert {subject.table: len(subject.frame) for subject in recompute_subjects(inputs)} == {
+    assert {subject.table: len(subject.frame) for subject in recomputed(inputs)} == {
         table.name: inputs.tables[table.name].num_rows for table in PIPELINE.tables if table != REJECTED
     }
     assert min(table.num_rows for table in inputs.tables.values()) > 10
@@ -102,7 +101,7 @@ def test_the_number_of_differing_rows_is_an_expectation_that_must_be_0(inputs: I
 
 def said(inputs: Inputs) -> Outcome:
     """What is published of one of the tables."""
-    subjects = [subject for subject in recompute_subjects(inputs) if subject.table == "sold_quantity"]
+    subjects = [subject for subject in recomputed(inputs) if subject.table == "sold_quantity"]
     return validate(subjects)[0].outcomes[0]
 
 

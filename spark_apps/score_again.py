@@ -1,0 +1,8 @@
+"""`spark-submit` target: scores a run's rows a second time, as Spark's own `transform` does in a notebook."""
+
+import sys
+
+from streamweir_spark.score_again import run
+
+if __name__ == "__main__":
+    sys.exit(run())

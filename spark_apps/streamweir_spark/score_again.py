@@ -1,0 +1,152 @@
+"""A registered model's scores as Spark's own `transform` makes them: without what a stream does to it."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from streamweir.connections import SparkConnection, StoreConnection
+from streamweir.contracts.again import ROW, SCORES
+from streamweir.errors import ModelUnusable, StreamweirError
+from streamweir.models.registry import Registry
+from streamweir.objectstore import ObjectStore
+from streamweir_spark.arguments import Parser
+from streamweir_spark.columns import arrow_schema
+from streamweir_spark.failures import give_up, sentence
+from streamweir_spark.flow import Flow, flatten
+from streamweir_spark.log import say
+from streamweir_spark.scala import Stage, inputs_of, kind_of, title
+from streamweir_spark.session import open_session, spark_conf
+
+_SCHEMA = arrow_schema(SCORES)
+_TRIES = 50
+"""How often a part of the rows is halved to find those that the model refuses."""
+_REFUSED = (PySparkException, Py4JJavaError)
+
+
+class _Arguments(NamedTuple):
+    pipeline: str
+    model: str
+    time_zone: str
+    rows: Path
+    scores: Path
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Score the rows of a parquet file and write another one; returns the exit code, which is 0 then.
+
+    Every other end is said in one line that begins with `error:`.
+    """
+    try:
+        asked = _parse(argv)
+        store = StoreConnection.from_env()
+        registry = Registry(ObjectStore(store), asked.pipeline)
+        name = f"streamweir {asked.pipeline} again"
+        with (
+            tempfile.TemporaryDirectory(prefix="streamweir-again-") as folder,
+            open_session(spark_conf(name, asked.time_zone, SparkConnection.from_env(), store)) as spark,
+        ):
+            model = PipelineModel.load(registry.fetch(asked.model, Path(folder)).as_uri())
+            pq.write_table(score(spark, model, pq.read_table(asked.rows)), asked.scores)
+    except (StreamweirError, PySparkException, Py4JError) as raised:
+        return give_up(raised)
+    return 0
+
+
+def score(spark: SparkSession, model: PipelineModel, rows: pa.Table) -> pa.Table:
+    """What comes out of the model's own `transform`, as `contracts.again.SCORES`; the columns of `rows` are
+    those that the model may use.
+
+    A row that the model drops is missing, one that it multiplies is there more than once. Rows that it
+    refuses are looked for by halves; what is in one part after many tries counts as refused together.
+    Raises ModelUnusable when no probability comes out.
+    """
+    flow = Flow.of(model)
+    if flow.has_sql:
+        # As in the stream: a statement from before Spark 4 expects null from a division by zero.
+        spark.conf.set("spark.sql.ansi.enabled", "false")
+    numbered = rows.append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
+    waiting, found, tries = [numbered], [_SCHEMA.empty_table()], _TRIES
+    while waiting:
+        part = waiting.pop()
+        scored = _scores(transformed(model, spark.createDataFrame(part)), flow)
+        try:
+            found.append(scored.toArrow().cast(_SCHEMA))
+        except _REFUSED as error:
+            if part.num_rows == 1 or tries == 0:
+                found.append(_refused(part, sentence(str(error))))
+            else:
+                tries, half = tries - 1, part.num_rows // 2
+                waiting += [part.slice(0, half), part.slice(half)]
+    return pa.concat_tables(found)
+
+
+def transformed(model: PipelineModel, frame: DataFrame) -> DataFrame:
+    """The frame after Spark's own `transform`.
+
+    A stream has no label, without which some models take no frame. Their stages are then gone through one by
+    one: an indexer of the label is given a label, and a stage that still takes no frame is left out.
+    """
+    try:
+        return _through(model._to_java(), frame)
+    except _REFUSED as error:
+        say(f"the model takes no such frame as a whole: {sentence(str(error))}")
+    for stage in flatten(model):
+        try:
+            frame = _through(stage, _with_label(stage, frame))
+        except _REFUSED as error:
+            say(f"left out: {title(stage)}: {sentence(str(error))}")
+    return frame
+
+
+def _through(stage: Stage, frame: DataFrame) -> DataFrame:
+    return DataFrame(stage.transform(frame._jdf), frame.sparkSession)
+
+
+def _with_label(stage: Stage, frame: DataFrame) -> DataFrame:
+    """Spark passes over a column that an indexer does not find, but not when the indexer skips."""
+    if kind_of(stage) == "StringIndexerModel":
+        for name, labels in zip(inputs_of(stage), stage.labelsArray(), strict=True):
+            if name not in frame.columns:
+                frame = frame.withColumn(name, F.lit(labels[0]))
+    return frame
+
+
+def _scores(frame: DataFrame, flow: Flow) -> DataFrame:
+    """The columns of SCORES."""
+    name = flow.classifier.getProbabilityCol()
+    if name not in frame.columns:
+        raise ModelUnusable(
+            f"the model's own transform makes no column {name}; the log lines above say which stages take no "
+            "frame with the columns of a stream"
+        )
+    probability = vector_to_array(F.col(name))
+    own = F.col(flow.classifier.getPredictionCol()) == flow.fraud_index
+    fraud, no_refusal = probability[flow.fraud_index], F.lit(None).cast("string")
+    values = (F.col(ROW), probability, fraud, own.cast("long"), no_refusal)
+    return frame.select(*(value.alias(column.name) for value, column in zip(values, SCORES, strict=True)))
+
+
+def _refused(rows: pa.Table, why: str) -> pa.Table:
+    return pa.Table.from_pylist([{ROW: row, "refusal": why} for row in rows[ROW].to_pylist()], _SCHEMA)
+
+
+def _parse(argv: Sequence[str] | None) -> _Arguments:
+    parser = Parser(
+        prog="score_again", description="Scores rows with a registered model, as a notebook would."
+    )
+    parser.add_argument("--pipeline", required=True)
+    parser.add_argument("--model", required=True, help="the version")
+    parser.add_argument("--time-zone", required=True, help="the session's")
+    parser.add_argument("--rows", required=True, type=Path, help="parquet file with the model's columns")
+    parser.add_argument("--scores", required=True, type=Path, help="parquet file to write")
+    return _Arguments(**vars(parser.parse_args(argv)))
