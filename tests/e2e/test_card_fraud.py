@@ -22,7 +22,7 @@ from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import no_progress
 from tests.oracle import card_fraud as oracle
-from tests.support.dag_runs import finished_run, table
+from tests.support.dag_runs import finished_run, model_again, table
 
 TRANSACTIONS = 6_000
 START_TS = 1_700_000_000
@@ -134,6 +134,18 @@ def test_an_alert_is_what_reaches_the_recommended_threshold(
     assert len(candidates) == 3
     assert candidates[summary["selected_model"]]["pr_auc"] == max(
         one["pr_auc"] for one in candidates.values()
+    )
+
+
+def test_the_model_scored_every_row_the_same_a_second_time(
+    store: ObjectStore, run: Run, scored: pd.DataFrame
+) -> None:
+    again, rows = model_again(store, run), len(scored)
+    assert (again["severity"], again["success"]) == ("critical", True)
+    assert again["observed"] == f"0 of {rows:,} unexpected"
+    assert again["sentence"] == (
+        "the model's own transform makes the same fraud_prob, prediction, is_alert: "
+        f"0 rows differ; compared: {rows:,} of {rows:,} rows"
     )
 
 

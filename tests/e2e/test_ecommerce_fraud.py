@@ -10,7 +10,7 @@ import pytest
 from streamweir.contracts.streams import Run
 from streamweir.objectstore import ObjectStore
 from tests.oracle import ecommerce_fraud as oracle
-from tests.support.dag_runs import table
+from tests.support.dag_runs import model_again, table
 from tests.support.hostile_dataset import HOSTILE, NAMES, START_TS
 
 
@@ -52,6 +52,15 @@ def test_names_that_some_readers_take_for_nothing_are_names(store: ObjectStore, 
     assert len({*table(store, run, "top_categories").category} & {*NAMES}) > 3
     failed = [one for one in store.get_json(run.quality / "results.json") if not one["success"]]
     assert [one for one in failed if one["severity"] == "critical"] == []
+
+
+def test_the_model_scored_every_row_the_same_a_second_time(
+    store: ObjectStore, run: Run, predictions: pd.DataFrame
+) -> None:
+    again, rows = model_again(store, run), len(predictions)
+    assert (again["severity"], again["success"]) == ("critical", True)
+    assert again["observed"] == f"0 of {rows:,} unexpected"
+    assert again["sentence"].endswith(f": 0 rows differ; compared: {rows:,} of {rows:,} rows")
 
 
 def test_every_row_is_accounted_for(store: ObjectStore, run: Run, batch: oracle.Batch) -> None:

@@ -21,6 +21,7 @@ from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import Run, Stream
 from streamweir.datasets.dataset import Dataset
 from streamweir.datasets.store import upload
+from streamweir.models.archive import sha256
 from streamweir.objectstore import ObjectStore
 from streamweir_quality.inputs import Inputs
 from tests.unit.quality.made_up_inputs import (
@@ -32,6 +33,8 @@ from tests.unit.quality.made_up_inputs import (
 )
 
 RUN = "manual__1"
+MODEL = Path(__file__).parents[1] / "fixtures" / "small_model.zip"
+"""What `made_up_inputs` takes its scores from."""
 Checked = Callable[[], subprocess.CompletedProcess[str]]
 
 
@@ -53,7 +56,7 @@ def run(store: ObjectStore, kafka: KafkaConnection, inputs: Inputs) -> Iterator[
     if said:
         store.delete_folder(Dataset.from_json(said["result"]).root)
     store.delete_folder(found.bundle)
-    store.delete(ModelKeys(PIPELINE.name).card(version_of(found)))
+    store.delete_folder(ModelKeys(PIPELINE.name).root / version_of(found))
 
 
 def send(kafka: KafkaConnection, stream: Stream, records: list[Record]) -> None:
@@ -74,7 +77,9 @@ def publish(store: ObjectStore, run: Run, inputs: Inputs) -> None:
     version = version_of(run)
     dataset = upload(store, PIPELINE.name, inputs.dataset, "made up")
     assert inputs.card is not None
-    store.put_json(ModelKeys(PIPELINE.name).card(version), replace(inputs.card, version=version).to_json())
+    card = replace(inputs.card, version=version, sha256=sha256(MODEL))
+    store.put(ModelKeys(PIPELINE.name).archive(version), MODEL.read_bytes())
+    store.put_json(ModelKeys(PIPELINE.name).card(version), card.to_json())
     store.put_json(run.task("ensure_dataset"), {"result": dataset.to_json()})
     store.put_json(run.task("ensure_model"), {"result": {"version": version}})
     store.put_json(run.ledger, dict(inputs.ledger))
@@ -93,7 +98,16 @@ def checked(kafka: KafkaConnection, store_connection: StoreConnection, run: Run,
     """Checks the run, as a process of its own whose home is `tmp_path`."""
     # Every request that is not one to the store would go to a proxy that is not there, and fail.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:1")
-    arguments = ("--pipeline", PIPELINE.name, "--stream", run.stream.id, "--run", run.id)
+    arguments = (
+        "--pipeline",
+        PIPELINE.name,
+        "--stream",
+        run.stream.id,
+        "--run",
+        run.id,
+        "--rows-again",
+        "300",
+    )
     servers = {**kafka.to_env(), **store_connection.to_env()}
     return lambda: subprocess.run(
         [sys.executable, "-m", "streamweir_quality", *arguments],
@@ -114,6 +128,9 @@ def test_a_sound_run_ends_with_exit_status_0_and_docs(
     results = store.get_json(run.quality / "results.json")
     assert len(results) > 80
     assert all(result["success"] for result in results)
+    (again,) = [result for result in results if result["suite"] == "the model again"]
+    assert again["observed"] == "0 of 300 unexpected"
+    assert again["sentence"].endswith("compared: 300 of 396 rows (75.8 %, a seeded sample)")
     pages = [key.key for key in store.list(run.quality) if key.key.endswith(".html")]
     assert len(pages) > 10
     assert list(tmp_path.iterdir()) == [], "Great Expectations wrote into the home folder"
@@ -135,6 +152,31 @@ def test_a_critical_failure_ends_with_exit_status_6_after_publishing(
     assert [result["suite"] for result in failed] == ["predictions again as a batch"]
     assert f"age is {frame.age[0]} in the stream and {frame.age[0] - 1} in the batch" in failed[0]["observed"]
     assert b"must not be trusted" in (store.get(run.quality / "index.html") or b"")
+
+
+def test_another_score_than_the_models_own_ends_with_exit_status_6(
+    checked: Checked, store: ObjectStore, run: Run, inputs: Inputs
+) -> None:
+    frame = inputs.frame("predictions")
+    # The rows that are compared are a sample: all are off by more than sums may be.
+    frame["fraud_probability"] -= 1e-9
+    publish(store, run, with_frame(inputs, "predictions", frame))
+    assert checked().returncode == 6
+    failed = [result for result in store.get_json(run.quality / "results.json") if not result["success"]]
+    assert [result["suite"] for result in failed] == ["the model again"]
+    assert failed[0]["observed"].startswith("300 of 300 unexpected, e.g. session_id ")
+
+
+def test_a_model_that_is_gone_ends_with_its_own_exit_status(
+    checked: Checked, store: ObjectStore, run: Run, inputs: Inputs
+) -> None:
+    publish(store, run, inputs)
+    store.delete(ModelKeys(PIPELINE.name).archive(version_of(run)))
+    done = checked()
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith(
+        f"error: model version {version_of(run)} has lost its archive"
+    )
 
 
 def test_a_run_that_is_not_there_is_a_wrong_parameter(checked: Checked) -> None:

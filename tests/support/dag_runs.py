@@ -27,6 +27,14 @@ def table(store: ObjectStore, run: Run, name: str) -> pd.DataFrame:
     return pd.read_parquet(BytesIO(data))
 
 
+def model_again(store: ObjectStore, run: Run) -> dict[str, Any]:
+    """What became of the expectation that the run's model scores its rows the same a second time."""
+    (found,) = [
+        one for one in store.get_json(run.quality / "results.json") if one["suite"] == "the model again"
+    ]
+    return dict(found)
+
+
 @retry(
     retry=retry_if_result(lambda state: state not in ("success", "failed")),
     wait=wait_fixed(1),

@@ -10,9 +10,8 @@ import pytest
 from streamweir_quality.checks import CRITICAL, WARNING
 from streamweir_quality.ecommerce_fraud import subjects
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.runner import Outcome, validate
-from tests.unit.quality.made_up_inputs import made_up_inputs
+from tests.unit.quality.made_up_inputs import made_up_inputs, recomputed
 
 NAMES = ("NA", "null", "None", "nan", "NaN", "N/A", " ", "")
 COLUMNS = {
@@ -41,7 +40,7 @@ def inputs(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> In
 
 @pytest.fixture(scope="module")
 def failed(inputs: Inputs) -> list[Outcome]:
-    validated = validate([*subjects(inputs), *recompute_subjects(inputs)])
+    validated = validate([*subjects(inputs), *recomputed(inputs)])
     outcomes = [one for suite in validated for one in suite.outcomes]
     assert len(outcomes) > 50
     return [one for one in outcomes if not one.success]

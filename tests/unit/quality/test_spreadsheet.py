@@ -10,10 +10,9 @@ from streamweir.datasets.checks import check
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.ecommerce_fraud import subjects
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.runner import validate
 from streamweir_spark.ecommerce_fraud.train import examples
-from tests.unit.quality.made_up_inputs import made_up_inputs
+from tests.unit.quality.made_up_inputs import made_up_inputs, recomputed
 from tests.unit.quality.spreadsheet import as_a_spreadsheet_writes_it, with_number_ids
 
 
@@ -50,9 +49,7 @@ def test_what_was_rejected_keeps_the_texts_of_its_message(inputs: Inputs) -> Non
 
 
 def test_suites_and_batch_read_the_same_ids(inputs: Inputs) -> None:
-    outcomes = [
-        one for suite in validate([*subjects(inputs), *recompute_subjects(inputs)]) for one in suite.outcomes
-    ]
+    outcomes = [one for suite in validate([*subjects(inputs), *recomputed(inputs)]) for one in suite.outcomes]
     assert len(outcomes) > 50
     assert [one for one in outcomes if one.severity == CRITICAL and not one.success] == []
 
