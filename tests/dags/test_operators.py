@@ -33,7 +33,7 @@ from streamweir_airflow.operators import looking_after, scorer
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import Replay
-from streamweir_airflow.operators.results import PublishReport
+from streamweir_airflow.operators.results import ROWS_AGAIN, PublishReport, rows_again
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
 from streamweir_airflow.waiting import Seen
 from tests.support.memory_store import MemoryStore
@@ -755,3 +755,15 @@ class TestPublishReport:
     ) -> None:
         with pytest.raises(RunFailed, match="not reconciled"):
             task.work(attempt("publish_report", states={"replay": "success"}))
+
+
+def test_a_run_has_200_000_rows_scored_again_unless_the_setting_says_otherwise() -> None:
+    assert [rows_again({}), rows_again({ROWS_AGAIN: ""}), rows_again({ROWS_AGAIN: "500"})] == [
+        200_000
+    ] * 2 + [500]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1e3"])
+def test_a_setting_that_is_no_number_of_rows_is_named(text: str) -> None:
+    with pytest.raises(BadConfiguration, match=f"{ROWS_AGAIN} is '{text}': give a whole number of rows"):
+        rows_again({ROWS_AGAIN: text})

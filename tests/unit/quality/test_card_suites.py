@@ -7,21 +7,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from streamweir.contracts.card_fraud import PIPELINE
-from streamweir.contracts.card_fraud.results import SCORED
+from streamweir.contracts.card_fraud.results import MODEL_COLUMNS, SCORED
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir.models.card import Card
 from streamweir_quality.card_fraud import subjects
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.model_again import sample
+from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
+from streamweir_spark.columns import arrow_schema
 from streamweir_spark.parts import Output
 from tests.support.card_files import at, write_cards
 from tests.support.made_up_tables import conform
@@ -246,3 +250,19 @@ def test_what_only_the_model_refuses_is_no_difference(sound: Inputs) -> None:
         ledger={"totals": {"transactions": counted}},
     )
     assert failed(inputs) == []
+
+
+def test_the_model_is_given_every_scored_transaction_a_second_time_as_numbers(sound: Inputs) -> None:
+    with duckdb.connect() as sql:
+        list(recompute_subjects(sound, sql))
+        found = sample(sound, sql, 1_000)
+    assert found is not None
+    assert found.rows.schema.equals(arrow_schema(MODEL_COLUMNS))
+    assert str(found) == "57 of 57 rows"
+    scored = sorted(sound.tables[SCORED.name]["transaction_id"].to_pylist())
+    given = found.rows.sort_by("transaction_id").to_pylist()
+    assert [one.pop("transaction_id") for one in given] == scored
+    assert given == [
+        dict.fromkeys(given[0], 0.5)
+        | {"event_time": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), "Time": 0.0, "Amount": 9.99}
+    ] * len(scored)

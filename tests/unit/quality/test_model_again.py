@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.again import ROW, SCORES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
+from streamweir.contracts.pipelines import pipeline
 from streamweir.errors import ModelUnusable, StreamweirError
 from streamweir.scorer.spec import Servers
 from streamweir_quality import score_again as app
@@ -119,6 +121,14 @@ def test_all_rows_up_to_the_limit_are_compared_as_the_model_takes_them(inputs: I
     assert in_order(found.rows) == in_order(stream)
     assert str(found) == f"{stream.num_rows} of {stream.num_rows} rows"
     assert stream.num_rows > 100
+
+
+@pytest.mark.parametrize("name", ["card_fraud", "ecommerce_fraud"])
+def test_a_pipeline_with_a_model_says_which_of_its_columns_the_model_makes(name: str) -> None:
+    table = pipeline(name).table(str(pipeline(name).scored_table))
+    scores = import_module(f"streamweir_quality.{name}.recompute").SCORES
+    assert set(scores) < set(table.names)
+    assert {Score.FRAUD, Score.DECIDED} <= set(scores.values())
 
 
 def in_order(rows: pa.Table) -> list[dict[str, Any]]:
