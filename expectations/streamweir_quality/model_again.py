@@ -80,7 +80,7 @@ def model_again(inputs: Inputs, chosen: Sample | None, servers: Servers, work: P
     table, columns = _scored_table(inputs), _recompute(inputs).SCORES
     scoring = Scoring(inputs.pipeline.name, str(inputs.version), inputs.parameters.get("time_zone", "UTC"))
     scores = score_again(scoring, chosen.rows, servers, work)
-    frame = compared(chosen, scores, inputs.tables[table.name], table.key, columns, _threshold(inputs))
+    frame = compared(chosen, scores, inputs.tables[table.name], table.key, columns, inputs.threshold)
     said = f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"
     return [Subject(SUITE, table.name, frame, (all_equal("difference", said),))]
 
@@ -153,7 +153,3 @@ def _scored_table(inputs: Inputs) -> Table:
 
 def _recompute(inputs: Inputs) -> ModuleType:
     return importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")
-
-
-def _threshold(inputs: Inputs) -> float | None:
-    return inputs.card.threshold if inputs.card else None
