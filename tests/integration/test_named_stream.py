@@ -13,9 +13,9 @@ from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay
 from streamweir_quality.ecommerce_fraud import subjects
 from streamweir_quality.inputs import gather
-from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.runner import validate
 from tests.support.scoring import Scoring
+from tests.unit.quality.made_up_inputs import recomputed
 
 BATCHES = 40
 START_TS = 1_700_000_000
@@ -67,9 +67,7 @@ def checked(scoring: Scoring, run: Run, folder: Path, work: Path) -> pd.DataFram
     scoring.store.put_json(run.parameters, {"lateness_s": 60, "lookback_s": 600})
     inputs = gather(scoring.store, scoring.servers.kafka, run, work)
     outcomes = [
-        outcome
-        for suite in validate([*subjects(inputs), *recompute_subjects(inputs)])
-        for outcome in suite.outcomes
+        outcome for suite in validate([*subjects(inputs), *recomputed(inputs)]) for outcome in suite.outcomes
     ]
     assert len(outcomes) > 60
     assert [outcome for outcome in outcomes if outcome.fatal] == []
