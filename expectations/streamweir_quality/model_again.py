@@ -78,7 +78,12 @@ def model_again(inputs: Inputs, chosen: Sample | None, servers: Servers, work: P
     if chosen is None:
         return []
     table, columns = _scored_table(inputs), _recompute(inputs).SCORES
-    scoring = Scoring(inputs.pipeline.name, str(inputs.version), inputs.parameters.get("time_zone", "UTC"))
+    scoring = Scoring(
+        inputs.pipeline.name,
+        str(inputs.version),
+        inputs.parameters.get("time_zone", "UTC"),
+        inputs.parameters.get("fraud_label") or "",
+    )
     scores = score_again(scoring, chosen.rows, servers, work)
     frame = compared(chosen, scores, inputs.tables[table.name], table.key, columns, inputs.threshold)
     said = f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"

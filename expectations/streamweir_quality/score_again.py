@@ -24,11 +24,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scoring:
-    """Which model scores. model: its version. time_zone: the session's, as in the stream."""
+    """Which model scores. model: its version. time_zone: the session's, as in the stream. fraud_label: the
+    label that means fraud, where the run names one."""
 
     pipeline: str
     model: str
     time_zone: str
+    fraud_label: str = ""
 
 
 def score_again(scoring: Scoring, rows: pa.Table, servers: Servers, work: Path) -> pa.Table:
@@ -68,6 +70,8 @@ def command(
         "--rows": str(rows),
         "--scores": str(scores),
     }
+    if scoring.fraud_label:
+        arguments["--fraud-label"] = scoring.fraud_label
     flat = [word for pair in arguments.items() for word in pair]
     return spark_submit("score_again", flat, name=f"streamweir {scoring.pipeline} again", spark=spark, at=at)
 

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from streamweir.connections import SparkConnection, StoreConnection
 from streamweir.contracts.again import ROW, SCORES
+from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable, StreamweirError
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
@@ -26,8 +27,10 @@ from streamweir_spark.flow import Flow, flatten
 from streamweir_spark.log import say
 from streamweir_spark.scala import Stage, inputs_of, kind_of, title
 from streamweir_spark.session import open_session, spark_conf
+from streamweir_spark.spelling import spell_all
 
 _SCHEMA = arrow_schema(SCORES)
+_NUMBERS = {pa.int64(): Type.INT, pa.float64(): Type.DOUBLE}
 _TRIES = 50
 """How often a part of the rows is halved to find those that the model refuses."""
 _REFUSED = (PySparkException, Py4JJavaError)
@@ -39,6 +42,7 @@ class _Arguments(NamedTuple):
     time_zone: str
     rows: Path
     scores: Path
+    fraud_label: str
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -56,29 +60,32 @@ def run(argv: Sequence[str] | None = None) -> int:
             open_session(spark_conf(name, asked.time_zone, SparkConnection.from_env(), store)) as spark,
         ):
             model = PipelineModel.load(registry.fetch(asked.model, Path(folder)).as_uri())
-            pq.write_table(score(spark, model, pq.read_table(asked.rows)), asked.scores)
+            pq.write_table(score(spark, model, pq.read_table(asked.rows), asked.fraud_label), asked.scores)
     except (StreamweirError, PySparkException, Py4JError) as raised:
         return give_up(raised)
     return 0
 
 
-def score(spark: SparkSession, model: PipelineModel, rows: pa.Table) -> pa.Table:
+def score(spark: SparkSession, model: PipelineModel, rows: pa.Table, fraud_label: str = "") -> pa.Table:
     """What comes out of the model's own `transform`, as `contracts.again.SCORES`; the columns of `rows` are
-    those that the model may use.
+    those that the model may use, and beside them indexed numbers are spelled as the model's labels do.
 
     A row that the model drops is missing, one that it multiplies is there more than once. Rows that it
     refuses are looked for by halves; what is in one part after many tries counts as refused together.
     Raises ModelUnusable when no probability comes out.
     """
-    flow = Flow.of(model)
+    flow = Flow.of(model, fraud_label)
     if flow.has_sql:
         # As in the stream: a statement from before Spark 4 expects null from a division by zero.
         spark.conf.set("spark.sql.ansi.enabled", "false")
+    numbers = [Column(field.name, _NUMBERS[field.type]) for field in rows.schema if field.type in _NUMBERS]
+    texts = spell_all(spark, model, numbers)
     numbered = rows.append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
     waiting, found, tries = [numbered], [_SCHEMA.empty_table()], _TRIES
     while waiting:
         part = waiting.pop()
-        scored = _scores(transformed(model, spark.createDataFrame(part)), flow)
+        frame = spark.createDataFrame(part).selectExpr("*", *texts)
+        scored = _scores(transformed(model, frame), flow)
         try:
             found.append(scored.toArrow().cast(_SCHEMA))
         except _REFUSED as error:
@@ -147,6 +154,7 @@ def _parse(argv: Sequence[str] | None) -> _Arguments:
     parser.add_argument("--pipeline", required=True)
     parser.add_argument("--model", required=True, help="the version")
     parser.add_argument("--time-zone", required=True, help="the session's")
+    parser.add_argument("--fraud-label", default="", help="the label that means fraud, where a run names one")
     parser.add_argument("--rows", required=True, type=Path, help="parquet file with the model's columns")
     parser.add_argument("--scores", required=True, type=Path, help="parquet file to write")
     return _Arguments(**vars(parser.parse_args(argv)))

@@ -136,3 +136,12 @@ def test_a_model_that_takes_no_frame_of_a_stream_is_unusable(spark: SparkSession
     model = fitted(spark, *classifier("amount", "class"))
     with pytest.raises(ModelUnusable, match="makes no column probability"):
         score(spark, model, ROWS)
+
+
+def test_indexed_numbers_are_spelled_as_the_model_learnt_them(spark: SparkSession) -> None:
+    history = spark.createDataFrame([(10, 0.0), (90, 1.0), (10, 0.0), (90, 1.0)], "amount int, class double")
+    stages = [indexer("amount", handleInvalid="error"), *classifier("amount_index")]
+    model = Pipeline(stages=stages).fit(history.coalesce(1))
+    found = scores_of(spark, model, pa.table({"amount": [90.0, 10.0, 11.0]}))
+    assert [one["prediction"] for one in found] == [1, 0, None]
+    assert "Unseen label: 11.0" in found[2]["refusal"]
