@@ -263,9 +263,10 @@ PIPELINES: dict[str, Callable[[], Stages]] = {
         Word2Vec(inputCol="words", outputCol="features", vectorSize=2, minCount=0, seed=1)
     ),
     "LinearSVCModel": lambda: foreseen(LinearSVC(maxIter=2, rawPredictionCol="r")),
-    "OneVsRestModel": lambda: foreseen(
-        OneVsRest(classifier=LogisticRegression(maxIter=2, rawPredictionCol="r"), rawPredictionCol="r")
-    ),
+    "OneVsRestModel": lambda: [
+        *foreseen(OneVsRest(classifier=LogisticRegression(maxIter=2)))[:-1],
+        LogisticRegression(maxIter=3, rawPredictionCol="own"),
+    ],
     "BisectingKMeansModel": lambda: foreseen(BisectingKMeans(k=2, seed=1)),
     "GaussianMixtureModel": lambda: foreseen(GaussianMixture(k=2, seed=1).setProbabilityCol("share")),
     "KMeansModel": lambda: foreseen(KMeans(k=2, seed=1)),
