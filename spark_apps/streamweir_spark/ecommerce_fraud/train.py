@@ -7,9 +7,10 @@ import pyarrow as pa
 
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
+from streamweir.datasets.checks import refuse
 from streamweir.datasets.rows import text_rows
-from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import virtual_ts
+from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.ecommerce_fraud import history_batches
 from streamweir.values import identifier, parse_class
 from streamweir_spark.columns import arrow_schema
@@ -46,7 +47,7 @@ _START_TS = 1_600_000_000
 def examples(folder: Path) -> Examples:
     """The history's scorable transactions in order of created_at, with the label from fraud_transaction.csv.
 
-    A transaction that the file does not list is not fraud. Raises DatasetUnusable with file, row and column.
+    A transaction that the file does not list is not fraud. Raises DatasetUnusable with file, line and column.
     """
     frauds = _labels(folder)
     rows = list(_scored(folder))
@@ -82,5 +83,5 @@ def _labels(folder: Path) -> dict[str, float]:
         try:
             found[identifier(row["transaction_id"])] = float(parse_class(row[LABEL]))
         except ValueError as error:
-            raise DatasetUnusable(f"{path.name} row {number}, column {LABEL}: {error}") from error
+            refuse(CsvFile(path, ()), number, LABEL, str(error))
     return found
