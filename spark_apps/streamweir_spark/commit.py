@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from streamweir.contracts.messages import REMEMBERED_S
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.worked import WORKED
 from streamweir_spark.columns import arrow_schema
@@ -32,8 +33,8 @@ class Commit:
     after it. rows: records that it worked on. totals: of the figures; they lie in an object of their own, of
     which the record holds the digest, totals_sha256. spans: run, first and last ts of its
     scored or counted rows, for the latest runs. published: topic -> partition -> offset after what the stream
-    published there so far. unscored: keys of rows that the shards take for scored, and that the model could
-    not score. foreign: foreign messages. state_bytes: what the shards remember after it.
+    published there so far. unscored: ts and key of rows that the shards take for scored, and that the model
+    could not score. foreign: foreign messages. state_bytes: what the shards remember after it.
     dropped_by_watermark: rows that Spark itself dropped since the commit before.
     """
 
@@ -50,6 +51,11 @@ class Commit:
     foreign: int = 0
     state_bytes: int = 0
     dropped_by_watermark: int = 0
+
+    @property
+    def unscored_keys(self) -> dict[tuple[object, ...], int]:
+        """The same by key, with the ts."""
+        return {tuple(key): ts for ts, *key in self.unscored}
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without the totals."""
@@ -82,6 +88,12 @@ def worked(lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> pa.Table:
     both = pa.concat_tables([pa.Table.from_pylist(tallies, schema), counted])
     sums = both.group_by(list(MESSAGE), use_threads=False).aggregate([("rows", "sum")])
     return sums.rename_columns([*MESSAGE, "rows"]).select(schema.names)
+
+
+def remembered(unscored: Mapping[tuple[Any, ...], int], max_ts: int | None) -> list[list[Any]]:
+    """What the record says of these keys; those of long ago on the virtual clock are forgotten."""
+    oldest = (max_ts or 0) - REMEMBERED_S
+    return sorted([ts, *key] for key, ts in unscored.items() if ts >= oldest)
 
 
 def foreign(lines: Iterable[Mapping[str, Any]]) -> int:

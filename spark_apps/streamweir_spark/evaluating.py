@@ -20,6 +20,9 @@ Evaluate = Callable[[pa.Table], pa.Table]
 _BY_VALUES = re.compile(r"SQLSTATE: (?:22\w{3}|39000|P0001)")
 """A data exception, a function that failed on its arguments, and an error that a statement raises itself."""
 
+_TRIED = 64
+"""Rows of a micro-batch that are tried alone when no good row is known."""
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -34,11 +37,13 @@ class RowByRow:
 
     Only errors that come from the values of a row are looked into; any other is raised as it is. A row is set
     aside when it fails alone, twice, while a row that is known to be good passes.
+    evaluations: how many there were; it grows while a search goes on.
     """
 
     def __init__(self, evaluate: Evaluate) -> None:
-        self._evaluate = evaluate
+        self._function = evaluate
         self._good: pa.Table | None = None
+        self.evaluations = 0
 
     def __call__(self, rows: pa.Table, probes: Iterable[pa.Table] = ()) -> Evaluated:
         """All of the rows. probes: tables of one row, tried as good ones before any is known.
@@ -50,13 +55,17 @@ class RowByRow:
         except (Py4JError, PySparkException) as error:
             if not blames_values(error):
                 raise
-            good = self._passing([*_some(rows), *probes])
+            good = self._passing([*probes, *_some(rows)])
             if good is None:
                 raise
             return self._apart(rows, good)
         if rows.num_rows:
-            self._good = rows.slice(0, 1)
+            self._good = rows.take([0])
         return Evaluated(found, {})
+
+    def _evaluate(self, rows: pa.Table) -> pa.Table:
+        self.evaluations += 1
+        return self._function(rows)
 
     def _passing(self, candidates: Iterable[pa.Table]) -> pa.Table | None:
         known = [] if self._good is None else [self._good]
@@ -100,5 +109,7 @@ def blames_values(error: BaseException) -> bool:
     return _BY_VALUES.search(str(error)) is not None
 
 
-def _some(rows: pa.Table) -> list[pa.Table]:
-    return [rows.slice(place, 1) for place in sorted({0, rows.num_rows // 2, rows.num_rows - 1})]
+def _some(rows: pa.Table) -> Iterator[pa.Table]:
+    """Single rows from all over the table."""
+    step = max(1, rows.num_rows // _TRIED)
+    return (rows.take([place]) for place in range(0, rows.num_rows, step))

@@ -13,7 +13,9 @@ from streamweir_spark.scala import INDEXER, Stage, described, inputs_of, kind_of
 SQL = "SQLTransformer"
 _PREDICTION = "__streamweir_prediction"
 """Where the prediction goes of a classifier that keeps it to itself."""
-_FRAUD = frozenset(("1", "1.0", "true", "yes", "fraud"))
+_FRAUD = frozenset(("true", "yes", "fraud"))
+_ONE, _OTHERS = frozenset(("1", "1.0")), frozenset(("0", "0.0", "-1", "-1.0"))
+"""1 means fraud beside one of these; beside 2 it may as well mean the first of two classes."""
 _ONLY_TIDIES = frozenset(("ColumnPruner", "VectorAttributeRewriter"))
 """Stages inside an RFormulaModel that change no value."""
 
@@ -159,13 +161,19 @@ def _fraud_index(labels: list[str] | None, asked: str | None) -> int:
         if asked not in known:
             raise ModelUnusable(f"fraud_label is {asked!r}, which is no label of the model: {_listed(known)}")
         return known.index(asked)
-    found = [place for place, label in enumerate(known) if label.lower() in _FRAUD]
+    found = [place for place, label in enumerate(known) if _means_fraud(label, known)]
     if len(found) != 1:
         raise ModelUnusable(
             f"the model's labels are {_listed(known)}, and which of them means fraud is not known: "
             "name it with fraud_label"
         )
     return found[0]
+
+
+def _means_fraud(label: str, labels: list[str]) -> bool:
+    if label in _ONE:
+        return all(other in _OTHERS for other in labels if other != label)
+    return label.lower() in _FRAUD
 
 
 def _listed(labels: list[str]) -> str:

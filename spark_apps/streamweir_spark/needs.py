@@ -37,11 +37,14 @@ class ModelNeeds:
         return None
 
     def probes(self, columns: Iterable[Column]) -> list[dict[str, object]]:
-        """Made-up rows that fulfil the needs: every number is 1, then 0, or the nearest that the model takes.
+        """Made-up rows that fulfil the needs: all numbers of a row are alike, or the nearest that it takes.
 
         As the core has them: a time is a number, too.
         """
-        return [{column.name: self._made_up(column, number) for column in columns} for number in (1, 0)]
+        return [
+            {column.name: self._made_up(column, number) for column in columns}
+            for number in (1, 0, 100, 10_000)
+        ]
 
     def _made_up(self, column: Column, number: int) -> object:
         known = sorted(self.categories.get(column.name, ()))

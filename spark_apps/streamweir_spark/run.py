@@ -106,10 +106,14 @@ def _watch(scorer: Scorer, reporter: Reporter) -> None:
     query, stopping = scorer.query, scorer.stopping
     scorer.spark.streams.addListener(Listener(reporter, scorer.sink))
     say("scoring")
+    evaluations = 0
     while query.isActive and not stopping.wait(_LOOK_S):
         if _stop_requested(scorer):
             stopping.ask()
-        reporter.tick(idle=not query.status["isTriggerActive"])
+        # A search for the rows that a model fails on may take minutes, and moves all the same.
+        searching = scorer.sink.evaluations > evaluations
+        evaluations = scorer.sink.evaluations
+        reporter.tick(moving=searching or not query.status["isTriggerActive"])
     if stopping.asked:
         say("stopping")
         if stopping.lost is None:

@@ -22,8 +22,9 @@ from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.arguments import Parser
 from streamweir_spark.columns import arrow_schema
+from streamweir_spark.evaluating import blames_values
 from streamweir_spark.failures import give_up, sentence
-from streamweir_spark.flow import Flow, flatten
+from streamweir_spark.flow import Flow, flatten, leaves
 from streamweir_spark.log import say
 from streamweir_spark.scala import Stage, inputs_of, kind_of, title
 from streamweir_spark.session import open_session, spark_conf
@@ -75,6 +76,9 @@ def score(spark: SparkSession, model: PipelineModel, rows: pa.Table, fraud_label
     Raises ModelUnusable when no probability comes out.
     """
     flow = Flow.of(model, fraud_label)
+    for stage in leaves(model):
+        # Before each use PySpark gives its own copy of the parameters to the Java object.
+        stage._transfer_params_from_java()
     if flow.has_sql:
         # As in the stream: a statement from before Spark 4 expects null from a division by zero.
         spark.conf.set("spark.sql.ansi.enabled", "false")
@@ -89,6 +93,8 @@ def score(spark: SparkSession, model: PipelineModel, rows: pa.Table, fraud_label
         try:
             found.append(scored.toArrow().cast(_SCHEMA))
         except _REFUSED as error:
+            if not blames_values(error):
+                raise
             if part.num_rows == 1 or tries == 0:
                 found.append(_refused(part, sentence(str(error))))
             else:

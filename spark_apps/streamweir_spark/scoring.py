@@ -36,12 +36,12 @@ class Scored:
     """What became of a micro-batch. rows: of the scored table, with MESSAGE, ts and their messages.
 
     lines: the other outputs, with the rows that the model could not score. unscored: the keys that the core
-    takes for scored, and that are not.
+    takes for scored, and that are not, with the ts of their rows.
     """
 
     rows: pa.Table
     lines: Lines
-    unscored: frozenset[Key]
+    unscored: Mapping[Key, int]
 
 
 class Scoring:
@@ -57,19 +57,26 @@ class Scoring:
         self._row_by_row = RowByRow(self._transformed)
         self._spark: SparkSession | None = None
 
-    def score(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Iterable[Key]) -> Scored:
+    @property
+    def evaluations(self) -> int:
+        """How often rows were given to the model."""
+        return self._row_by_row.evaluations
+
+    def score(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Mapping[Key, int]) -> Scored:
         """Score the rows, and the duplicates of those that turn out to have no score.
 
         before: `unscored` of the micro-batch before.
         """
         self._spark = spark
-        now, parts, others, unscored = commits.now_us(), list[pa.Table](), list(lines), set(before)
+        now, parts, others, unscored = commits.now_us(), list[pa.Table](), list(lines), dict(before)
         fresh = scored.append_column(SCORED_AT.name, pa.array([now] * scored.num_rows, pa.int64()))
         while True:
             rows, failed = self._evaluated(fresh)
             parts += [rows] if rows.num_rows else []
-            unscored.difference_update(self._keys(fresh))
-            unscored.update(self._keys(fresh.take(pa.array(failed, pa.int64()))))
+            for key in self._keys(fresh):
+                unscored.pop(key, None)
+            odd = fresh.take(pa.array(failed, pa.int64()))
+            unscored.update(zip(self._keys(odd), odd["ts"].to_pylist(), strict=True))
             others += [self._rejected(fresh.slice(place, 1), why) for place, why in failed.items()]
             again, others = self._again(others, unscored)
             if not again:
@@ -79,7 +86,7 @@ class Scoring:
         found = pa.concat_tables(parts or [self._empty])
         if len(parts) > 1:
             found = found.sort_by([("sequence", "ascending"), ("row", "ascending")])
-        return Scored(found, others, frozenset(unscored))
+        return Scored(found, others, unscored)
 
     def _evaluated(self, rows: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """The scored rows, and by place why the others have no score."""
@@ -104,7 +111,7 @@ class Scoring:
     def _keys(self, rows: pa.Table) -> list[Key]:
         return list(zip(*(rows[name].to_pylist() for name in self._identity), strict=True))
 
-    def _again(self, lines: Lines, unscored: set[Key]) -> tuple[Lines, Lines]:
+    def _again(self, lines: Lines, unscored: Mapping[Key, int]) -> tuple[Lines, Lines]:
         """The first duplicate of each key that was not scored after all, by sequence; and the other lines."""
         if not unscored:
             return [], lines

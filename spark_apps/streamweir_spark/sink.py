@@ -71,6 +71,11 @@ class Sink:
         self._dropped_told = 0
 
     @property
+    def evaluations(self) -> int:
+        """How often rows were given to the model; it grows while a micro-batch looks for rows that fail."""
+        return self._scoring.evaluations if self._scoring else 0
+
+    @property
     def last(self) -> Commit | None:
         """The commit record of the micro-batch that was written last; None before the first."""
         return self._last
@@ -131,8 +136,8 @@ class Sink:
 
     def _scored(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Commit) -> Scored:
         if self._scoring is None:
-            return Scored(scored, lines, frozenset())
-        return self._scoring.score(spark, scored, lines, map(tuple, before.unscored))
+            return Scored(scored, lines, {})
+        return self._scoring.score(spark, scored, lines, before.unscored_keys)
 
     def _put(self, batch_id: int, before: Commit, done: Scored, state_bytes: int) -> Commit:
         scored, lines = done.rows, done.lines
@@ -155,7 +160,7 @@ class Sink:
             totals_sha256=None if stored is None else sha256(stored).hexdigest(),
             spans=spans,
             published=published,
-            unscored=sorted(map(list, done.unscored)),
+            unscored=commits.remembered(done.unscored, max_ts),
             foreign=commits.foreign(lines),
             state_bytes=state_bytes,
             dropped_by_watermark=self.dropped - self._dropped_told,

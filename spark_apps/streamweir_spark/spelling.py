@@ -38,7 +38,7 @@ def spell(spark: SparkSession, indexer: Stage, numbers: Mapping[str, Type]) -> d
     for place, (source, labels) in enumerate(zip(sources, indexer.labelsArray(), strict=True)):
         if source in numbers and (other := _other_spellings(spark, list(labels), numbers[source])):
             targets[place] = f"__streamweir_{source}_for_{indexer.uid()}"
-            found[targets[place]] = source, _text(source, other)
+            found[targets[place]] = source, _text(source, other, numbers[source])
     if found:
         _read(indexer, targets)
     return found
@@ -82,8 +82,9 @@ def _literal(label: str, kind: Type) -> str | None:
     return str(int(number)) if number == number.to_integral_value() and abs(number) < 2**63 else None
 
 
-def _text(source: str, other: Mapping[str, str]) -> str:
-    text = f"CAST({quoted(source)} AS STRING)"
+def _text(source: str, other: Mapping[str, str], kind: Type) -> str:
+    # Added to 0, a negative zero is spelled like any other.
+    text = f"CAST({quoted(source)} + CAST(0 AS {_NUMBERS[kind]}) AS STRING)"
     pairs = ", ".join(_string(part) for pair in other.items() for part in pair)
     return f"coalesce(try_element_at(map({pairs}), {text}), {text})"
 

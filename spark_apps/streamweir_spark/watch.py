@@ -31,6 +31,7 @@ class Reporter:
         self._lateness_s = spec.lateness_s
         self._lock = threading.Lock()
         self._written = 0.0
+        self._moved = False
         self._status = _first(statuses.read(store, spec.stream), spec, holder)
 
     def show(self, **changes: Any) -> None:
@@ -46,10 +47,12 @@ class Reporter:
             except DependencyUnreachable as error:
                 say(f"the status could not be written: {error}")
 
-    def tick(self, *, idle: bool) -> None:
-        """Write the status when the last time is some seconds ago."""
+    def tick(self, *, moving: bool) -> None:
+        """Write the status when the last time is some seconds ago; moving: idle, or at work that shows."""
+        self._moved = self._moved or moving
         if time.monotonic() - self._written >= WRITE_EVERY_S:
-            self.show(**({"progressed_at": timestamp()} if idle else {}))
+            moved, self._moved = self._moved, False
+            self.show(**({"progressed_at": timestamp()} if moved else {}))
 
     def nothing_to_read(self, newest: Commit | None) -> None:
         """Show that the scorer is at work, although Spark reports no micro-batch while there is nothing new.

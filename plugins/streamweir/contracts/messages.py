@@ -26,6 +26,9 @@ VALUE_BYTES = 1024 * 1024
 ROW_BYTES = MESSAGE_BYTES // 2 - 64 * 1024
 """The largest row, as JSON. A rejected one is repeated as a text within JSON, which may double it."""
 
+REMEMBERED_S = 7 * 24 * 60 * 60
+"""How long, on the virtual clock, a scorer remembers at least what became of an id."""
+
 LATEST_TS = 253_402_300_799
 """The end of the year 9999 in Unix seconds: what lies beyond fits no timestamp."""
 

@@ -44,8 +44,8 @@ class Domain:
         self.memory = Scored(state, PIPELINE.shards)
 
     def dump(self, max_ts: int | None) -> State:
-        """Which transactions were scored: one may come again at any time."""
-        return self.memory.dump()
+        """Which transactions were scored, of the runs that one may still come again of."""
+        return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s)
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
         """There is no topic of context."""
@@ -58,7 +58,7 @@ class Domain:
         if problem := found.problem or self._refused(found):
             raw = found.raw or _as_json(found)
             yield Verdict(_WHOLE, name, None, Reason.UNSCORABLE.value, problem, raw)
-        elif self.memory.first_time(run, found.number):
+        elif self.memory.first_time(run, found.number, ts):
             yield Verdict(_WHOLE, name, found.values)
         else:
             detail = f"transaction {name} was scored before in its run"

@@ -228,7 +228,7 @@ def test_the_bits_remember_what_a_set_would(numbers: list[int], step: int) -> No
     known: set[int] = set()
     memory = Scored(step=step)
     for number in mine:
-        assert memory.first_time("r", number) == (number not in known)
+        assert memory.first_time("r", number, START) == (number not in known)
         known.add(number)
         memory = Scored(memory.dump(), step)
 
@@ -236,7 +236,16 @@ def test_the_bits_remember_what_a_set_would(numbers: list[int], step: int) -> No
 def test_a_whole_dataset_is_remembered_in_little_space() -> None:
     memory = Scored()
     for number in range(284_807):
-        memory.first_time("r", number)
-    assert sum(map(len, memory.dump()["r"].values())) <= 40_960
-    assert not memory.first_time("r", 284_806)
-    assert memory.first_time("r", 284_807)
+        memory.first_time("r", number, START)
+    assert sum(map(len, memory.dump()["r"][1].values())) <= 40_960
+    assert not memory.first_time("r", 284_806, START)
+    assert memory.first_time("r", 284_807, START)
+
+
+def test_runs_that_ended_more_than_seven_days_ago_take_no_space() -> None:
+    week = 7 * 24 * 60 * 60
+    memory = Scored()
+    for day in range(100):
+        memory.first_time(f"r{day}", 5, START + day * week // 7)
+        memory = Scored(memory.dump(START + day * week // 7))
+    assert set(memory.dump()) == {f"r{day}" for day in range(92, 100)}

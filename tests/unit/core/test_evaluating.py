@@ -69,6 +69,16 @@ def test_without_a_good_row_that_passes_the_rows_are_not_to_blame() -> None:
         RowByRow(Spark([1, 7]))(table(1), probes=[table(7)])
 
 
+def test_a_good_row_is_looked_for_all_over_the_rows() -> None:
+    bad = {0, 1, 50, 98, 99, *range(20, 40)}
+    spark = Spark(bad)
+    row_by_row = RowByRow(spark)
+    found = row_by_row(table(*range(100)))
+    assert set(found.failed) == bad
+    # What a status can show while a search goes on.
+    assert row_by_row.evaluations == spark.calls > len(bad)
+
+
 def test_a_row_that_passes_at_its_second_try_alone_is_kept() -> None:
     # All together, a good row, all again by halving, the row alone: four failures, and then it passes.
     found = RowByRow(Spark([1], passes_after=5))(table(2, 1))

@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 
+from streamweir.contracts.tables import Column, Type
 from streamweir_spark.needs import ModelNeeds
 
 NEEDS = ModelNeeds(
@@ -49,6 +50,19 @@ def test_a_hostile_value_does_not_make_the_sentence_long() -> None:
     problem = NEEDS.problem({**GOOD, "payment_method": "x" * 10_000})
     assert problem is not None
     assert len(problem) < 200
+
+
+def test_made_up_rows_fulfil_the_needs() -> None:
+    columns = [
+        Column("payment_method", Type.STRING),
+        Column("total_amount", Type.DOUBLE),
+        Column("age", Type.INT),
+        Column("num_purchase", Type.INT),
+    ]
+    probes = NEEDS.probes(columns)
+    assert [NEEDS.problem(probe) for probe in probes] == [None] * len(probes)
+    assert [probe["age"] for probe in probes] == [1, 0, 100, 10_000]
+    assert {probe["num_purchase"] for probe in probes} == {0, 1, 10}
 
 
 def test_needs_travel_to_the_workers() -> None:

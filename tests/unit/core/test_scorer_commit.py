@@ -89,6 +89,15 @@ def test_a_window_belongs_to_the_latest_run_that_it_meets() -> None:
     assert found == starts_and_ends
 
 
+def test_keys_without_a_score_are_remembered_for_seven_days_of_the_virtual_clock() -> None:
+    week = 7 * 24 * 60 * 60
+    found = {("s", "t2"): 1_001, ("s", "t1"): 1_000, ("r", "t3"): 5_000}
+    record = Commit(3, unscored=commits.remembered(found, 1_001 + week))
+    assert record.unscored == [[1_001, "s", "t2"], [5_000, "r", "t3"]]
+    assert record.unscored_keys == {("s", "t2"): 1_001, ("r", "t3"): 5_000}
+    assert commits.remembered(found, None) == [[1_000, "s", "t1"], *record.unscored]
+
+
 def test_a_record_comes_back_from_its_json_without_the_totals() -> None:
     record = Commit(3, totals_sha256="f00", spans=[["r", 1, 2]], published={"t": {"0": 5}}, foreign=1)
     assert Commit(**replace(record, totals={"a": [1]}).to_json()) == record

@@ -37,6 +37,7 @@ from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable
 from streamweir.models.archive import unpack
 from streamweir.models.card import Card
+from streamweir_spark.flow import Flow
 from streamweir_spark.model import UNSCORABLE, Asked, ScoringModel, load, prepare
 from streamweir_spark.spelling import spell
 
@@ -290,6 +291,22 @@ def test_labels_that_nobody_knows_are_asked_for_by_name(spark: SparkSession, tra
     model = prepare(spark, fitted, card, COLUMNS, Asked(fraud_label="Fraudulent"))
     low, high = score(spark, model, ("OVO", "M", 10.0, 1, 20), ("OVO", "M", 90.0, 1, 20))
     assert low["fraud_probability"] < 0.5 < high["fraud_probability"] == high["probability"][1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "fraud"),
+    [(("0", "1"), 1), (("1.0", "0.0"), 0), (("-1", "1"), 1), (("1", "2"), None), (("N", "Y"), None)],
+)
+def test_a_1_means_fraud_only_beside_what_says_that_it_does(
+    training: DataFrame, labels: tuple[str, str], fraud: int | None
+) -> None:
+    back = IndexToString(inputCol="prediction", outputCol="said", labels=list(labels))
+    fitted = Pipeline(stages=[assemble("amount"), classify(), back]).fit(training)
+    if fraud is None:
+        with pytest.raises(ModelUnusable, match="name it with fraud_label"):
+            Flow.of(fitted)
+        return
+    assert Flow.of(fitted).fraud_index == fraud
 
 
 def test_without_known_labels_1_is_fraud(spark: SparkSession, ready: Ready) -> None:

@@ -145,3 +145,9 @@ def test_indexed_numbers_are_spelled_as_the_model_learnt_them(spark: SparkSessio
     found = scores_of(spark, model, pa.table({"amount": [90.0, 10.0, 11.0]}))
     assert [one["prediction"] for one in found] == [1, 0, None]
     assert "Unseen label: 11.0" in found[2]["refusal"]
+
+
+def test_a_classifier_that_keeps_its_prediction_to_itself_is_heard_all_the_same(spark: SparkSession) -> None:
+    assembler, _ = classifier("amount")
+    model = fitted(spark, assembler, NaiveBayes(modelType="gaussian", labelCol="class", predictionCol=""))
+    assert [one["prediction"] for one in scores_of(spark, model, ROWS)] == [0, 1, 0, 1]

@@ -364,7 +364,7 @@ def test_a_duplicate_in_a_later_micro_batch_is_scored_also_after_a_restart(spark
     outputs = outputs_of(earlier, later)
     case = Case(spark, model=refusing(first_only=True))
     case.write(0, outputs[0])
-    assert case.commit(0)["unscored"] == [["s", "t1"]]
+    assert case.commit(0)["unscored"] == [[START, "s", "t1"]]
     restarted = Case(spark, case.store, refusing(first_only=True))
     restarted.write(1, outputs[1])
     assert [row["transaction_id"] for row in restarted.table("predictions", 1)] == ["t2", "t1"]
