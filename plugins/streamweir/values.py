@@ -18,7 +18,9 @@ _TIME = re.compile(
 _SINCE_EPOCH = re.compile(r"([1-9]\d{8,16})(?:\.(\d+))?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_CLASS = re.compile(r"""(['"]?)(?:(1(?:\.0+)?|true|yes)|0(?:\.0+)?|false|no)\1""", re.ASCII | re.IGNORECASE)
+_QUOTED = re.compile(r"""'(.*)'|"(.*)\"""", re.DOTALL)
+_CLASS_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0}
+_ZERO_OR_ONE = {0.0: 0, 1.0: 1}
 _LARGEST_INT = 2**63 - 1
 _UTC = (None, "Z", " UTC")
 # Of times since the epoch, from 9 digits on, a unit for each three digits; times 10 ** this are microseconds.
@@ -84,11 +86,18 @@ def identifiers(texts: Sequence[str]) -> Sequence[str]:
 
 
 def parse_class(text: str) -> int:
-    """1 of `1`, `1.0`, `true` or `yes`, 0 of `0`, `0.0`, `false` or `no`, in any case and also in quotes."""
-    found = _CLASS.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text[:80]!r} is not a label like 1 or 0")
-    return 1 if found[2] else 0
+    """1 of a decimal number that is 1, of `true` or `yes`; 0 of one that is 0, of `false` or `no`.
+
+    The words in any case, and all also in quotes.
+    """
+    quoted = _QUOTED.fullmatch(text)
+    bare = text if quoted is None else quoted[1] or quoted[2] or ""
+    if (word := _CLASS_WORDS.get(bare.lower())) is not None:
+        return word
+    try:
+        return _ZERO_OR_ONE[parse_number(bare)]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{text[:80]!r} is not a label like 1 or 0") from error
 
 
 def parse_number(text: str) -> float:

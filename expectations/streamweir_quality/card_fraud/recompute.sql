@@ -9,10 +9,15 @@ where try(decode(value)) is not null and json_valid(try(decode(value)));
 
 -- A class is 0 or 1 as a number, or a text that says so, also in quotes.
 create macro unquoted(text) as regexp_replace(text, '^(?:''(.*)''|"(.*)")$', '\1\2');
+create macro zero_or_one(text) as case when try_cast(text as double) in (0, 1) then text::double::bigint end;
+create macro word_or_number(text) as case
+  when lower(text) in ('true', 'yes') then 1
+  when lower(text) in ('false', 'no') then 0
+  when regexp_full_match(text, '[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?') then zero_or_one(text)
+end;
 create macro class_of(kind, text) as case
-  when kind in ('UBIGINT', 'BIGINT', 'DOUBLE') and try_cast(text as double) in (0, 1) then text::double::bigint
-  when kind in ('VARCHAR', 'BOOLEAN') and regexp_full_match(unquoted(text), '(?i)1(\.0+)?|true|yes') then 1
-  when kind in ('VARCHAR', 'BOOLEAN') and regexp_full_match(unquoted(text), '(?i)0(\.0+)?|false|no') then 0
+  when kind in ('UBIGINT', 'BIGINT', 'DOUBLE') then zero_or_one(text)
+  when kind in ('VARCHAR', 'BOOLEAN') then word_or_number(unquoted(text))
 end;
 
 create table transactions as

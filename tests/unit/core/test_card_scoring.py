@@ -84,6 +84,8 @@ def test_a_dataset_without_classes_is_scored_without_them() -> None:
         (True, 1),
         (False, 0),
         ("1.0", 1),
+        ("'1e0'", 1),
+        ("-0", 0),
         (1.0, 1),
         (-0.0, 0),
     ],

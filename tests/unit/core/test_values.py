@@ -113,14 +113,29 @@ def test_many_ids_are_read_as_each_is(texts: list[str]) -> None:
     assert list(identifiers(texts)) == list(map(identifier, texts))
 
 
-@pytest.mark.parametrize(("one", "nought"), [("1", "0"), ("1.0", "0.00"), ("TRUE", "false"), ("Yes", "nO")])
+@pytest.mark.parametrize(
+    ("one", "nought"),
+    [
+        ("1", "0"),
+        ("1.0", "0.00"),
+        ("TRUE", "false"),
+        ("Yes", "nO"),
+        ("1.000000000000000000e+00", "0.000000000000000000e+00"),
+        ("1e0", "0E5"),
+        ("1.", "-0"),
+        ("01", ".0"),
+        ("+1", "+0"),
+        ("10e-1", "00"),
+    ],
+)
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_a_class_is_read_in_its_usual_spellings_and_in_quotes(one: str, nought: str, quote: str) -> None:
     assert [parse_class(f"{quote}{text}{quote}") for text in (one, nought)] == [1, 0]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2", "1.5", "y", "'1", '1"', "'1\"", "''1''", " 1", "-0", "\u0661", "1\n"]
+    "text",
+    ["", "2", "1.5", "y", "'1", '1"', "'1\"", "''1''", " 1", "-1", "\u0661", "1\n", "1e400", "1_0", "''"],
 )
 def test_what_says_neither_0_nor_1_is_no_class(text: str) -> None:
     with pytest.raises(ValueError, match="is not a label like 1 or 0"):

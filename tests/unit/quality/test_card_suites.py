@@ -1,23 +1,30 @@
 """What the suites of `card_fraud` let pass, and what each of them finds."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import orjson
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.results import MODEL_COLUMNS, SCORED
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
+from streamweir.datasets.checks import check
 from streamweir.models.card import Card
+from streamweir.replay.card_fraud import recording, value
 from streamweir_quality.card_fraud import subjects
+from streamweir_quality.card_fraud.recompute import recompute
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.model_again import sample
@@ -29,7 +36,7 @@ from streamweir_spark.columns import arrow_schema
 from streamweir_spark.parts import Output
 from tests.support.card_files import at, write_cards
 from tests.support.made_up_tables import conform
-from tests.unit.core.test_card_scoring import judged, message, row
+from tests.unit.core.test_card_scoring import START, judged, message, row
 from tests.unit.quality.made_up_inputs import recomputed, with_frame
 
 Edit = Callable[[pd.DataFrame], Any]
@@ -155,9 +162,9 @@ def test_stream_and_batch_read_the_same_times(tmp_path: Path) -> None:
 
 def test_classes_that_are_quoted_or_boolean_are_read_by_stream_batch_and_suites(tmp_path: Path) -> None:
     classes = {
-        1: ("1", "'1'", '"1.0"', "TRUE", "Yes", True, 1.0),
-        0: ("'0'", '"0"', "False", "'no'", "0.00", False, -0.0),
-        None: ("''1''", "'1\"", " 1", "1e0", "t", "\u0661", "1\n", 2, ["1"], ""),
+        1: ("1", "'1'", '"1.0"', "TRUE", "Yes", "1e0", "'1e0'", "+01.", True, 1.0),
+        0: ("'0'", '"0"', "False", "'no'", "0.00", "'-.0E3'", False, -0.0),
+        None: ("''1''", "'1\"", " 1", "+-1", "1e", "t", "ye\u017f", "\u0661", "1\n", 2, ["1"], ""),
     }
     said = [(label, text) for label, texts in classes.items() for text in texts]
     folder = write_cards(tmp_path, at(*map(str, range(len(said)))))
@@ -167,6 +174,46 @@ def test_classes_that_are_quoted_or_boolean_are_read_by_stream_batch_and_suites(
     assert labels == {number: label for number, (label, _) in enumerate(said) if label is not None}
     found = [(suite, severity, said) for suite, severity, said in failed(inputs) if severity == CRITICAL]
     assert found == []
+
+
+NUMBERS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "+", "-", " "]),
+    st.sampled_from(["0", "1", "01", "1.", ".0", "1.000", "0.1", "2", ".", "1_0"]),
+    st.sampled_from(["", "e0", "E+00", "e-00", "e1", "e400", "e-400", "e"]),
+)
+WORDS = st.sampled_from(["true", "YES", "False", "nO", "t", "ye\u017f"]) | st.text(
+    "01.eE+-'\"\n\u0661", max_size=5
+)
+CLASSES = st.builds(
+    lambda text, before, after: before + text + after,
+    NUMBERS | WORDS,
+    *[st.sampled_from(["", "", "'", '"'])] * 2,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(texts=st.lists(CLASSES, min_size=1, max_size=25))
+def test_check_replay_stream_and_batch_agree_on_every_text_of_a_class(texts: list[str]) -> None:
+    with TemporaryDirectory() as made:
+        folder = write_cards(Path(made), [{"Time": "0", "Class": text} for text in ["1", "x", *texts]])
+        (file,) = check(PIPELINE.name, folder, needs_history=False)
+        sent = [message(at, orjson.loads(one)) for at, one in enumerate(replayed(folder))]
+    inputs = inputs_of(folder, sent, judged(sent))
+    labels = dict(inputs.frame(SCORED.name)[["transaction_id", "Class"]].itertuples(index=False))
+    with duckdb.connect() as sql:
+        again = recompute(inputs, sql)[SCORED.name].select("transaction_id", "Class").fetchall()
+    assert dict(again) == labels
+    assert labels[0] == 1
+    share = f"; {len(sent) - len(labels)} of {len(sent)} values that were tried"
+    assert [share in warning for warning in file.findings.warnings] == [True]
+
+
+def replayed(folder: Path) -> Iterator[bytes]:
+    """The values of the messages that the replay makes of the file."""
+    for batch in recording(folder).batches():
+        for rows in batch.rows.values():
+            yield value(rows, START)
 
 
 @pytest.mark.parametrize(
