@@ -10,8 +10,8 @@ from pathlib import Path
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
 from streamweir.datasets.checks import CheckedFile, Test, Wishes, locate
 from streamweir.datasets.dataset import Findings
-from streamweir.datasets.sampling import OneUnit, check_live
-from streamweir.replay.card_fraud import FARTHEST_S, Clock, times_of
+from streamweir.datasets.sampling import UNITS, check_live
+from streamweir.replay.card_fraud import FARTHEST_S, Clock, times_of, unit_of
 from streamweir.replay.csvfile import CsvFile
 from streamweir.values import parse_class, parse_number
 
@@ -25,9 +25,8 @@ def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
     path = locate(folder, (FILE, *_only_csv(folder)))
     file = CsvFile(path, NUMBER_NAMES)
     clock = Clock(times_of(file))
-    watched = {TIME.name: [OneUnit(file)]} if clock.mixed else {}
     with_class = CLASS.name in file.names
-    rows, warnings = check_live(file, _parsed(clock, with_class=with_class), watched)
+    rows, warnings = check_live(file, _parsed(clock, with_class=with_class), {})
     unused = [
         name or "(one without a name)" for name in file.names if name not in (*NUMBER_NAMES, CLASS.name)
     ]
@@ -46,11 +45,23 @@ def _parsed(clock: Clock, *, with_class: bool) -> dict[str, list[Test]]:
     """What the stream reads of a transaction."""
 
     def near(text: str) -> None:
-        if math.isnan(clock.second(parse_number(text))):
-            raise ValueError(f"{text[:80]!r} is more than {FARTHEST_S:,.0f} seconds away from the start")
+        time = parse_number(text)
+        if math.isnan(clock.second(time)):
+            raise ValueError(f"{text[:80]!r} is {_misplaced(clock, time)}")
 
     numbers: dict[str, list[Test]] = {name: [parse_number] for name in NUMBER_NAMES}
     return numbers | {TIME.name: [near]} | ({CLASS.name: [parse_class]} if with_class else {})
+
+
+def _misplaced(clock: Clock, time: float) -> str:
+    far, unit = f"more than {FARTHEST_S:,.0f} seconds away from the start", unit_of(time)
+    if clock.unit is not None and unit != clock.unit:
+        return f"not in {UNITS[clock.unit]} since the epoch, as most are"
+    return (
+        far
+        if unit is None or unit == clock.unit
+        else f"{far}, and most are not in {UNITS[unit]} since the epoch"
+    )
 
 
 def _only_csv(folder: Path) -> list[str]:

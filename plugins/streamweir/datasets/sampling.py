@@ -12,7 +12,8 @@ ALL_UP_TO = 100_000
 THEN_EVERY = 100
 """... each so-and-so-many-th."""
 
-_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds"}
+"""The units of times since the epoch, in words."""
 
 
 class Values:
@@ -84,8 +85,8 @@ class OneUnit:
         elif unit != self._first[0]:
             first, count = self._first
             raise ValueError(
-                f"{text[:80]!r} is in {_UNITS[unit]} since the epoch, but line "
-                f"{self._file.line_of(count - 1)} is in {_UNITS[first]}; write all in one unit"
+                f"{text[:80]!r} is in {UNITS[unit]} since the epoch, but line "
+                f"{self._file.line_of(count - 1)} is in {UNITS[first]}; write all in one unit"
             )
 
 

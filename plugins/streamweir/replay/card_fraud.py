@@ -3,6 +3,7 @@
 import math
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -89,23 +90,34 @@ class Transactions:
 class Clock:
     """The second that each Time of a file means.
 
-    Where all Times are times since the epoch, and in one unit, they count from the smallest; else they are
-    seconds. mixed: whether all are times since the epoch, but in several units.
+    Where more than half of the numbers are times since the epoch in one unit, those in this unit count from
+    the smallest of them, and no other means a second; else all are seconds. unit: as `epoch_unit` says it,
+    None for seconds.
     """
 
     def __init__(self, times: Iterable[float]) -> None:
-        known = [time for time in times if not math.isnan(time)] or [0.0]
-        first, last = _plain(min(known)), _plain(max(known))
-        units = {epoch_unit(first), epoch_unit(last)}
-        since_epoch = None not in units
-        self.mixed = since_epoch and len(units) > 1
-        self._start = parse_time(first) if since_epoch and not self.mixed else None
+        counts: Counter[str | None] = Counter()
+        smallest: dict[str | None, float] = {}
+        for time in times:
+            if not math.isnan(time):
+                unit = unit_of(time)
+                counts[unit] += 1
+                smallest[unit] = min(time, smallest.get(unit, time))
+        most = max(counts, key=counts.__getitem__, default=None)
+        self.unit = most if 2 * counts[most] > counts.total() else None
+        self._start = 0 if self.unit is None else parse_time(_plain(smallest[self.unit]))
 
     def second(self, time: float) -> float:
-        """NaN for a Time that is NaN, or too far away to have a place of its own."""
-        if self._start is not None and not math.isnan(time):
-            time = (parse_time(_plain(time)) - self._start) / _MICROSECONDS
+        """NaN for a Time that is NaN, of another unit, or too far away to have a place of its own."""
+        if self.unit is not None:
+            known = unit_of(time) == self.unit
+            time = (parse_time(_plain(time)) - self._start) / _MICROSECONDS if known else math.nan
         return time if abs(time) <= FARTHEST_S else math.nan
+
+
+def unit_of(time: float) -> str | None:
+    """In which unit a Time is one since the epoch, as `epoch_unit` says it; None for every other number."""
+    return epoch_unit(_plain(time))
 
 
 def times_of(file: CsvFile) -> Iterator[float]:

@@ -87,8 +87,25 @@ def test_times_since_the_epoch_count_from_the_smallest(tmp_path: Path, unit: str
     assert found[3][1]["Time"] == float(EPOCH_TIMES[unit][1])
 
 
+@pytest.mark.parametrize("unit", EPOCH_TIMES)
+@pytest.mark.parametrize("odd", ["0", "-5", "1e18", "1e300", "99999999.5"])
+def test_one_odd_time_takes_no_place_from_times_since_the_epoch(tmp_path: Path, unit: str, odd: str) -> None:
+    write_cards(tmp_path, at(odd, *EPOCH_TIMES[unit], odd))
+    found = sent(tmp_path)[:-1]
+    assert [(row["transaction_id"], said.ts - START) for said, row in found if said] == [
+        (3, 0),
+        (4, 0),
+        (0, 1),
+        (1, 1),
+        (2, 4),
+    ]
+    assert [row["transaction_id"] for _, row in found if row["event_time"] is None] == [4, 0]
+
+
 @pytest.mark.parametrize("other", ["12", "99999999.5", "1569888001000", "-1"])
-def test_times_that_are_not_all_since_the_epoch_in_one_unit_are_seconds(tmp_path: Path, other: str) -> None:
+def test_times_of_which_no_more_than_half_are_since_the_epoch_in_one_unit_are_seconds(
+    tmp_path: Path, other: str
+) -> None:
     write_cards(tmp_path, at("1569888001", other, "7"))
     far = {"1569888001", "1569888001000"}
     nulls = {row["transaction_id"]: row["event_time"] is None for _, row in sent(tmp_path)[:-1]}
