@@ -5,6 +5,7 @@ trained on them.
 """
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
@@ -19,26 +20,47 @@ from streamweir.values import parse_class, parse_number
 def check(folder: Path, *, needs_history: bool) -> list[CheckedFile]:
     """The usable file of the folder; raises DatasetUnusable naming file, line and column.
 
-    It is history too when it has the column Class. Without that it can be scored and teaches nothing, so
-    `needs_history` cannot be asked of it here: whoever looks for a model says what is missing.
+    It is history too when a Class says fraud. Without one it can be scored and teaches nothing, which is a
+    finding and no fault even with `needs_history`: the champion may be taken.
     """
     path = locate(folder, (FILE, *_only_csv(folder)))
     file = CsvFile(path, NUMBER_NAMES)
     clock = Clock(times_of(file))
-    with_class = CLASS.name in file.names
-    rows, warnings = check_live(file, _parsed(clock, with_class=with_class), {})
+    with_class, frauds = CLASS.name in file.names, Frauds()
+    watched = {CLASS.name: [frauds]} if with_class else {}
+    rows, warnings = check_live(file, _parsed(clock, with_class=with_class), watched)
     unused = [
         name or "(one without a name)" for name in file.names if name not in (*NUMBER_NAMES, CLASS.name)
     ]
     if unused:
         warnings += (f"line 1: columns that are not used: {', '.join(unused)}",)
-    findings = Findings(warnings)
-    return [CheckedFile(FILE, path, rows, history=with_class, live_too=True, findings=findings)]
+    findings = Findings(warnings, untaught=None if frauds.met else _untaught(with_class=with_class))
+    return [CheckedFile(FILE, path, rows, history=frauds.met, live_too=True, findings=findings)]
+
+
+class Frauds:
+    """Whether any row is fraud; refuses none."""
+
+    def __init__(self) -> None:
+        self.met = False
+
+    def __call__(self, text: str) -> None:
+        """Look at the class of a row, until one is fraud."""
+        with suppress(ValueError):
+            self.met = self.met or parse_class(text) == 1
 
 
 def judge(found: Findings, wishes: Wishes) -> tuple[str, ...]:
     """Nothing depends on a run's wishes: a file that is not sorted by Time is put in order."""
     return ()
+
+
+def _untaught(*, with_class: bool) -> str:
+    problem = "no transaction is fraud" if with_class else "there is none"
+    return (
+        f"column {CLASS.name}: {problem}, so that no model can be trained on it: "
+        "give a model, or the champion is taken"
+    )
 
 
 def _parsed(clock: Clock, *, with_class: bool) -> dict[str, list[Test]]:

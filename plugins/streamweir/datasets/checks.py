@@ -52,12 +52,14 @@ def check(name: str, folder: Path, *, needs_history: bool, wishes: Wishes | None
     if not folder.is_dir():
         raise DatasetUnusable(f"{folder} is not a folder; give the folder that holds the CSV files")
     found: list[CheckedFile] = _module(name).check(folder, needs_history=needs_history)
-    warn(name, {str(file.path): file.findings for file in found}, wishes)
+    warn(name, {str(file.path): file.findings for file in found}, wishes, needs_history=needs_history)
     return found
 
 
-def warn(name: str, findings: Mapping[str, Findings], wishes: Wishes | None = None) -> None:
-    """Log what whoever replays these files, by name, should know of them.
+def warn(
+    name: str, findings: Mapping[str, Findings], wishes: Wishes | None = None, *, needs_history: bool
+) -> None:
+    """Log what whoever replays these files, by name, or trains on them with `needs_history`, should know.
 
     Raises DatasetUnusable for a finding that the wishes do not allow.
     """
@@ -66,7 +68,8 @@ def warn(name: str, findings: Mapping[str, Findings], wishes: Wishes | None = No
             more = _module(name).judge(found, wishes or Wishes())
         except DatasetUnusable as error:
             raise DatasetUnusable(f"{file} {error}") from error
-        for sentence in (*found.warnings, *more):
+        untaught = (found.untaught,) if needs_history and found.untaught else ()
+        for sentence in (*found.warnings, *more, *untaught):
             _LOG.warning("%s %s", file, sentence)
 
 

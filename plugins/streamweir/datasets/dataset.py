@@ -21,12 +21,14 @@ class Findings:
     """What a check found in a file that by itself makes no dataset unusable.
 
     warnings: sentences. unsorted: a sentence on the first row that is out of order, where the order matters.
-    event_types: how many events there are of each type, where types are counted.
+    event_types: how many events there are of each type, where types are counted. untaught: a sentence why
+    nothing can be trained on it, where it is what models are trained on.
     """
 
     warnings: tuple[str, ...] = ()
     unsorted: str | None = None
     event_types: Mapping[str, int] = field(default_factory=dict)
+    untaught: str | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Findings":

@@ -38,7 +38,8 @@ def ensure(
     wishes: the run's. Raises DatasetUnusable with file, line and column before anything is uploaded.
     """
     if not source:
-        return _generated(store, pipeline, seed, datagen.settings_of(pipeline, settings), progress)
+        dataset = _generated(store, pipeline, seed, datagen.settings_of(pipeline, settings), progress)
+        return _judged(dataset, wishes, needs_history=needs_history)
     if Path(source).is_dir():
         return upload(
             store,
@@ -54,14 +55,13 @@ def ensure(
             f"dataset {source!r} is neither a folder nor the fingerprint of a stored dataset"
         )
     dataset = load(store, pipeline, _completed(store, pipeline, source))
-    if needs_history and dataset.history_fingerprint is None:
+    untaught = any(file.findings.untaught for file in dataset.files)
+    if needs_history and dataset.history_fingerprint is None and not untaught:
         raise DatasetUnusable(
             f"dataset {dataset.fingerprint} has no history to train a model on: give a model, "
             "or a dataset with its history files"
         )
-    # It was checked when it was stored: what was found then is judged by this run's wishes.
-    warn(pipeline, {f"dataset {source}, {file.name}": file.findings for file in dataset.files}, wishes)
-    return dataset
+    return _judged(dataset, wishes, needs_history=needs_history)
 
 
 def upload(
@@ -118,6 +118,13 @@ def download(store: ObjectStore, dataset: Dataset, folder: Path, names: Iterable
     return folder
 
 
+def _judged(dataset: Dataset, wishes: Wishes | None, *, needs_history: bool) -> Dataset:
+    """The dataset; it was checked when it was stored, and what was found is judged by this run's wishes."""
+    findings = {f"dataset {dataset.fingerprint}, {file.name}": file.findings for file in dataset.files}
+    warn(dataset.pipeline, findings, wishes, needs_history=needs_history)
+    return dataset
+
+
 def _fetch(store: ObjectStore, key: ObjectKey, file: DatasetFile, target: Path) -> None:
     # A folder of its own: two processes may fetch the same file at once.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as own:
@@ -166,7 +173,8 @@ def _generated(
         folder = Path(own)
         datagen.generator(pipeline)(folder, seed=seed, progress=progress, **settings)
         source = f"generated from seed {seed}, {settings[datagen.BATCHES]} batches"
-        dataset = upload(store, pipeline, folder, source, progress=progress)
+        # What lacks is said of the stored dataset, by its name.
+        dataset = upload(store, pipeline, folder, source, needs_history=False, progress=progress)
     store.put_json(remembered, {"fingerprint": dataset.fingerprint, "source": source})
     return dataset
 

@@ -1,5 +1,6 @@
 """What makes a card dataset usable."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ PIPELINE = "card_fraud"
 
 def test_the_file_is_replayed_and_trained_on(tmp_path: Path) -> None:
     store = FileStore()
-    dataset = ensure(store, PIPELINE, str(write_cards(tmp_path, at("0", "1"))))
+    dataset = ensure(store, PIPELINE, str(write_cards(tmp_path, [*at("0"), {"Time": "1", "Class": "1"}])))
     assert dataset.live == [FILE]
     assert dataset.history_fingerprint == dataset.fingerprint
     assert load(store, PIPELINE, dataset.fingerprint) == dataset
@@ -36,18 +37,36 @@ def test_a_missing_column_is_named(tmp_path: Path, missing: str) -> None:
 
 
 def test_further_columns_are_warned_about_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_cards(tmp_path, at("0"), names=("", *NAMES, "Bank", "ts2"))
+    write_cards(tmp_path, [{"Time": "0", "Class": "1"}], names=("", *NAMES, "Bank", "ts2"))
     assert len(check(PIPELINE, tmp_path, needs_history=True)) == 1
     assert [record.getMessage() for record in caplog.records] == [
         f"{tmp_path / FILE} line 1: columns that are not used: (one without a name), Bank, ts2"
     ]
 
 
-def test_without_classes_it_can_be_replayed_but_teaches_nothing(tmp_path: Path) -> None:
-    write_cards(tmp_path, at("0"), names=NUMBER_NAMES)
-    dataset = ensure(FileStore(), PIPELINE, str(tmp_path))
+@pytest.mark.parametrize(
+    ("names", "problem"), [(NUMBER_NAMES, "there is none"), (NAMES, "no transaction is fraud")]
+)
+def test_without_a_fraud_it_can_be_replayed_and_folder_and_fingerprint_say_that_it_teaches_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: Sequence[str], problem: str
+) -> None:
+    store = FileStore()
+    dataset = ensure(store, PIPELINE, str(write_cards(tmp_path, at("0"), names)))
     assert dataset.live == [FILE]
     assert dataset.history_fingerprint is None
+    assert ensure(store, PIPELINE, dataset.fingerprint) == dataset
+    sentence = (
+        f"column Class: {problem}, so that no model can be trained on it: "
+        "give a model, or the champion is taken"
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / FILE} {sentence}",
+        f"dataset {dataset.fingerprint}, {FILE} {sentence}",
+    ]
+    caplog.clear()
+    for source in (str(tmp_path), dataset.fingerprint):
+        assert ensure(store, PIPELINE, source, needs_history=False) == dataset
+    assert caplog.records == []
 
 
 def test_the_only_csv_file_of_a_folder_may_have_any_name(tmp_path: Path) -> None:

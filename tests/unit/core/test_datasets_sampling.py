@@ -289,6 +289,25 @@ def test_a_dataset_that_an_earlier_version_stored_is_read_and_its_findings_are_k
         ensure(store, "ecommerce_fraud", stored.fingerprint, needs_history=False)
 
 
+def test_a_generated_dataset_is_judged_by_each_runs_wishes_new_or_stored(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, made = FileStore(), []
+    for _ in range(2):
+        wishes = Wishes(event_types="buy:purchase")
+        made.append(ensure(store, "clickstream_anomaly", "", seed=1, wishes=wishes, batches=7 * 3600))
+        with pytest.raises(BadConfiguration, match="buy:nothing"):
+            ensure(
+                store,
+                "clickstream_anomaly",
+                "",
+                seed=1,
+                wishes=Wishes(event_types="buy:nothing"),
+                batches=7 * 3600,
+            )
+    assert made[0] == made[1]
+
+
 ODD = st.sampled_from(
     ["", " ", "x", "0", "1.0", "-3", "1e400", SOUND, "2023-01-01", MS, SECONDS, 'a"\n,b', "\0", "é"]
 )
