@@ -50,7 +50,7 @@ demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= 
 
 .PHONY: data
 data: setup ## write a generated dataset to look at: PIPELINE= SEED= BATCHES= into var/data
-	@$(VENV)/python -m streamweir.datagen $(call option,pipeline,PIPELINE) --folder 'var/data/$(PIPELINE)' \
+	@$(VENV)/python -m streamweir.datagen $(call option,pipeline,PIPELINE) --folder var/data/$(call quoted,PIPELINE) \
 		$(call option,seed,SEED) $(call option,batches,BATCHES)
 
 ##@ The stack

@@ -123,21 +123,24 @@ def _difference(
         return f"the model's own transform makes {len(batch)} rows of it"
     if refusal := batch[0]["refusal"]:
         return f"the model's own transform refuses the row: {refusal}"
-    expected = {**batch[0], Score.DECIDED: _decided(batch[0], threshold)}
+    right: dict[str, tuple[Any, ...]] = {name: (value,) for name, value in batch[0].items()}
+    right[Score.DECIDED] = _decisions(batch[0], threshold)
     different = [
-        f"{column} is {stream[column]} in the stream and {expected[score]} in the batch"
+        f"{column} is {stream[column]} in the stream and {right[score][0]} in the batch"
         for column, score in columns.items()
-        if expected[score] is not None and not _near(stream[column], expected[score])
+        if not any(_near(stream[column], value) for value in right[score])
     ]
     return ", ".join(different) or None
 
 
-def _decided(score: Row, threshold: float | None) -> int | None:
-    """1 for fraud; None where the probability is so near to the threshold that both are right."""
+def _decisions(score: Row, threshold: float | None) -> tuple[int | None, ...]:
+    """1 for fraud; both where the probability is so near to the threshold that both are right."""
     if threshold is None:
-        return score[Score.OWN]
+        return (score[Score.OWN],)
+    if score[Score.FRAUD] is None:
+        return (None,)
     apart = score[Score.FRAUD] - threshold
-    return None if abs(apart) <= TOLERANCE else int(apart > 0)
+    return (0, 1) if abs(apart) <= TOLERANCE else (int(apart > 0),)
 
 
 def _near(left: Any, right: Any) -> bool:

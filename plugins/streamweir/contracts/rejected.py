@@ -15,6 +15,12 @@ class Reason(StrEnum):
     FOREIGN = "foreign"
 
 
+REMEDIES = {
+    Reason.DUPLICATE: "take another stream, because an earlier run of this one scored or counted these rows",
+    Reason.LATE: "raise `lateness_s`, or delay fewer batches with `late`",
+}
+"""What to do when no row of a topic could be used, by the most frequent reason; else it is the dataset's."""
+
 WARN_SHARE = 0.05
 """A run of which a larger share of a topic's rows was rejected ends with a warning, by default."""
 

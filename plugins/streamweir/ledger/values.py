@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from streamweir.contracts.rejected import Reason
+from streamweir.contracts.rejected import REMEDIES, Reason
 from streamweir.ledger.counts import Ints
 
 _MOST_LINES = 10_000
@@ -222,7 +222,8 @@ class Ledger:
                 )
         for topic, line in self.totals.items():
             if line.produced and not line.worked:
-                return f"check the dataset: {self._sentence(topic)}"
+                reason, sentence = self._rejected(topic)
+                return f"{REMEDIES.get(reason, 'check the dataset')}: {sentence}"
         return ""
 
     def _set_aside(self) -> dict[str, dict[str, object]]:
@@ -230,18 +231,18 @@ class Ledger:
             topic: {
                 "rows": line.set_aside,
                 "share": line.set_aside / line.produced,
-                "sentence": self._sentence(topic),
+                "sentence": self._rejected(topic)[1],
             }
             for topic, line in self.totals.items()
             if line.produced and line.set_aside
         }
 
-    def _sentence(self, topic: str) -> str:
-        """How many rows of a topic were rejected, and most often for which reason."""
+    def _rejected(self, topic: str) -> tuple[Reason, str]:
+        """The most frequent reason of a topic's rejected rows, and a sentence on how many there are."""
         line = self.totals[topic]
         rows = f"{line.set_aside:,} of {line.produced:,}" if line.worked else f"all {line.produced:,}"
         reason, often = max(line.rejected.items(), key=lambda item: item[1])
-        return (
+        return reason, (
             f"{rows} rows of {topic} were rejected, most often as {reason} ({often:,}), "
             f"e.g. {self.examples[topic, reason]}"
         )

@@ -12,6 +12,7 @@ MAC_RUBBISH = "__MACOSX"
 _SPARK_ML = ("org.apache.spark.ml.", "pyspark.ml.")
 _PIPELINE = ("org.apache.spark.ml.PipelineModel", "pyspark.ml.pipeline.PipelineModel")
 _TUNED = ("CrossValidatorModel", "TrainValidationSplitModel")
+_BEST = "bestModel"
 _UNFITTED = ("Pipeline", "CrossValidator", "TrainValidationSplit")
 _WITH_DATA = ("Model", "ColumnPruner", "VectorAttributeRewriter")
 """How the classes end that keep what they learnt in `data`; the last two are parts of an R formula."""
@@ -40,10 +41,11 @@ def root(folder: Path) -> Path:
 
 
 def stages(model: Path) -> list[Metadata]:
-    """The metadata of all stages, nested ones included, in order, the model's own first.
+    """The metadata of all stages that were fitted, nested ones included, in order, the model's own first.
 
-    Raises ModelUnusable when it is no PipelineModel, when a file is missing or not readable, or when a
-    stage's class is not of Spark ML: loading it would run code that travels with the model.
+    Of a tuned model its bestModel alone: what was tuned, and how, lies beside that. Raises ModelUnusable when
+    it is no PipelineModel, when a file is missing or not readable, or when a stage's class, also of what lies
+    beside a bestModel, is not of Spark ML: loading it would run code that travels with the model.
     """
     for path in sorted(model.rglob("*")):
         if is_pointer(path):
@@ -60,7 +62,10 @@ def stages(model: Path) -> list[Metadata]:
         if not stage["class"].startswith(_SPARK_ML):
             raise ModelUnusable(f"stage {stage['uid']} is a {stage['class']}, which is not part of Spark ML")
         _require_data(folder, stage, model)
-    return found
+    tuned = [folder for folder, stage in zip(folders, found, strict=True) if _simple(stage) in _TUNED]
+    return [
+        stage for folder, stage in zip(folders, found, strict=True) if not _beside_the_best(folder, tuned)
+    ]
 
 
 def params(stage: Metadata) -> dict[str, Any]:
@@ -128,6 +133,11 @@ def _require_data(folder: Path, stage: Metadata, model: Path) -> None:
                 f"{place} holds no parquet file, so what the {name} learnt is missing: "
                 "give the whole folder that save() wrote"
             )
+
+
+def _beside_the_best(folder: Path, tuned: Sequence[Path]) -> bool:
+    """Whether it belongs to a tuned model, but not to the bestModel of it."""
+    return any(model in folder.parents and folder.relative_to(model).parts[0] != _BEST for model in tuned)
 
 
 def _simple(stage: Metadata) -> str:

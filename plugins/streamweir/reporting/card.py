@@ -55,7 +55,7 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
             for key, (name, meaning) in _METRICS.items()
             if metrics.get(key) is not None
         ],
-        "details": {name: card[name] for name in _DETAILS if card.get(name)} or dict(bundle.model),
+        "details": _details(card) or dict(bundle.model),
         "candidates": sorted(card.get("candidates") or (), key=lambda one: -one["pr_auc"]),
         "confusion": metrics.get("confusion_matrix"),
         "importances": [
@@ -63,3 +63,9 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
             for item in importances
         ],
     }
+
+
+def _details(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says, without what it leaves empty; a threshold of 0 is one, and {} is an own rule."""
+    said = {**card, "own_rule": in_words(card.get("own_rule"))} if card else {}
+    return {name: said[name] for name in _DETAILS if said.get(name) not in (None, "", [], {})}

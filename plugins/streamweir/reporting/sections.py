@@ -39,7 +39,7 @@ MEANINGS = {
     "malformed": "not readable: no JSON list, a key column missing, a wrong type",
     "late": "more than the allowed lateness behind what was sent before",
     "unscorable": "readable, but the model cannot take it: an unknown customer, a number that is none",
-    "duplicate": "scored or counted before in this stream",
+    "duplicate": "a record with its id was scored or counted before",
     "foreign": "messages that no replay sent; counted apart, not worked on",
     "unexplained": "what was put in, less everything above; must be 0",
 }

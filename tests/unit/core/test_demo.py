@@ -219,16 +219,7 @@ def test_a_path_that_is_not_there_is_refused_before_anything_starts(value: str) 
 @pytest.mark.parametrize("path", ["/home/o'neill/data", "/a b/$HOME/c", '/"a"; echo & `b`', "/$(b)/#c"])
 @pytest.mark.parametrize("name", ["DATASET", "MODEL", "THRESHOLD", "FRAUD_LABEL"])
 def test_make_hands_a_path_on_whatever_characters_it_holds(name: str, path: str) -> None:
-    shown = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "demo", f"{name}={path}", "SPEED=0"],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    command = shown.stdout.splitlines()[-1]
-    given = shlex.split(command.partition(" demo ")[2])
-    assert given == [
+    assert handed_on("demo", f"{name}={path}", "SPEED=0") == [
         "--pipeline",
         "ecommerce_fraud",
         f"--{name.lower().replace('_', '-')}",
@@ -236,3 +227,21 @@ def test_make_hands_a_path_on_whatever_characters_it_holds(name: str, path: str)
         "--speed",
         "0",
     ]
+
+
+@pytest.mark.parametrize("name", ["o'neill", "a b", "'; echo `b`; '"])
+def test_make_data_hands_the_pipeline_on_in_the_folder_too(name: str) -> None:
+    assert handed_on("data", f"PIPELINE={name}") == ["--pipeline", name, "--folder", f"var/data/{name}"]
+
+
+def handed_on(target: str, *variables: str) -> list[str]:
+    """What a target of make gives the program that it starts, from the first option on."""
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", target, *variables],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    given = shlex.split(shown.stdout.replace("\\\n", " ").splitlines()[-1])
+    return given[given.index("--pipeline") :]

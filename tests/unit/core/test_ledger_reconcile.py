@@ -385,6 +385,28 @@ def test_a_run_that_could_use_no_row_of_a_topic_fails_and_says_most_often_why() 
     assert (told["outcome"], told["problem"], told["unexplained"]) == ("failed", found.problem(), 0)
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "duplicate",
+            "take another stream, because an earlier run of this one scored or counted these rows: "
+            "all 3,000 rows of events were rejected, most often as duplicate (2,999), "
+            "e.g. an example of duplicate",
+        ),
+        (
+            "late",
+            "raise `lateness_s`, or delay fewer batches with `late`: "
+            "all 3,000 rows of events were rejected, most often as late (2,999), e.g. an example of late",
+        ),
+    ],
+)
+def test_where_the_dataset_is_not_to_blame_for_a_run_without_usable_rows_another_remedy_is_named(
+    reason: str, said: str
+) -> None:
+    assert ledger_of(used=0, rejected={"malformed": 1, reason: 2_999}).problem() == said
+
+
 def test_a_run_that_could_use_one_row_does_not_fail_but_tells_the_share() -> None:
     told = ledger_of(used=1, rejected={"late": 2_998, "malformed": 1}).to_dict()
     assert (told["outcome"], told["problem"]) == ("success", "")

@@ -151,6 +151,24 @@ def test_stages_come_in_their_order_not_in_that_of_the_alphabet(model: Path) -> 
     assert kinds == ["PipelineModel", *(f"S{place}" for place in range(11))]
 
 
+@pytest.mark.parametrize("kind", ["CrossValidatorModel", "TrainValidationSplitModel"])
+def test_of_a_tuned_model_only_the_best_is_a_stage_but_all_of_it_must_be_of_spark_ml(
+    model: Path, kind: str
+) -> None:
+    tuned = model / "stages" / "11_tuned"
+    write_stage(tuned, f"org.apache.spark.ml.tuning.{kind}")
+    write_stage(tuned / "bestModel", PIPELINE)
+    write_stage(tuned / "bestModel" / "stages" / "0_best", "org.apache.spark.ml.feature.Best")
+    write_stage(tuned / "estimator", "org.apache.spark.ml.Pipeline")
+    write_stage(tuned / "estimator" / "stages" / "0_unfitted", "org.apache.spark.ml.feature.Unfitted")
+    write_stage(tuned / "evaluator", "org.apache.spark.ml.evaluation.Evaluator")
+    write_stage(tuned / "subModels" / "fold0" / "0", "org.apache.spark.ml.feature.Other")
+    assert [stage["uid"] for stage in saved.stages(model)][-4:] == ["S10", kind, "PipelineModel", "Best"]
+    write_stage(tuned / "estimator" / "stages" / "1_evil", "com.example.Evil")
+    with pytest.raises(ModelUnusable, match=r"is a com\.example\.Evil, which is not part of Spark ML"):
+        saved.stages(model)
+
+
 def test_metadata_is_found_whatever_its_file_is_called(tmp_path: Path) -> None:
     write_stage(tmp_path / "model", PIPELINE, name="part-00000-2ce6b9cb-c000.txt")
     assert saved.stages(tmp_path / "model")[0]["uid"] == "PipelineModel"

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run
 from streamweir.ledger.arrow import schema_of
@@ -356,6 +357,17 @@ def test_the_rule_that_decides_is_shown_beside_the_models_own(
     assert f"{sentence} {own}" in Page(report(made_up)).words
     told = made_up.store.get_json(made_up.run.summary)["model"]
     assert {name: told[name] for name in decided} == decided
+
+
+def test_the_cards_own_words_leave_out_what_is_empty_but_no_threshold_of_nought(made_up: MadeUpRun) -> None:
+    key = ModelKeys("ecommerce_fraud").card(VERSION)
+    empty = {"threshold": 0.0, "own_rule": {}, "features": [], "label": "", "fraud_share": {}}
+    made_up.store.put_json(key, made_up.store.get_json(key) | empty)
+    publish(made_up.run, made_up.store)
+    words = Page(report(made_up)).words
+    assert "threshold0.0" in words
+    assert "own_rulethe class with the largest probability" in words
+    assert "fraud_share" not in words
 
 
 def test_an_external_model_without_metrics_is_said_to_have_none(made_up: MadeUpRun) -> None:

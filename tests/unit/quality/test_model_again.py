@@ -94,6 +94,20 @@ def test_nearer_to_the_threshold_than_two_sums_may_lie_apart_both_decisions_are_
     assert difference({}, threshold=0.75 + apart, alert=alert) is None
 
 
+def test_a_score_that_the_batch_or_the_stream_lacks_is_a_difference() -> None:
+    assert difference({"probability": None, "fraud_probability": None}) == (
+        "id 7: probability is [0.25, 0.75] in the stream and None in the batch, "
+        "fraud_prob is 0.75 in the stream and None in the batch, "
+        "alert is False in the stream and None in the batch"
+    )
+    assert difference({"prediction": None}, threshold=None, alert=True) == (
+        "id 7: own is 1 in the stream and None in the batch, "
+        "alert is True in the stream and None in the batch"
+    )
+    near = difference({}, threshold=0.75, alert=None)
+    assert near == "id 7: alert is None in the stream and 0 in the batch"
+
+
 def test_as_many_rows_come_out_as_went_in() -> None:
     assert difference() == "id 7: the model's own transform makes 0 rows of it"
     assert difference({}, {}) == "id 7: the model's own transform makes 2 rows of it"
