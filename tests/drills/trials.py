@@ -7,7 +7,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -19,6 +18,7 @@ from streamweir.broker.topics import provision
 from streamweir.errors import BadConfiguration, Retryable, StreamweirError
 from streamweir.ledger import reconcile
 from streamweir.scorer import launch, stop
+from streamweir.scorer.health import Watch
 from streamweir.scorer.spec import Servers
 from streamweir.scorer.status import Status, failure, read
 from streamweir_airflow.waiting import Outcome, look, stopped, until_drained
@@ -190,6 +190,7 @@ class PlainTrial(Trial):
     def __init__(self, ground: Ground, name: str, end: int = 0) -> None:
         super().__init__(ground, name, end)
         self._workers: dict[str, Worker] = {}
+        self._watch = Watch()
 
     def begin(self, model: Model) -> None:
         """Start the scorer and, when it is up, replay and plot, in the background."""
@@ -209,7 +210,7 @@ class PlainTrial(Trial):
             self._workers[task].join()
         self._await_drained()
         stop.request(self.store, self.run.stream, "the drill is over")
-        await_("the scorer's stop", lambda: stopped(self._look(), datetime.now(UTC), -1))
+        await_("the scorer's stop", lambda: stopped(self._look(), -1))
         reconcile(self.run, self.ground.kafka, self.store)
 
     def tend(self) -> None:
@@ -240,13 +241,13 @@ class PlainTrial(Trial):
         launch.start(self._spec, self.ground.servers, self.store, self.ground.work)
 
     def _look(self) -> Any:
-        return look(self.store, self.run.stream)
+        return look(self.store, self.run.stream, self._watch)
 
     def _await_drained(self) -> None:
         flush = self.flush()
 
         def verdict() -> Any:
-            found = until_drained(self._look(), datetime.now(UTC), flush)
+            found = until_drained(self._look(), flush)
             if found and found.outcome == Outcome.LOST:
                 self.notes.append("the wait started the scorer again")
                 self._launch()
