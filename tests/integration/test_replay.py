@@ -25,6 +25,7 @@ from streamweir.datasets.checks import check_rows
 from streamweir.datasets.store import ensure
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
+from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.ecommerce_fraud import batches
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest
@@ -228,7 +229,7 @@ def test_rows_that_pile_up_behind_the_last_span_arrive_in_pieces(
         row = dict.fromkeys((column.name for column in dataset.TRANSACTION_COLUMNS), "")
         for text in texts:
             csv.writer(more).writerow((row | {"created_at": "2024-02-01", "promo_code": text}).values())
-    check_rows(file, (), {})
+    check_rows(CsvFile(file, ()), {})
     manifest = send(run, replace(REQUEST, start_ts=1_700_000_000), data)
     browsing, transactions = (
         records(kafka_connection, stream, topic.name, manifest)[:-1] for topic in PIPELINE.inputs

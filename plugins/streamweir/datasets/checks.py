@@ -85,13 +85,12 @@ def locate(folder: Path, names: Iterable[str]) -> Path:
     return path
 
 
-def check_rows(path: Path, columns: Iterable[str], tests: Mapping[str, Iterable[Test]]) -> int:
+def check_rows(file: CsvFile, tests: Mapping[str, Iterable[Test]]) -> int:
     """Test the values of all rows; returns how many rows there are.
 
-    Raises DatasetUnusable with file, line and column: a missing column, no rows, bytes that are not UTF-8, a
-    row that is too short for a tested column, or the first value that a test refuses.
+    Raises DatasetUnusable with file, line and column: no rows, bytes that are not UTF-8, a row that is too
+    short for a tested column, or the first value that a test refuses.
     """
-    file = CsvFile(path, columns)
     plan = [(name, file.names.index(name), tuple(todo)) for name, todo in tests.items()]
     count = 0
     for count, row in enumerate(file.rows(), start=1):
@@ -104,7 +103,7 @@ def check_rows(path: Path, columns: Iterable[str], tests: Mapping[str, Iterable[
             except ValueError as error:
                 refuse(file, count, name, str(error))
     if count == 0:
-        raise DatasetUnusable(f"{path} line 2: there are no rows")
+        raise DatasetUnusable(f"{file.path} line 2: there are no rows")
     return count
 
 

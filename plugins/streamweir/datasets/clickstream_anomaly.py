@@ -111,10 +111,10 @@ def _incidents(folder: Path) -> Iterator[CheckedFile]:
     if not (folder / INCIDENTS).exists():
         return
     path = locate(folder, [INCIDENTS])
-    tests: dict[str, list[Test]] = {"kind": [present], "start": [time_test()], "end": [time_test()]}
     file = CsvFile(path, INCIDENT_COLUMNS)
+    times: dict[str, list[Test]] = {name: [time_test(), OneUnit(file)] for name in ("start", "end")}
     # Other than a file of data it may be empty: nothing went wrong.
-    rows = 0 if next(file.rows(), None) is None else check_rows(path, INCIDENT_COLUMNS, tests)
+    rows = 0 if next(file.rows(), None) is None else check_rows(file, times | {"kind": [present]})
     start, end = (file.names.index(name) for name in ("start", "end"))
     for count, row in enumerate(file.rows(), start=1):
         if parse_time(row[start]) >= parse_time(row[end]):

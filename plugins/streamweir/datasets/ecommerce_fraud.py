@@ -116,8 +116,7 @@ def _live(folder: Path, declared: File, extra: Mapping[str, Iterable[Test]]) -> 
     """Try what the stream reads: the declared types, the keys, and the extra tests."""
     path = locate(folder, declared.names)
     file = CsvFile(path, _names(declared))
-    units = {column.name: [OneUnit(file)] for column in declared.columns if column.type is Type.TIMESTAMP}
-    rows, warnings = check_live(file, _tests(declared, given, extra), units)
+    rows, warnings = check_live(file, _tests(declared, given, extra), _units(file, declared))
     return CheckedFile(declared.name, path, rows, declared.history, findings=Findings(warnings))
 
 
@@ -138,12 +137,19 @@ def _history(folder: Path) -> Iterable[CheckedFile]:
         )
 
 
-def _checked(folder: Path, file: File, extra: Mapping[str, Iterable[Test]]) -> CheckedFile:
+def _checked(folder: Path, declared: File, extra: Mapping[str, Iterable[Test]]) -> CheckedFile:
     """Check a file whose every value must be sound: the declared types, the keys, and the extra tests."""
-    path = locate(folder, file.names)
-    return CheckedFile(
-        file.name, path, check_rows(path, _names(file), _tests(file, present, extra)), file.history
-    )
+    path = locate(folder, declared.names)
+    file = CsvFile(path, _names(declared))
+    tests = _tests(declared, present, extra)
+    for name, units in _units(file, declared).items():
+        tests[name] += units
+    return CheckedFile(declared.name, path, check_rows(file, tests), declared.history)
+
+
+def _units(file: CsvFile, declared: File) -> dict[str, list[Test]]:
+    """Of each column of times since the epoch, that all are in one unit."""
+    return {column.name: [OneUnit(file)] for column in declared.columns if column.type is Type.TIMESTAMP}
 
 
 def _tests(file: File, key: Test, extra: Mapping[str, Iterable[Test]]) -> dict[str, list[Test]]:

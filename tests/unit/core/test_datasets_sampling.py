@@ -10,13 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamweir import datagen
 from streamweir.contracts.card_fraud.dataset import FILE
-from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM, CLICKSTREAM_COLUMNS
+from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM, CLICKSTREAM_COLUMNS, INCIDENTS
 from streamweir.contracts.ecommerce_fraud import dataset
 from streamweir.datasets.checks import Wishes, check
 from streamweir.datasets.sampling import ALL_UP_TO, THEN_EVERY
 from streamweir.datasets.store import ensure
 from streamweir.errors import BadConfiguration, DatasetUnusable
+from streamweir.progress import no_progress
 from streamweir.replay.replayer import source_of
 from tests.support.card_files import at, write_cards
 from tests.support.file_store import FileStore
@@ -209,6 +211,22 @@ def test_a_shops_times_must_be_in_one_unit_as_well(tmp_path: Path, file: dataset
     change(path, 7, column, SECONDS)
     sentence = refused("ecommerce_fraud", tmp_path)
     assert sentence.startswith(f"{path} line 7, column {column}: '{SECONDS}' is in seconds since the epoch")
+
+
+def test_the_times_of_history_and_incidents_must_be_in_one_unit_as_well(tmp_path: Path) -> None:
+    first = "line 2 is in seconds; write all in one unit"
+    write_events(tmp_path, [{}])
+    path = tmp_path / INCIDENTS
+    path.write_text(f"kind,start,end\noutage,1709251200,{SECONDS}\noutage,1709251200,{MS}\n")
+    problem = f"'{MS}' is in milliseconds since the epoch, but {first}"
+    assert refused("clickstream_anomaly", tmp_path) == f"{path} line 3, column end: {problem}"
+    datagen.generator("ecommerce_fraud")(
+        tmp_path, seed=5, progress=no_progress, batches=2, history_batches=10
+    )
+    path = tmp_path / dataset.BROWSING_HISTORY.name
+    change(path, 2, "event_time", SECONDS)
+    change(path, 4, "event_time", MS)
+    assert refused("ecommerce_fraud", tmp_path) == f"{path} line 4, column event_time: {problem}"
 
 
 def test_counted_event_types_that_never_come_are_named_with_those_that_do_and_the_remedy(
