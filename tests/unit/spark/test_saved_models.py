@@ -9,12 +9,19 @@ import pytest
 from pyspark.ml import Pipeline, PipelineModel, classification
 from pyspark.ml import feature as ft
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
-from pyspark.ml.tuning import CrossValidator, ParamGridBuilder
+from pyspark.ml.tuning import (
+    CrossValidator,
+    CrossValidatorModel,
+    ParamGridBuilder,
+    TrainValidationSplitModel,
+)
 from pyspark.sql import DataFrame, SparkSession
 
 from streamweir.errors import ModelUnusable
 from streamweir.models import saved
+from streamweir.models.registry import Registry
 from streamweir.models.rule import own_rule
+from tests.support.file_store import FileStore
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,23 @@ def test_the_own_rule_says_what_spark_predicts_from_the_probabilities(
     assert rule == expected
     scored = fitted.transform(before.transform(rows)).select("probability", "prediction").collect()
     assert [row.prediction for row in scored] == [decide(rule, [*row.probability]) for row in scored]
+
+
+@pytest.mark.parametrize("kind", [CrossValidatorModel, TrainValidationSplitModel])
+def test_of_a_tuned_model_the_best_is_read_and_not_what_was_tuned(
+    before: PipelineModel, rows: DataFrame, tmp_path: Path, kind: Any
+) -> None:
+    estimator = classification.LogisticRegression(featuresCol="nowhere", threshold=0.9, maxIter=2)
+    grid = ParamGridBuilder().baseOn({estimator.featuresCol: "scaled", estimator.threshold: 0.2}).build()
+    tuned = kind(estimator.fit(before.transform(rows), grid[0]), [0.5])
+    tuned.set(tuned.estimator, estimator)
+    tuned.set(tuned.estimatorParamMaps, grid)
+    tuned.set(tuned.evaluator, BinaryClassificationEvaluator())
+    folder = save(PipelineModel(stages=[*before.stages, tuned]), tmp_path)
+    assert len(list(folder.rglob("estimator"))) == len(list(folder.rglob("evaluator"))) == 1
+    card = Registry(FileStore(), "card_fraud").register_external(folder)  # type: ignore[arg-type]
+    assert (card.algorithm, card.own_rule) == ("LogisticRegressionModel", {"threshold": 0.2})
+    assert card.features == ("amount", "method")
 
 
 def test_what_is_not_fitted_is_told_to_be_fitted(spark: SparkSession, tmp_path: Path) -> None:
