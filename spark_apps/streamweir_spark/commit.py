@@ -31,10 +31,10 @@ class Commit:
 
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it. rows: records that it worked on. totals: of the figures; they lie in an object of their own, of
-    which the record holds the digest, totals_sha256. spans: run, first and last ts of its
-    scored or counted rows, for the latest runs. published: topic -> partition -> offset after what the stream
-    published there so far. unscored: ts and key of rows that the shards take for scored, and that the model
-    could not score. foreign: foreign messages. state_bytes: what the shards remember after it.
+    which the record holds the digest, totals_sha256. spans: run, first and last ts of its scored or counted
+    rows, for the latest runs. published: topic -> partition -> offset after what the stream published there
+    so far. unscored: ts and key of rows that the shards take for scored, and that the model could not score,
+    for REMEMBERED_S. foreign: foreign messages. state_bytes: what the shards remember after it.
     dropped_by_watermark: rows that Spark itself dropped since the commit before.
     """
 

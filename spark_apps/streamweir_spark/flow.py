@@ -6,11 +6,11 @@ from typing import Any
 
 from pyspark.ml import PipelineModel
 from pyspark.ml.tuning import CrossValidatorModel, TrainValidationSplitModel
+from pyspark.sql import SparkSession
 
 from streamweir.errors import ModelUnusable
-from streamweir_spark.scala import INDEXER, Stage, described, inputs_of, kind_of, outputs_of, title
+from streamweir_spark.scala import INDEXER, SQL, Stage, described, inputs_of, kind_of, outputs_of, title
 
-SQL = "SQLTransformer"
 _PREDICTION = "__streamweir_prediction"
 """Where the prediction goes of a classifier that keeps it to itself."""
 _FRAUD = frozenset(("true", "yes", "fraud"))
@@ -56,6 +56,11 @@ class Flow:
     def has_sql(self) -> bool:
         """Whether a stage is a SQL statement, which may read anything."""
         return any(kind_of(step.stage) == SQL for step in self.steps)
+
+    def suit(self, spark: SparkSession) -> None:
+        """Let a statement from before Spark 4 have null, as it expects, of a division by zero."""
+        if self.has_sql:
+            spark.conf.set("spark.sql.ansi.enabled", "false")
 
     @property
     def reads(self) -> set[str]:

@@ -20,7 +20,7 @@ from streamweir.models.rule import deciding
 from streamweir_spark.columns import quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.scala import INDEXER, Stage, kind_of, title
+from streamweir_spark.scala import INDEXER, SQL, Stage, kind_of, title
 from streamweir_spark.spelling import numbers_of, spell
 from streamweir_spark.stages import UNKNOWN, Examiner, Origin
 
@@ -97,9 +97,7 @@ def prepare(
     flow = Flow.of(model, asked.fraud_label)
     offered = [column.name for column in columns]
     flow.require(offered, card.version)
-    if flow.has_sql:
-        # A model from before Spark 4 expects null, not a failed micro-batch, from a division by zero.
-        spark.conf.set("spark.sql.ansi.enabled", "false")
+    flow.suit(spark)
     inputs = offered if flow.has_sql else [name for name in offered if name in flow.reads]
     examiner = Examiner({name: Origin(column=name, same=True) for name in inputs})
     empty = spark.createDataFrame([], spark_schema(columns))
@@ -178,7 +176,7 @@ def _pass(step: Step, frame: DataFrame, examiner: Examiner) -> DataFrame:
 def _origins_after(
     stage: Stage, before: DataFrame, after: DataFrame, origins: dict[str, Origin]
 ) -> dict[str, Origin]:
-    if kind_of(stage) != "SQLTransformer":
+    if kind_of(stage) != SQL:
         return origins
     # A statement may give a new value an old name: only Spark's own ids of the expressions tell.
     known = {identity: origins.get(name, UNKNOWN) for name, identity in _identities(before)}

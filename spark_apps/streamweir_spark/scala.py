@@ -6,6 +6,7 @@ from typing import Any
 Stage = Any
 """A Scala object of Spark ML."""
 INDEXER = "StringIndexerModel"
+SQL = "SQLTransformer"
 _KINDS = {
     "clustering": "a clustering",
     "feature": "a transformer of features",

@@ -79,9 +79,7 @@ def score(spark: SparkSession, model: PipelineModel, rows: pa.Table, fraud_label
     for stage in leaves(model):
         # Before each use PySpark gives its own copy of the parameters to the Java object.
         stage._transfer_params_from_java()
-    if flow.has_sql:
-        # As in the stream: a statement from before Spark 4 expects null from a division by zero.
-        spark.conf.set("spark.sql.ansi.enabled", "false")
+    flow.suit(spark)
     numbers = [Column(field.name, _NUMBERS[field.type]) for field in rows.schema if field.type in _NUMBERS]
     texts = spell_all(spark, model, numbers)
     numbered = rows.append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))

@@ -11,11 +11,11 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.tables import Column, Pipeline
 from streamweir.datasets import store as datasets
 from streamweir.datasets.dataset import Dataset
-from streamweir.datasets.rows import text_rows
 from streamweir.errors import StreamweirError
 from streamweir.models.registry import Registry
 from streamweir.models.rule import deciding
 from streamweir.objectstore import ObjectStore
+from streamweir.replay.csvfile import text_rows
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir_spark.columns import core_arrow_schema, core_schema

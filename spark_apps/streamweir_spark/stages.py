@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 
 from streamweir.errors import ModelUnusable
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.scala import INDEXER, Stage, described, inputs_of, keys_of, kind_of, outputs_of, title
+from streamweir_spark.scala import (
+    INDEXER,
+    SQL,
+    Stage,
+    described,
+    inputs_of,
+    keys_of,
+    kind_of,
+    outputs_of,
+    title,
+)
 
 
 @dataclass(frozen=True)
@@ -224,7 +234,7 @@ _TREATMENTS: dict[str, Callable[[Examiner, Stage], dict[str, Origin]]] = {
     "NaiveBayesModel": Examiner._naive_bayes,
     "OneHotEncoderModel": Examiner._one_hot_encoder,
     # Which columns it makes, only Spark's analysis tells; see `streamweir_spark.model`.
-    "SQLTransformer": lambda examiner, stage: {},
+    SQL: lambda examiner, stage: {},
     INDEXER: Examiner._string_indexer,
     "TargetEncoderModel": Examiner._target_encoder,
     "VectorAssembler": Examiner._vector_assembler,

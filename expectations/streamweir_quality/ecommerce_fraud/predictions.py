@@ -9,7 +9,7 @@ from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import Kind
-from streamweir.datasets.rows import text_rows
+from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier, parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import LARGEST

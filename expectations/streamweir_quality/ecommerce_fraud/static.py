@@ -12,7 +12,7 @@ from streamweir.contracts.ecommerce_fraud.dataset import (
     STATIC_FILES,
     File,
 )
-from streamweir.datasets.rows import text_rows
+from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier
 from streamweir_quality.checks import Subject, mostly_present, one_of, present, unique
 from streamweir_quality.inputs import Inputs

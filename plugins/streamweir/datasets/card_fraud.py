@@ -76,14 +76,14 @@ def _parsed(clock: Clock, *, with_class: bool) -> dict[str, list[Test]]:
 
 
 def _misplaced(clock: Clock, time: float) -> str:
-    far, unit = f"more than {FARTHEST_S:,.0f} seconds away from the start", unit_of(time)
+    """Why the clock has no second for a Time."""
+    unit = unit_of(time)
     if clock.unit is not None and unit != clock.unit:
         return f"not in {UNITS[clock.unit]} since the epoch, as most are"
-    return (
-        far
-        if unit is None or unit == clock.unit
-        else f"{far}, and most are not in {UNITS[unit]} since the epoch"
-    )
+    far = f"more than {FARTHEST_S:,.0f} seconds away from the start"
+    if unit is None or unit == clock.unit:
+        return far
+    return f"{far}, and most are not in {UNITS[unit]} since the epoch"
 
 
 def _only_csv(folder: Path) -> list[str]:

@@ -102,9 +102,14 @@ def check_rows(file: CsvFile, tests: Mapping[str, Iterable[Test]]) -> int:
                     test(row[index])
             except ValueError as error:
                 refuse(file, count, name, str(error))
+    require_rows(file, count)
+    return count
+
+
+def require_rows(file: CsvFile, count: int) -> None:
+    """Raise DatasetUnusable for a file without rows."""
     if count == 0:
         raise DatasetUnusable(f"{file.path} line 2: there are no rows")
-    return count
 
 
 def refuse(file: CsvFile, count: int, column: str, problem: str) -> NoReturn:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from streamweir.datasets.checks import Test, refuse
-from streamweir.errors import DatasetUnusable
+from streamweir.datasets.checks import Test, refuse, require_rows
 from streamweir.replay.csvfile import CsvFile
 from streamweir.values import epoch_unit
 
@@ -61,8 +60,7 @@ def check_live(
                     test(row[place] if place < len(row) else "")
             except ValueError as error:
                 refuse(file, count, name, str(error))
-    if count == 0:
-        raise DatasetUnusable(f"{file.path} line 2: there are no rows")
+    require_rows(file, count)
     return count, tuple(_warnings(file, columns))
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TextIO
 
@@ -124,6 +124,16 @@ class CsvFile:
             return self.path.open(encoding="utf-8-sig", errors=errors, newline="")
         except OSError as error:
             raise DatasetUnusable(f"{self.path} cannot be read: {error.strerror}") from error
+
+
+def text_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a file by column, each value the text that the file has: `NA` and `null` are such texts.
+
+    An empty value is an empty text, and so is one that a short row lacks. Raises DatasetUnusable with file
+    and line.
+    """
+    file = CsvFile(path, ())
+    return (dict(zip_longest(file.names, row, fillvalue="")) for row in file.rows())
 
 
 def find(folder: Path, names: Iterable[str]) -> Path:

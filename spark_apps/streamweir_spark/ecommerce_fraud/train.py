@@ -8,9 +8,8 @@ import pyarrow as pa
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.datasets.checks import refuse
-from streamweir.datasets.rows import text_rows
 from streamweir.replay.batches import virtual_ts
-from streamweir.replay.csvfile import CsvFile
+from streamweir.replay.csvfile import CsvFile, text_rows
 from streamweir.replay.ecommerce_fraud import history_batches
 from streamweir.values import identifier, parse_class
 from streamweir_spark.columns import arrow_schema

@@ -199,13 +199,7 @@ def test_output_topics_are_read_from_where_the_scorer_had_published_up_to_before
     first = MadeUpRun(batches=16)
     names = ("predictions", "rejected")
     published = {first.run.stream.topic(name): {0: len(first.records(name))} for name in names}
-    second = MadeUpRun(
-        batches=24,
-        first_sequence=17,
-        run=Run(first.run.stream, "manual__later"),
-        store=first.store,
-        topics=first.topics,
-    )
+    second = _later(first)
     commits = read_commits(second.run.stream, second.store, second.first_sequence)
     assert places_before(second.run.stream, second.store, commits[0]) == published
     assert min(ends[0] for ends in published.values()) > 0
@@ -216,13 +210,7 @@ def test_output_topics_are_read_from_where_the_scorer_had_published_up_to_before
 
 def test_two_runs_on_one_stream_have_each_their_own_rows() -> None:
     first = MadeUpRun(batches=16)
-    second = MadeUpRun(
-        batches=24,
-        first_sequence=17,
-        run=Run(first.run.stream, "manual__later"),
-        store=first.store,
-        topics=first.topics,
-    )
+    second = _later(first)
     ledger = count(second)
     assert len(ledger.batches) == 24
     assert ledger.totals["transactions"].worked == second.counts["scored"]
@@ -464,3 +452,9 @@ def _put(made_up: MadeUpRun, key: ObjectKey, frame: pq.ParquetFile) -> None:
     buffer = io.BytesIO()
     pq.write_table(frame, buffer)
     made_up.store.put(key, buffer.getvalue())
+
+
+def _later(first: MadeUpRun) -> MadeUpRun:
+    """Another run on the stream, behind one of 16 batches and their flush."""
+    run = Run(first.run.stream, "manual__later")
+    return MadeUpRun(batches=24, first_sequence=17, run=run, store=first.store, topics=first.topics)

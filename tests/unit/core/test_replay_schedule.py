@@ -2,8 +2,8 @@
 
 import pytest
 
-from streamweir.replay import schedule
-from streamweir.replay.schedule import Schedule
+from streamweir.replay import transmission
+from streamweir.replay.transmission import Schedule
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(schedule, "time", made)
+    monkeypatch.setattr(transmission, "time", made)
     return made
 
 

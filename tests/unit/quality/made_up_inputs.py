@@ -21,10 +21,10 @@ from streamweir.contracts.messages import Kind, partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
-from streamweir.datasets.rows import text_rows
 from streamweir.ledger.arrow import schema_of
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
+from streamweir.replay.csvfile import text_rows
 from streamweir.replay.deliveries import deliveries, messages
 from streamweir.replay.ecommerce_fraud import recording, value
 from streamweir.replay.plan import Plan
