@@ -27,7 +27,7 @@ merely unlucky (a server did not answer) has been tried three times before it fa
   message. Clear the task: it starts the scorer again.
 - **stop_scorer**: the driver does not answer. `make status` shows the scorer; clear the task.
 - **reconcile**: rows are unexplained: do not use this run's results. Open the report, then the scorer's log.
-  Or all rows of a topic were rejected, and the message says why one was: mend the dataset, start a new run.
+  Or all rows of a topic were rejected: the message says why, and what to do before a new run.
 - **validate**: a critical expectation failed. Open `quality/` in the bundle.
 - **plot**: the object store was lost. Clear the task.
 - **publish_report**: the run failed, and the report says why; or the object store was lost. Clear the task
@@ -38,6 +38,7 @@ from airflow.sdk import TriggerRule
 
 from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.card_fraud.dataset import FRAUD_SHARE
+from streamweir.models.rule import checked
 from streamweir_airflow.factory import (
     UNLIMITED,
     dataset_asset,
@@ -72,7 +73,7 @@ PARAMS = {
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
-    provision_topics = ProvisionTopics(task_id="provision_topics")
+    provision_topics = ProvisionTopics(task_id="provision_topics", read_first={"threshold": checked})
     ensure_dataset = EnsureDataset(
         task_id="ensure_dataset", settings=["fraud_share"], outlets=[dataset_asset(PIPELINE)]
     )

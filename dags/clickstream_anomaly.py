@@ -24,7 +24,7 @@ merely unlucky (a server did not answer) has been tried three times before it fa
   message. Clear the task: it starts the scorer again.
 - **stop_scorer**: the driver does not answer. `make status` shows the scorer; clear the task.
 - **reconcile**: rows are unexplained: do not use this run's results. Open the report, then the scorer's log.
-  Or all rows of a topic were rejected, and the message says why one was: mend the dataset, start a new run.
+  Or all rows of a topic were rejected: the message says why, and what to do before a new run.
 - **validate**: a critical expectation failed. Open `quality/` in the bundle.
 - **plot**: the object store was lost. Clear the task.
 - **publish_report**: the run failed, and the report says why; or the object store was lost. Clear the task

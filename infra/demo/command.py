@@ -50,7 +50,7 @@ def demo(
     """Replay a pipeline through Airflow and end with a report."""
     console = Console(highlight=False, soft_wrap=True)
     asked = {
-        "threshold": None if threshold is None else checked(threshold),
+        "threshold": checked(threshold),
         "fraud_label": fraud_label,
         "speed": speed,
         "rate": rate,

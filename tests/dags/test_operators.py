@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
 from streamweir.contracts.pipelines import pipeline
@@ -31,7 +32,7 @@ from streamweir_airflow import waiting
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
 from streamweir_airflow.operators import looking_after, scorer
 from streamweir_airflow.operators.base import Result, StreamweirOperator
-from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
+from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
 from streamweir_airflow.operators.replay import Replay
 from streamweir_airflow.operators.results import ROWS_AGAIN, PublishReport, rows_again
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
@@ -290,9 +291,12 @@ def dataset(source: str) -> Dataset:
     return Dataset("ecommerce_fraud", (), source)
 
 
+@pytest.mark.parametrize("pipeline", ["card_fraud", "ecommerce_fraud"])
 @pytest.mark.parametrize("threshold", [1.5, -0.1, float("nan")])
-def test_a_threshold_that_is_no_probability_ends_the_first_task(store: MemoryStore, threshold: float) -> None:
-    task = ProvisionTopics(task_id="provision_topics", pipeline="ecommerce_fraud")
+def test_a_threshold_that_is_no_probability_ends_the_first_task(
+    dags: dict[str, DAG], store: MemoryStore, pipeline: str, threshold: float
+) -> None:
+    task = dags[pipeline].get_task("provision_topics")
     with pytest.raises(BadConfiguration, match="is no probability: give a number from 0 to 1"):
         task.work(attempt(threshold=threshold))
     assert store.get_json(RUN.parameters) is None

@@ -45,9 +45,9 @@ def deciding(asked: float | None, card: Card) -> Rule:
     return Rule(MODEL if card.threshold is None else CARD, card.threshold)
 
 
-def checked(threshold: float) -> float:
-    """The threshold that a run asks for; raises BadConfiguration when it is not within 0 and 1."""
-    if 0 <= threshold <= 1:
+def checked(threshold: float | None) -> float | None:
+    """The threshold that a run asks for, if any; raises BadConfiguration when it is not within 0 and 1."""
+    if threshold is None or 0 <= threshold <= 1:
         return threshold
     raise BadConfiguration(
         f"threshold {threshold} is no probability: give a number from 0 to 1, or leave it empty"

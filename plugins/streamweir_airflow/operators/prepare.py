@@ -26,11 +26,8 @@ class ProvisionTopics(StreamweirOperator):
     def work(self, attempt: Attempt) -> Result:
         """Returns the topics by whether they were created or there already."""
         from streamweir.broker.topics import provision
-        from streamweir.models.rule import checked
         from streamweir.retention import note_origin
 
-        if (threshold := attempt.params.get("threshold")) is not None:
-            checked(threshold)
         for name, read in self.read_first.items():
             read(attempt.params[name])
         attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
