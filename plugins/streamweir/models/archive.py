@@ -86,7 +86,7 @@ def _why_no_zip(archive: Path, error: Exception) -> str:
     if tarfile.is_tarfile(archive):
         return "it is a tar archive, not a zip: unpack it and give the folder, or zip the folder"
     if saved.is_pointer(archive):
-        return "it is a git-LFS pointer, not the file itself: run `git lfs pull` in the repository"
+        return f"it is {saved.POINTER}"
     return f"it cannot be unzipped ({error}): zip the model again"
 
 

@@ -18,6 +18,7 @@ _WITH_DATA = ("Model", "ColumnPruner", "VectorAttributeRewriter")
 """How the classes end that keep what they learnt in `data`; the last two are parts of an R formula."""
 _WITHOUT_DATA = frozenset((*_TUNED, "PipelineModel", "OneVsRestModel", "ALSModel", "DistributedLDAModel"))
 """Models that keep what they learnt elsewhere than in `data`: in models of their own, mostly."""
+POINTER = "a git-LFS pointer, not the file itself: run `git lfs pull` in the repository"
 _GIT_LFS = b"version https://git-lfs"
 
 Metadata = dict[str, Any]
@@ -50,8 +51,7 @@ def stages(model: Path) -> list[Metadata]:
     for path in sorted(model.rglob("*")):
         if is_pointer(path):
             raise ModelUnusable(
-                f"{path.relative_to(model).as_posix()} is a git-LFS pointer, not the file itself: "
-                "run `git lfs pull` in the repository, and give the model again"
+                f"{path.relative_to(model).as_posix()} is {POINTER}, and give the model again"
             )
     folders = sorted((path.parent for path in model.rglob("metadata") if path.is_dir()), key=_in_order)
     own = _metadata(model, model)
