@@ -77,6 +77,11 @@ class Stream:
         return self.root / "origin.json"
 
     @property
+    def newest_run(self) -> ObjectKey:
+        """Which run was planned last; written before its first message. Each plan names the run before it."""
+        return self.root / "newest_run.json"
+
+    @property
     def status(self) -> ObjectKey:
         """The scorer's status object."""
         return self.root / "status.json"

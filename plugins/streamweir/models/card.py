@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from streamweir.contracts.formats import stored_format
 from streamweir.errors import ModelUnusable
 
 FORMAT = 2
@@ -80,12 +81,8 @@ class Card:
 
         Raises TypeError when a key is missing or unknown.
         """
-        written = value.get("format", 1)
-        if written > FORMAT:
-            raise ModelUnusable(
-                f"the card of model {value.get('version')} has format {written}, but only formats up to "
-                f"{FORMAT} are known: update Streamweir, or register the model again"
-            )
+        what = f"the card of model {value.get('version')}"
+        written = stored_format(value, FORMAT, what, "register the model again", ModelUnusable)
         lists = ("features", "candidates", "feature_importances")
         parts: dict[str, Any] = {name: tuple(part) if name in lists else part for name, part in value.items()}
         if written == 1 and parts["source"] == EXTERNAL:

@@ -9,6 +9,7 @@ from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
+from streamweir.replay.chain import run_before
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.position import Position
 
@@ -72,6 +73,7 @@ def agree(
         rate=request.rate,
         lateness_s=pipeline.lateness_s if request.lateness_s is None else request.lateness_s,
         options=dict(request.options),
+        before=run_before(store, run.stream, at),
     )
     _check_calendar(plan, pipeline, seconds)
     if store.put_if_absent(run.plan, to_json(plan.to_json())) is None:

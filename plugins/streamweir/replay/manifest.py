@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from streamweir.contracts.formats import stored_format
 from streamweir.replay.batches import Label, virtual_ts
 from streamweir.replay.plan import Offsets, offsets_from_json
+
+FORMAT = 1
+"""Of the manifests that are written; the first ones of it do not say so."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Manifest:
     offsets: Offsets
     off_schedule_ms: float | None = None
     labels: Sequence[Mapping[str, Any]] = ()
+    format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as JSON types."""
@@ -48,8 +53,12 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Manifest":
-        """The manifest from `to_json`, also after its keys became strings."""
-        return cls(**{**value, "offsets": offsets_from_json(value["offsets"])})
+        """The manifest from `to_json`, also after its keys became strings.
+
+        Raises BadConfiguration for a format that is not known.
+        """
+        stored_format(value, FORMAT, f"the manifest of run {value.get('run')}", "start a new run")
+        return cls(**{**value, "offsets": offsets_from_json(value["offsets"]), "format": FORMAT})
 
 
 def on_the_clock(labels: Sequence[Label], start_ts: int) -> list[dict[str, Any]]:

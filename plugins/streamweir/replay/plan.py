@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from streamweir.contracts.formats import stored_format
 from streamweir.errors import BadConfiguration
+
+FORMAT = 2
+"""Of the plans that are written; those of format 1 do not name the run before."""
 
 Options = Mapping[str, Any]
 """What a run says of its pipeline's options, by the names in `Pipeline.options`."""
@@ -44,6 +48,7 @@ class Plan:
 
     first_sequence: sequence of the run's first message. offsets: where each partition of the input topics
     ended when the plan was made: the run's records lie at these offsets or after. planned_at: ISO time, UTC.
+    before: the id of the run before on the stream; None for the first one, or where it is not known.
     """
 
     run: str
@@ -62,6 +67,8 @@ class Plan:
     rate: float | None = None
     lateness_s: int = 0
     options: Options = field(default_factory=dict)
+    before: str | None = None
+    format: int = FORMAT
 
     @property
     def pace(self) -> float:
@@ -74,9 +81,14 @@ class Plan:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
-        """The plan from `to_json`, also after its keys became strings."""
+        """The plan from `to_json`, also after its keys became strings.
+
+        Raises BadConfiguration for a format that is not known.
+        """
+        stored_format(value, FORMAT, f"the plan of run {value.get('run')}", "start a new run")
         late = {int(index): delay for index, delay in value["late"].items()}
-        return cls(**{**value, "late": late, "offsets": offsets_from_json(value["offsets"])})
+        offsets = offsets_from_json(value["offsets"])
+        return cls(**{**value, "late": late, "offsets": offsets, "format": FORMAT})
 
 
 def offsets_from_json(value: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:

@@ -55,12 +55,15 @@ def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Posi
     )
 
 
-def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline) -> bool:
-    """Whether the topics hold the run's flush, found by reading the scored topic from its start."""
+def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline, start: Mapping[int, int]) -> bool:
+    """Whether the topics hold the run's flush, found by reading the scored topic from `start`.
+
+    start: per partition an offset before the run's first record.
+    """
     topic = run.stream.topic(pipeline.scored.name)
     return any(
         said is not None and said.run == run.id and said.kind is Kind.FLUSH
-        for said in (record.said for record in read_topic(kafka, topic))
+        for said in (record.said for record in read_topic(kafka, topic, start=start))
     )
 
 

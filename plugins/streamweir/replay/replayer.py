@@ -20,6 +20,7 @@ from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.apart import MANY, Job, parcels_apart
 from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Recording
+from streamweir.replay.chain import join
 from streamweir.replay.deliveries import check_late, deliveries, messages
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest, on_the_clock
@@ -57,6 +58,7 @@ def replay(
     try:
         at = link.open()
         plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at, recording.seconds)
+        join(store, run, plan, at)
         resumed = _resume_at(plan, run, pipeline, kafka, at)
         produced = Produced(pipeline, source.facts, plan.options)
         with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
@@ -102,7 +104,8 @@ def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection,
     """The sequence of the first delivery that the topics do not hold."""
     if at.next_sequence == plan.first_sequence or (at.last is not None and at.last.run == run.id):
         return at.next_sequence
-    if at.next_sequence > plan.first_sequence and holds_flush(kafka, run, pipeline):
+    start = plan.offsets[pipeline.scored.name]
+    if at.next_sequence > plan.first_sequence and holds_flush(kafka, run, pipeline, start):
         return at.next_sequence
     raise BadConfiguration(
         f"run {run.id} was planned from sequence {plan.first_sequence} on, but stream {run.stream} is at "
