@@ -6,6 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from streamweir.contracts.messages import Headers, Kind, partition_of
+from streamweir.contracts.tables import Input
 from streamweir_spark.decode import decode
 from streamweir_spark.parts import Domain, Message, Output, Part, Reader
 from streamweir_spark.shard import work
@@ -28,7 +29,7 @@ def outputs(batches: Iterable[LocalBatch], reader: Reader, domain: Domain) -> It
     state = None
     parts: list[Part] = []
     for sequence, batch in enumerate(batches):
-        parts += decode(messages(sequence, batch, domain.partitions), 1, reader)
+        parts += decode(messages(sequence, batch, domain.reads), 1, reader)
         if sequence % _BATCHES_AT_ONCE == _BATCHES_AT_ONCE - 1:
             state, found = work(state, parts, domain)
             parts = []
@@ -36,10 +37,12 @@ def outputs(batches: Iterable[LocalBatch], reader: Reader, domain: Domain) -> It
     yield from work(state, parts, domain)[1]
 
 
-def messages(sequence: int, batch: LocalBatch, partitions: Mapping[str, int]) -> Iterator[Message]:
+def messages(sequence: int, batch: LocalBatch, reads: Iterable[Input]) -> Iterator[Message]:
     """The messages of a batch, one a topic, as the replay would send them."""
-    for topic, count in partitions.items():
-        rows = [row | {"ts": batch.ts} for row in batch.rows.get(topic, [])]
+    for topic in (read.topic for read in reads):
+        rows = [row | {"ts": batch.ts} for row in batch.rows.get(topic.name, [])]
         headers = Headers("local", sequence, sequence, batch.ts, Kind.BATCH, len(rows))
-        place = partition_of(sequence, count)
-        yield Message(topic, place, sequence // count, 0, headers.encode(), orjson.dumps(rows))
+        place = partition_of(sequence, topic.partitions)
+        yield Message(
+            topic.name, place, sequence // topic.partitions, 0, headers.encode(), orjson.dumps(rows)
+        )

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from streamweir.contracts.messages import Headers
-from streamweir.contracts.tables import Column, Type
+from streamweir.contracts.tables import Column, Input, Type
 
 FOREIGN = "foreign"
 """The kind of a part whose message carries no headers of a replay, or a ts beyond all timestamps."""
@@ -147,18 +147,13 @@ class Reader(Protocol):
 class Domain(Protocol):
     """A pipeline's knowledge: what its rows mean, what is remembered of them and how they are scored.
 
-    used, scored: the input topics whose rows go to `use` and to `score`; one that keeps aggregates only
-    has no scored one, and no `scored_columns`.
+    reads: the rows of a scored input go to `score`, those of others to `use`; without a scored one there are
+    no `scored_columns`.
     """
 
-    used: tuple[str, ...]
-    partitions: Mapping[str, int]
+    reads: tuple[Input, ...]
     lateness_s: int
     scored_columns: tuple[Column, ...]
-
-    @property
-    def scored(self) -> str | None:
-        """The topic whose rows are scored one by one."""
 
     def load(self, state: Any) -> None:
         """Go on from what `dump` gave; from nothing at a stream's start."""
@@ -167,10 +162,10 @@ class Domain(Protocol):
         """All that later records can ask for, in a form that can be pickled."""
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
-        """Remember the rows of a used topic's message; gives their number, and those that are refused."""
+        """Remember or count the rows of a message; gives their number, and those that are refused."""
 
     def score(self, run: str, ts: int, rows: Any) -> Iterator[Verdict]:
-        """Judge the records of a scored topic's message, in their order."""
+        """Judge the records of a scored input's message, in their order."""
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
         """List the rows of a message that is late."""

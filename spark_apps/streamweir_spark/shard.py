@@ -7,6 +7,7 @@ from typing import Any
 
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
+from streamweir.contracts.tables import Role
 from streamweir_spark.decode import unpack
 from streamweir_spark.parts import FOREIGN, Domain, Output, OutputKind, Part, Reject, Verdict
 
@@ -64,7 +65,7 @@ class _Shard:
     def __init__(self, progress: _Progress, domain: Domain) -> None:
         self.progress = progress
         self.domain = domain
-        self.topics = domain.used if domain.scored is None else (*domain.used, domain.scored)
+        self.inputs = {read.topic.name: read for read in domain.reads}
         self.outputs: list[Output] = []
 
     def admit(self, part: Part) -> None:
@@ -78,7 +79,7 @@ class _Shard:
             return
         place = (part.topic, part.partition)
         expected = self.progress.expected.get(place, part.partition)
-        partitions = self.domain.partitions[part.topic]
+        partitions = self.inputs[part.topic].topic.partitions
         if part.sequence != expected or part.partition >= partitions:
             if part.shard == 0:
                 self._reject_all(part, Reason.FOREIGN, [_out_of_turn(part, expected)])
@@ -89,9 +90,9 @@ class _Shard:
     def release(self) -> None:
         """Work on all complete sequences, in order."""
         progress = self.progress
-        while len(progress.pending.get(progress.next_sequence, ())) == len(self.topics):
+        while len(progress.pending.get(progress.next_sequence, ())) == len(self.inputs):
             parts = progress.pending.pop(progress.next_sequence)
-            for topic in self.topics:
+            for topic in self.inputs:
                 self._work_on(parts[topic])
             largest = max(part.ts for part in parts.values() if part.ts is not None)
             progress.max_ts = largest if progress.max_ts is None else max(progress.max_ts, largest)
@@ -111,7 +112,7 @@ class _Shard:
             return
         if part.kind != Kind.REDRIVE and self._is_late(part.ts):
             self._reject_all(part, Reason.LATE, self.domain.late(part.topic, part.ts, rows))
-        elif part.topic == self.domain.scored:
+        elif self.inputs[part.topic].role is Role.SCORED:
             self._judge(part, self.domain.score(part.run or "", part.ts, rows))
         else:
             used, refused = self.domain.use(part.topic, part.ts, rows)

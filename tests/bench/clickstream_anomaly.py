@@ -77,7 +77,7 @@ def measured(bench: Bench, seconds: int = SECONDS, events_per_second: float = EV
     remembered = _bytes_per_event(worked, commits)
     half = len(remembered) // 2
     return Clicks(
-        events=sent.rows[PIPELINE.scored.name],
+        events=sent.rows[PIPELINE.leading.topic.name],
         replay=sent.rows_per_second,
         scorer=_rate(worked, commits),
         early_bytes=median(remembered[:half]),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PIPELINE, TRANSACTIONS_TOPIC
 from streamweir.datagen import generator
 from streamweir.progress import no_progress
 from streamweir.replay.ecommerce_fraud import batches
@@ -39,8 +39,8 @@ def main() -> None:
         generator("ecommerce_fraud")(folder, seed=1, batches=BATCHES, history_batches=1, progress=no_progress)
         domain = Domain(customers_of(_customers(folder)), ModelNeeds())
         sent = _messages(folder, domain)
-    seen = [one for one in sent if one.topic == PIPELINE.used[0].name]
-    bought = [one for one in sent if one.topic == PIPELINE.scored.name]
+    seen = [one for one in sent if one.topic == BROWSING_TOPIC.name]
+    bought = [one for one in sent if one.topic == TRANSACTIONS_TOPIC.name]
     browsing, transactions = _rows(seen), _rows(bought)
     say = "{:48} {:>12,.0f} rows/s".format
     lines = [
@@ -75,7 +75,7 @@ def _messages(folder: Path, domain: Domain) -> list[Message]:
     found: list[Message] = []
     for batch in batches(folder):
         rows = {topic: [dict(row) for row in rows] for topic, rows in batch.rows.items()}
-        found += messages(batch.index, LocalBatch(batch.index, rows), domain.partitions)
+        found += messages(batch.index, LocalBatch(batch.index, rows), domain.reads)
     return found
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamweir.broker.records import read_topic
-from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import Run
@@ -100,7 +100,7 @@ def _scorer_rate(store: ObjectStore, run: Run) -> float:
     """The median micro-batch after the first and before the last, which is not full."""
     commits, worked = _worked(store, run)
     rows: Counter[int] = Counter()
-    for line in worked.filter(pc.field("topic") == PIPELINE.used[0].name).to_pylist():
+    for line in worked.filter(pc.field("topic") == BROWSING_TOPIC.name).to_pylist():
         rows[line["batch_id"]] += line["rows"]
     rates = [
         rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
@@ -117,7 +117,7 @@ def _latencies(store: ObjectStore, run: Run) -> list[float]:
 
 
 def _off_schedule_ms(bench: Bench, run: Run, sent: Manifest) -> float:
-    topic, interval_ms = run.stream.topic(PIPELINE.scored.name), sent.interval_s * 1000
+    topic, interval_ms = run.stream.topic(PIPELINE.leading.topic.name), sent.interval_s * 1000
     starts = [
         record.appended_ms - record.said.batch * interval_ms
         for record in read_topic(bench.kafka, topic)

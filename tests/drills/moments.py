@@ -106,7 +106,7 @@ class OpenTransaction:
     """Tells whether a transaction is open on a topic: its end lies behind the end of what is committed."""
 
     def __init__(self, trial: Trial) -> None:
-        topic = trial.ground.subject.pipeline.scored
+        topic = trial.ground.subject.pipeline.leading.topic
         name = trial.run.stream.topic(topic.name)
         self._places = [TopicPartition(name, partition) for partition in range(topic.partitions)]
         kafka = trial.ground.kafka

@@ -89,7 +89,7 @@ class Trial(ABC):
 
     def sent(self) -> int:
         """The next sequence that the leading topic does not hold; 0 as long as there is no topic."""
-        leading = self.ground.subject.pipeline.scored.name
+        leading = self.ground.subject.pipeline.leading.topic.name
         try:
             end = topic_end(self.ground.kafka, self.run.stream.topic(leading))
         except BadConfiguration:

@@ -106,7 +106,7 @@ def score_everything(run: Run, kafka: KafkaConnection, store: ObjectStore) -> No
                         "appended_at": record.appended_ms * 1000,
                     }
                 )
-            if topic == PIPELINE.scored and said is not None and said.kind is Kind.BATCH:
+            if topic == PIPELINE.leading.topic and said is not None and said.kind is Kind.BATCH:
                 rows += [
                     {
                         "transaction_id": row["transaction_id"],

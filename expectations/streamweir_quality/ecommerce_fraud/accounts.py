@@ -27,7 +27,7 @@ def account_subjects(inputs: Inputs) -> Iterable[Subject]:
 
 
 def _per_batch(inputs: Inputs) -> pd.DataFrame:
-    topic = inputs.pipeline.scored.name
+    topic = inputs.pipeline.leading.topic.name
     ledger = pd.DataFrame(
         [
             (batch["batch_index"], batch["topics"][topic]["scored"], batch["unexplained"])

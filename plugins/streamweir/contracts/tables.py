@@ -55,6 +55,33 @@ class Topic:
         return stream.topic(self.name)
 
 
+class Role(StrEnum):
+    """What becomes of an input's rows.
+
+    context: they are remembered for other rows; produced = used + malformed + late.
+    scored: each becomes a row of the scored table;
+    produced = scored + malformed + late + unscorable + duplicate.
+    counted: they go into aggregates; the same with `used` in the place of `scored`.
+    """
+
+    CONTEXT = "context"
+    SCORED = "scored"
+    COUNTED = "counted"
+
+    @property
+    def worked_as(self) -> str:
+        """What the ledger calls its rows that were worked on."""
+        return "scored" if self is Role.SCORED else "used"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A topic that a replay writes, and what becomes of its rows."""
+
+    topic: Topic
+    role: Role
+
+
 @dataclass(frozen=True)
 class OutputTopic(Topic):
     """A topic that repeats rows of an output table, a message each, as JSON objects.
@@ -83,8 +110,7 @@ class OutputTopic(Topic):
 class Pipeline:
     """What every room must know of a pipeline before it loads the pipeline's own module.
 
-    used: input topics whose rows are context (produced = used + late + malformed).
-    scored: the leading input topic: its rows are scored, or only counted where no table keeps them.
+    reads: the inputs in the order in which a batch is sent and worked on; one of them is no context.
     outputs: topics that the scorer writes. tables: the scorer's output tables.
     interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
     flush_after_s: how far after the last batch's ts the flush lies, so that every window closes with the
@@ -99,13 +125,12 @@ class Pipeline:
 
     name: str
     title: str
-    scored: Topic
+    reads: tuple[Input, ...]
     outputs: tuple[OutputTopic, ...]
     tables: tuple[Table, ...]
     interval_s: int
     lateness_s: int
     flush_after_s: int
-    used: tuple[Topic, ...] = ()
     scored_table: str | None = None
     identity: tuple[str, ...] = ()
     shards: int = 4
@@ -115,12 +140,12 @@ class Pipeline:
     @property
     def inputs(self) -> tuple[Topic, ...]:
         """The topics that a replay writes, in the order in which a batch is sent."""
-        return (*self.used, self.scored)
+        return tuple(read.topic for read in self.reads)
 
     @property
-    def counted(self) -> tuple[Topic, ...]:
-        """The input topics whose rows no table keeps one by one."""
-        return self.used if self.scored_table else self.inputs
+    def leading(self) -> Input:
+        """The input whose rows the pipeline is there for; the others are their context."""
+        return next(read for read in self.reads if read.role is not Role.CONTEXT)
 
     @property
     def topics(self) -> tuple[Topic, ...]:

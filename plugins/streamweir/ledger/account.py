@@ -6,12 +6,17 @@ import numpy as np
 
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import Run
-from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.contracts.tables import Input, Pipeline, Role
 from streamweir.ledger.counts import Held, Ints, Kept, Sent, Tally
 from streamweir.ledger.values import Batches, Check, Ledger, Lines
 
-_REASONS = (Reason.MALFORMED, Reason.LATE, Reason.UNSCORABLE, Reason.DUPLICATE)
-_REASONS_OF_USED = (Reason.MALFORMED, Reason.LATE)
+_OF_CONTEXT = (Reason.MALFORMED, Reason.LATE)
+_REASONS = {
+    Role.CONTEXT: _OF_CONTEXT,
+    Role.SCORED: (*_OF_CONTEXT, Reason.UNSCORABLE, Reason.DUPLICATE),
+    Role.COUNTED: (*_OF_CONTEXT, Reason.UNSCORABLE, Reason.DUPLICATE),
+}
+"""The reasons for which a row of an input may be missing from what was worked on."""
 
 
 def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) -> Ledger:
@@ -23,7 +28,7 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) ->
         _joined(sent.sequence, np.full_like(unknown, -1)),
         _joined(sent.ts, np.zeros_like(unknown)),
         sent.facts,
-        {topic.name: _lines(pipeline, topic, sent, held, kept, unknown) for topic in pipeline.inputs},
+        {read.topic.name: _lines(read, sent, held, kept, unknown) for read in pipeline.reads},
     )
     return Ledger(
         run=run.id,
@@ -40,26 +45,19 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) ->
     )
 
 
-def reasons_of(pipeline: Pipeline, topic: Topic) -> tuple[Reason, ...]:
-    """The reasons for which a row of the topic may be missing from its table."""
-    return _REASONS if topic == pipeline.scored else _REASONS_OF_USED
-
-
-def _lines(pipeline: Pipeline, topic: Topic, sent: Sent, held: Held, kept: Kept, unknown: Ints) -> Lines:
+def _lines(read: Input, sent: Sent, held: Held, kept: Kept, unknown: Ints) -> Lines:
     def per_batch(tally: Tally | None) -> Ints:
         if tally is None:
             # Zeros that take no memory: most reasons do not occur.
             return np.broadcast_to(np.int64(0), len(sent.index) + len(unknown))
         return _joined(tally.per_batch(sent.index), tally.per_batch(unknown))
 
-    name = topic.name
+    name = read.topic.name
     produced = _joined(sent.rows[name], np.zeros_like(unknown))
     redriven, worked = per_batch(held.redriven.get(name)), per_batch(kept.worked.get(name))
-    rejected = {
-        reason: per_batch(kept.rejected.get((name, reason))) for reason in reasons_of(pipeline, topic)
-    }
+    rejected = {reason: per_batch(kept.rejected.get((name, reason))) for reason in _REASONS[read.role]}
     return Lines(
-        worked_as="used" if topic in pipeline.counted else "scored",
+        worked_as=read.role.worked_as,
         produced=produced,
         in_kafka=per_batch(held.rows.get(name)),
         redriven=redriven,

@@ -11,7 +11,7 @@ from pyarrow import dataset
 
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
-from streamweir.contracts.tables import OutputTopic, Pipeline, Table
+from streamweir.contracts.tables import OutputTopic, Pipeline, Role, Table
 from streamweir.contracts.worked import WORKED
 from streamweir.ledger.arrow import schema_of
 from streamweir.ledger.broker import Extent
@@ -77,12 +77,13 @@ def _to_repeat(topic: OutputTopic, frame: dataset.Dataset) -> int:
 
 def _worked(pipeline: Pipeline, frames: Frames) -> defaultdict[str, Tally]:
     found = tallies()
-    for topic in pipeline.counted:
-        rows = frames[WORKED.name].to_table(["batch_index", "rows"], filter=pc.field("topic") == topic.name)
-        found[topic.name].extend(rows["batch_index"], rows["rows"])
-    if pipeline.scored_table is not None:
-        batches = frames[pipeline.scored_table].to_table(["batch_index"])["batch_index"]
-        found[pipeline.scored.name].extend(batches, pa.chunked_array([np.ones(len(batches), np.int64)]))
+    for name, role in ((read.topic.name, read.role) for read in pipeline.reads):
+        if role is Role.SCORED:
+            batches = frames[str(pipeline.scored_table)].to_table(["batch_index"])["batch_index"]
+            found[name].extend(batches, pa.chunked_array([np.ones(len(batches), np.int64)]))
+        else:
+            rows = frames[WORKED.name].to_table(["batch_index", "rows"], filter=pc.field("topic") == name)
+            found[name].extend(rows["batch_index"], rows["rows"])
     return found
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import dataset
 
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Pipeline
+from streamweir.contracts.tables import Pipeline, Role
 from streamweir.contracts.worked import WORKED
 from streamweir.ledger.committed import Commit
 from streamweir.ledger.results import Frames
@@ -44,13 +44,13 @@ def latencies(
     commits: Sequence[Commit],
     worked: dataset.Dataset | pa.Table,
 ) -> duckdb.DuckDBPyRelation:
-    """For each message of the scored topic that was worked on: seconds from its append to its commit."""
+    """For each message of the leading input that was worked on: seconds from its append to its commit."""
     ends = {
         "batch_id": pa.array([commit.batch_id for commit in commits], pa.int64()),
         "ended": pa.array([commit.committed_at for commit in commits], pa.int64()),
     }
     sql.register("commits", pa.table(ends))
-    sql.register("scored", worked.filter(pc.field("topic") == pipeline.scored.name))
+    sql.register("scored", worked.filter(pc.field("topic") == pipeline.leading.topic.name))
     return sql.sql(
         "select topic, batch_index, sequence, batch_id, appended_at, make_timestamptz(ended) as committed_at,"
         " (ended - epoch_us(appended_at)) / 1e6 as seconds"
@@ -61,10 +61,10 @@ def latencies(
 def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Frames) -> pa.Table:
     """For each micro-batch that worked on rows of the run: when it was committed, and its rows by kind."""
     # Typed: a pipeline without such topics would compare text with nulls.
-    names = pa.array([topic.name for topic in pipeline.counted], pa.string())
-    counted = pc.field("topic").isin(names)
-    used = _rows_by_micro_batch(frames[WORKED.name], counted)
-    scored = _rows_by_micro_batch(frames[WORKED.name], ~counted)
+    names = pa.array([read.topic.name for read in pipeline.reads if read.role is Role.SCORED], pa.string())
+    is_scored = pc.field("topic").isin(names)
+    used = _rows_by_micro_batch(frames[WORKED.name], ~is_scored)
+    scored = _rows_by_micro_batch(frames[WORKED.name], is_scored)
     rejected = _rows_by_micro_batch(frames[REJECTED.name])
     lines = [
         {

@@ -56,11 +56,11 @@ def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Posi
 
 
 def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline, start: Mapping[int, int]) -> bool:
-    """Whether the topics hold the run's flush, found by reading the scored topic from `start`.
+    """Whether the topics hold the run's flush, found by reading the leading input from `start`.
 
     start: per partition an offset before the run's first record.
     """
-    topic = run.stream.topic(pipeline.scored.name)
+    topic = run.stream.topic(pipeline.leading.topic.name)
     return any(
         said is not None and said.run == run.id and said.kind is Kind.FLUSH
         for said in (record.said for record in read_topic(kafka, topic, start=start))

@@ -104,7 +104,7 @@ def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection,
     """The sequence of the first delivery that the topics do not hold."""
     if at.next_sequence == plan.first_sequence or (at.last is not None and at.last.run == run.id):
         return at.next_sequence
-    start = plan.offsets[pipeline.scored.name]
+    start = plan.offsets[pipeline.leading.topic.name]
     if at.next_sequence > plan.first_sequence and holds_flush(kafka, run, pipeline, start):
         return at.next_sequence
     raise BadConfiguration(

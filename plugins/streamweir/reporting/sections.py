@@ -68,9 +68,8 @@ def facts(bundle: Bundle, content: Content) -> list[Fact]:
         totals = bundle.ledger["totals"]
         sent = sum(line["produced"] for line in totals.values())
         found.append(Fact("rows replayed", f"{sent:,}", f"{bundle.ledger['batch_count']:,} batches"))
-        leading = bundle.pipeline.scored.name
-        worked_as = "scored" if bundle.pipeline.scored_table else "used"
-        found.append(Fact(worked_as, f"{totals[leading][worked_as]:,}", leading))
+        name, worked_as = bundle.pipeline.leading.topic.name, bundle.pipeline.leading.role.worked_as
+        found.append(Fact(worked_as, f"{totals[name][worked_as]:,}", name))
         found.extend(content.facts(bundle))
         found.append(Fact("unexplained", f"{bundle.ledger['unexplained']:,}", "rows; must be 0"))
     if (times := latency(bundle)) is not None:

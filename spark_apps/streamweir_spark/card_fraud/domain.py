@@ -1,6 +1,6 @@
 """How `card_fraud` judges transactions: each by itself, each once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,9 +27,7 @@ Plain = tuple[int, tuple[object, ...] | None, str | None, bytes | None]
 class Domain:
     """Scores card transactions; see `streamweir_spark.parts.Domain`."""
 
-    used: tuple[str, ...] = ()
-    scored = PIPELINE.scored.name
-    partitions: Mapping[str, int] = {topic.name: topic.partitions for topic in PIPELINE.inputs}
+    reads = PIPELINE.reads
     scored_columns = SCORED_COLUMNS
 
     def __init__(self, needs: ModelNeeds, *, lateness_s: int = LATENESS_S) -> None:

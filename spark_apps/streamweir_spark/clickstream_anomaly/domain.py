@@ -1,9 +1,9 @@
 """How `clickstream_anomaly` counts events: each once, into the windows that are not final yet."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S, PIPELINE
+from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, counted_types
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Column
@@ -22,10 +22,8 @@ class Domain:
     event_types: what the dataset's types count as, as `counted_types` reads it.
     """
 
-    used: tuple[str, ...] = (EVENTS_TOPIC.name,)
-    scored: str | None = None
+    reads = PIPELINE.reads
     scored_columns: tuple[Column, ...] = ()
-    partitions: Mapping[str, int] = {topic.name: topic.partitions for topic in PIPELINE.inputs}
 
     def __init__(self, lateness_s: int = LATENESS_S, event_types: str | None = None) -> None:
         self.lateness_s, self._counts_as = lateness_s, counted_types(event_types)

@@ -5,7 +5,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, Protocol
 
-from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
+from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, IDS, TRANSACTION_KEY
 from streamweir.contracts.ecommerce_fraud.results import (
     EVENT_LEVELS,
@@ -39,9 +39,7 @@ class Needs(Protocol):
 class Domain:
     """Scores transactions with their session's browsing behaviour; see `streamweir_spark.parts.Domain`."""
 
-    used = tuple(topic.name for topic in PIPELINE.used)
-    scored = PIPELINE.scored.name
-    partitions: Mapping[str, int] = {topic.name: topic.partitions for topic in PIPELINE.inputs}
+    reads = PIPELINE.reads
     scored_columns = _SCORED_COLUMNS
 
     def __init__(
@@ -104,7 +102,7 @@ class Domain:
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
         """The rows of a late message: a browsing row as its key columns, a transaction whole."""
         detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
-        if topic == self.scored:
+        if topic == TRANSACTIONS_TOPIC.name:
             for place, row in rows:
                 yield Reject(place, 1, identifier(row["transaction_id"]), detail, canonical(row))
             return

@@ -18,6 +18,7 @@ from streamweir.contracts import card_fraud, clickstream_anomaly
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Headers, Kind
 from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.tables import Input, Pipeline, Role, Topic
 from streamweir.errors import RunFailed
 from streamweir.ledger import values
 from streamweir.ledger.account import account
@@ -341,10 +342,14 @@ def test_a_batch_takes_less_than_200_bytes_of_the_ledgers_memory() -> None:
 
 
 def ledger_of(
-    *, used: int, rejected: dict[str, int], produced: int = 3_000, redriven: int = 0
+    pipeline: Pipeline = clickstream_anomaly.PIPELINE,
+    *,
+    used: int,
+    rejected: dict[str, int],
+    produced: int = 3_000,
+    redriven: int = 0,
 ) -> values.Ledger:
     """Of a run of one batch of events."""
-    pipeline = clickstream_anomaly.PIPELINE
     return account(
         Run(Stream(pipeline.name, "s"), "r"),
         pipeline,
@@ -361,6 +366,26 @@ def ledger_of(
             examples={("events", reason): f"an example of {reason}" for reason in rejected},
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("role", "worked_as", "explained"),
+    [
+        (Role.CONTEXT, "used", {"malformed", "late"}),
+        (Role.COUNTED, "used", {"malformed", "late", "unscorable", "duplicate"}),
+        (Role.SCORED, "scored", {"malformed", "late", "unscorable", "duplicate"}),
+    ],
+)
+@pytest.mark.parametrize("reason", ["malformed", "late", "unscorable", "duplicate"])
+def test_what_explains_a_row_that_is_missing_follows_from_the_inputs_role(
+    role: Role, worked_as: str, explained: set[str], reason: str
+) -> None:
+    pipeline = replace(clickstream_anomaly.PIPELINE, reads=(Input(Topic("events", 1), role),))
+    found = ledger_of(pipeline, used=7, rejected={reason: 3}, produced=10)
+    assert found.unexplained == (0 if reason in explained else 3)
+    line = found.to_dict()["totals"]["events"]
+    assert line[worked_as] == 7
+    assert set(line) == {"produced", "in_kafka", "redriven", worked_as, "unexplained", *explained}
 
 
 def test_a_run_that_could_use_no_row_of_a_topic_fails_and_says_most_often_why() -> None:

@@ -181,7 +181,7 @@ def test_a_row_that_only_the_model_refuses_is_the_models_word(inputs: Inputs) ->
 
 
 def place_of(inputs: Inputs, transaction: str) -> dict[str, int]:
-    for message in inputs.replayed.of(PIPELINE.scored):
+    for message in inputs.replayed.of(PIPELINE.leading.topic):
         for number, row in enumerate(json.loads(message.value)):
             if row["transaction_id"] == transaction:
                 return {"partition": message.partition, "offset": message.offset, "row": number}

@@ -3,7 +3,7 @@
 from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, SCORED
 from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import OutputTopic, Pipeline, Topic
+from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Topic
 
 # Two, because alerts are waited for: each further partition is a further task in every micro-batch.
 TRANSACTIONS_TOPIC = Topic("transactions", partitions=2)
@@ -15,7 +15,7 @@ LATENESS_S = 60
 PIPELINE = Pipeline(
     name="card_fraud",
     title="Card fraud",
-    scored=TRANSACTIONS_TOPIC,
+    reads=(Input(TRANSACTIONS_TOPIC, Role.SCORED),),
     outputs=(ALERTS_TOPIC, REJECTED_TOPIC),
     tables=(SCORED, REJECTED),
     # Every transaction has a place of its own on the clock, to which this is only the unit.

@@ -2,7 +2,7 @@
 
 from streamweir.contracts.clickstream_anomaly.results import ANOMALY, THRESHOLDS, WINDOW_S, WINDOWS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import OutputTopic, Pipeline, Topic
+from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Topic
 
 EVENTS_TOPIC = Topic("events", partitions=4)
 ANOMALIES_TOPIC = OutputTopic("anomalies", partitions=1, table=WINDOWS, where="flagged", columns=ANOMALY)
@@ -13,7 +13,7 @@ LATENESS_S = 600
 PIPELINE = Pipeline(
     name="clickstream_anomaly",
     title="Clickstream anomalies",
-    scored=EVENTS_TOPIC,
+    reads=(Input(EVENTS_TOPIC, Role.COUNTED),),
     outputs=(ANOMALIES_TOPIC, REJECTED_TOPIC),
     tables=(WINDOWS, REJECTED),
     interval_s=1,
