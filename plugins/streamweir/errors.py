@@ -38,7 +38,8 @@ class BadConfiguration(Stop):
 
 
 class DatasetUnusable(BadConfiguration):
-    """The dataset cannot be replayed; the message names file, line and column."""
+    """The dataset cannot be replayed; the message names file, line and column, or the object that is not as
+    it was announced."""
 
 
 class ModelUnusable(Stop):

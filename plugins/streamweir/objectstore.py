@@ -52,7 +52,7 @@ class ObjectStore:
     """
 
     def __init__(self, connection: StoreConnection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._http = urllib3.PoolManager(
             maxsize=_CONNECTIONS,
             timeout=urllib3.Timeout(connect=5, read=60),
@@ -69,18 +69,18 @@ class ObjectStore:
 
     def bucket(self, key: ObjectKey) -> str:
         """The full name of the key's bucket."""
-        return f"{self._connection.bucket_prefix}{key.bucket}"
+        return f"{self.connection.bucket_prefix}{key.bucket}"
 
     def uri(self, key: ObjectKey) -> str:
         """The address that Spark uses."""
         return f"s3a://{self.bucket(key)}/{key.key}"
 
-    def get(self, key: ObjectKey) -> bytes | None:
-        """The object's bytes, or None when there is no such object."""
-        found = self.get_with_etag(key)
+    def get(self, key: ObjectKey, *, at_most: int | None = None) -> bytes | None:
+        """The object's bytes, or None when there is no such object. at_most: no more of them."""
+        found = self.get_with_etag(key, at_most=at_most)
         return found[0] if found else None
 
-    def get_with_etag(self, key: ObjectKey) -> tuple[bytes, str] | None:
+    def get_with_etag(self, key: ObjectKey, *, at_most: int | None = None) -> tuple[bytes, str] | None:
         """The object's bytes and its ETag, for a later `put_if_match`."""
         with self._errors(key):
             try:
@@ -90,7 +90,7 @@ class ObjectStore:
                     return None
                 raise
             try:
-                return response.data, response.headers["ETag"].strip('"')
+                return response.read(at_most), response.headers["ETag"].strip('"')
             finally:
                 response.close()
                 response.release_conn()
@@ -199,17 +199,17 @@ class ObjectStore:
             raise self._refusal(key, error.code or "", error.message or "") from error
         except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
             raise DependencyUnreachable(
-                f"object store {self._connection.endpoint} is out of reach for {key}: {type(error).__name__}"
+                f"object store {self.connection.endpoint} is out of reach for {key}: {type(error).__name__}"
             ) from error
 
     def _refusal(self, key: ObjectKey, code: str, message: str) -> StreamweirError:
         if code in _FINAL and message != _EXPIRED:
             return BadConfiguration(
-                f"object store {self._connection.endpoint} refused {key}: {code}; "
+                f"object store {self.connection.endpoint} refused {key}: {code}; "
                 "check the account, its policy and the bucket prefix"
             )
         return DependencyUnreachable(
-            f"object store {self._connection.endpoint} cannot serve {key} at present: {code} {message}"
+            f"object store {self.connection.endpoint} cannot serve {key} at present: {code} {message}"
         )
 
 

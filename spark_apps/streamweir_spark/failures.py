@@ -8,6 +8,7 @@ import traceback
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
+from streamweir import errors
 from streamweir.cli import TRACEBACK
 from streamweir.errors import DependencyUnreachable, StreamweirError
 from streamweir.scorer.driver import ERROR_PREFIX
@@ -22,14 +23,22 @@ _UNREACHABLE = re.compile(
 # The gateway between Python and Java only passes on what went wrong on its other side.
 _CAUSE = re.compile(r"^\s*Caused by: (?!py4j\.)(.+)$", re.M)
 _PYTHON = re.compile(r"^(?!py4j\.)(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.M)
+_OWN = re.compile(r"^streamweir\.errors\.(\w+): (.+)$", re.M)
+"""An error of Streamweir's that was raised in a Python worker: Spark hands on its traceback."""
 _LONGEST = 500
 
 
 def as_error(raised: StreamweirError | PySparkException | Py4JError) -> StreamweirError:
-    """Streamweir's error for what ended a scorer; DependencyUnreachable when Kafka or the store was away."""
+    """Streamweir's error for what ended a scorer: its own, also one of a Python worker's, else of a kind.
+
+    DependencyUnreachable when Kafka or the store was away.
+    """
     if isinstance(raised, StreamweirError):
         return raised
     text = str(raised)
+    if own := _OWN.search(text):
+        kind: type[StreamweirError] = getattr(errors, own[1])
+        return kind(own[2].strip())
     kind = DependencyUnreachable if _UNREACHABLE.search(text) else StreamweirError
     return kind(f"Spark gave up: {sentence(text)}")
 

@@ -18,6 +18,7 @@ from streamweir.objectstore import ObjectStore
 from streamweir.replay.csvfile import text_rows
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
+from streamweir_spark.claims import claiming
 from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.log import say
 from streamweir_spark.model import Asked, ScoringModel, load
@@ -53,10 +54,12 @@ class Scorer:
     failure: StreamweirError | None = None
 
     def read(self, reader: Reader) -> DataFrame:
-        """The stream's messages, cut into parts."""
+        """The stream's messages, cut into parts; objects that they name are fetched."""
         spec = self.spec
         messages = read_messages(self.spark, self.kafka, spec.stream, self.pipeline, spec.max_messages)
-        return cut_into_parts(messages, reader, self.pipeline.shards)
+        return cut_into_parts(
+            messages, claiming(reader, self.pipeline, self.store.connection), self.pipeline.shards
+        )
 
     def transform(self, parts: DataFrame, domain: Domain) -> DataFrame:
         """What the core makes of the parts."""

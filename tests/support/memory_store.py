@@ -15,8 +15,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def get(self, key: ObjectKey) -> bytes | None:
-        return self.objects.get(str(key))
+    def get(self, key: ObjectKey, *, at_most: int | None = None) -> bytes | None:
+        data = self.objects.get(str(key))
+        return None if data is None else data[:at_most]
 
     def get_json(self, key: ObjectKey) -> Any:
         data = self.get(key)

@@ -74,12 +74,20 @@ class Role(StrEnum):
         return "scored" if self is Role.SCORED else "used"
 
 
+class Payload(StrEnum):
+    """Where a batch's rows are: in its message, or in an object that the message names (`claims.Claim`)."""
+
+    INLINE = "inline"
+    REFERENCE = "reference"
+
+
 @dataclass(frozen=True)
 class Input:
-    """A topic that a replay writes, and what becomes of its rows."""
+    """A topic that a replay writes, what becomes of its rows, and where they are."""
 
     topic: Topic
     role: Role
+    payload: Payload = Payload.INLINE
 
 
 @dataclass(frozen=True)
