@@ -144,10 +144,13 @@ class ObjectStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.download(key, path)
 
-    def list(self, prefix: ObjectKey) -> list[ObjectKey]:
-        """All objects below a prefix, sorted by key."""
+    def list(self, prefix: ObjectKey, *, after: ObjectKey | None = None) -> list[ObjectKey]:
+        """All objects below a prefix, sorted by key; with `after`, those whose keys come after this one."""
+        start = None if after is None else after.key
         with self._errors(prefix):
-            found = self._client.list_objects(self.bucket(prefix), prefix=f"{prefix.key}/", recursive=True)
+            found = self._client.list_objects(
+                self.bucket(prefix), prefix=f"{prefix.key}/", recursive=True, start_after=start
+            )
             return sorted(
                 (ObjectKey(prefix.bucket, item.object_name or "") for item in found), key=lambda key: key.key
             )

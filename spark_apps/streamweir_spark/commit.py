@@ -1,15 +1,15 @@
-"""The commit record of a micro-batch: with it the micro-batch's output counts, without it nothing of it does.
+"""What the commit record of a micro-batch says, worked out from what the micro-batch put out.
 
-Pure: what the micro-batch put out goes in, the record comes out. The next micro-batch starts from it.
+Pure: the next micro-batch starts from it.
 """
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
+from streamweir.commits import Commit
 from streamweir.contracts.messages import REMEMBERED_S
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.worked import WORKED
@@ -23,47 +23,6 @@ _PLACES = pa.schema([("sequence", pa.int64()), ("run", pa.string()), ("ts", pa.i
 
 MESSAGE = tuple(name for name in WORKED.names if name != "rows")
 """What identifies a message, in the outputs and in the table `worked`."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What a micro-batch did.
-
-    committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
-    after it. rows: records that it worked on. totals: of the figures; they lie in an object of their own, of
-    which the record holds the digest, totals_sha256. spans: run, first and last ts of its scored or counted
-    rows, for the latest runs. published: topic -> partition -> offset after what the stream published there
-    so far. unscored: ts and key of rows that the shards take for scored, and that the model could not score,
-    for REMEMBERED_S. foreign: foreign messages. state_bytes: what the shards remember after it.
-    dropped_by_watermark: rows that Spark itself dropped since the commit before.
-    """
-
-    batch_id: int
-    committed_at: int = 0
-    next_sequence: int = 0
-    max_ts: int | None = None
-    rows: int = 0
-    totals: Any = None
-    totals_sha256: str | None = None
-    spans: list[list[Any]] = field(default_factory=list)
-    published: dict[str, dict[str, int]] = field(default_factory=dict)
-    unscored: list[list[Any]] = field(default_factory=list)
-    foreign: int = 0
-    state_bytes: int = 0
-    dropped_by_watermark: int = 0
-
-    @property
-    def unscored_keys(self) -> dict[tuple[object, ...], int]:
-        """The same by key, with the ts."""
-        return {tuple(key): ts for ts, *key in self.unscored}
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as it is stored: without the totals."""
-        return {name: value for name, value in vars(self).items() if name != "totals"}
-
-
-BEGINNING = Commit(batch_id=-1)
-"""What stands before the first micro-batch of a stream."""
 
 
 def frontier(lines: Iterable[Mapping[str, Any]], before: Commit) -> tuple[int, int | None]:

@@ -62,7 +62,7 @@ def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stoppin
             scorer = Scorer(spec, pipeline, spark, kafka, store, lease, stopping, Path(folder))
             door(scorer)
             _watch(scorer, reporter)
-            show_results(spark, store, spec.stream, pipeline)
+            show_results(spark, store, spec.stream, pipeline, scorer.sink.newest(reporter.batch_id))
     reporter.show(state=State.STOPPED, error=None, exit_code=0)
 
 

@@ -15,6 +15,7 @@ import orjson
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from streamweir.commits import BEGINNING, Commit, newest, read
 from streamweir.contracts.messages import partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
@@ -24,7 +25,6 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
 from streamweir_spark.collector import collector_paused
-from streamweir_spark.commit import BEGINNING, Commit
 from streamweir_spark.log import show_windows
 from streamweir_spark.parts import OutputKind
 from streamweir_spark.publish import Outgoing, Publisher
@@ -80,12 +80,12 @@ class Sink:
         """The commit record of the micro-batch that was written last; None before the first."""
         return self._last
 
-    def newest(self) -> Commit | None:
-        """The stream's newest commit record, also when an earlier driver wrote it; None before the first."""
-        if self._last is not None:
-            return self._last
-        found = self._store.list(self._stream.commits)
-        return Commit(**self._store.get_json(found[-1])) if found else None
+    def newest(self, known: int | None) -> Commit | None:
+        """The stream's newest commit record, also when an earlier driver wrote it; None before the first.
+
+        known: a micro-batch that was committed, as the stream's status says.
+        """
+        return self._last or newest(self._store, self._stream, known)
 
     def write(self, outputs: DataFrame, batch_id: int) -> None:
         """Write a micro-batch, for `foreachBatch`."""
@@ -118,8 +118,8 @@ class Sink:
         return found
 
     def _read(self, batch_id: int) -> Commit | None:
-        found = self._store.get_json(self._stream.commit(batch_id))
-        return self._with_totals(Commit(**found)) if found else None
+        found = read(self._store, self._stream, batch_id)
+        return self._with_totals(found) if found else None
 
     def _with_totals(self, commit: Commit) -> Commit:
         # A record of an earlier version holds the totals itself.
@@ -156,6 +156,7 @@ class Sink:
             next_sequence=next_sequence,
             max_ts=max_ts,
             rows=worked + sum(tables[REJECTED.name]["rows"].to_pylist()),
+            files=tuple(name for name, rows in tables.items() if rows.num_rows),
             totals=totals,
             totals_sha256=None if stored is None else sha256(stored).hexdigest(),
             spans=spans,

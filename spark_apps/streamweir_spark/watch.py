@@ -9,13 +9,13 @@ from typing import Any
 from pyspark import SparkContext
 from pyspark.sql.streaming.listener import JStreamingQueryListener, StreamingQueryListener
 
+from streamweir.commits import Commit
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, starting, timestamp
-from streamweir_spark.commit import Commit
 from streamweir_spark.log import say
 from streamweir_spark.sink import Sink
 
@@ -33,6 +33,11 @@ class Reporter:
         self._written = 0.0
         self._moved = False
         self._status = _first(statuses.read(store, spec.stream), spec, holder)
+
+    @property
+    def batch_id(self) -> int | None:
+        """The last micro-batch of the stream that is known to be committed; None before the first."""
+        return self._status.batch_id
 
     def show(self, **changes: Any) -> None:
         """Write the status with changes.
@@ -126,7 +131,7 @@ class Listener(StreamingQueryListener):
     def onQueryIdle(self, event: Any) -> None:
         """There is nothing new to read; Spark says so at once and then every ten seconds."""
         try:
-            self._reporter.nothing_to_read(self._sink.newest())
+            self._reporter.nothing_to_read(self._sink.newest(self._reporter.batch_id))
         except DependencyUnreachable as error:
             say(str(error))
 
@@ -142,7 +147,7 @@ def dropped(progress: dict[str, Any]) -> int:
 def _first(found: Status | None, spec: ScorerSpec, holder: str) -> Status:
     if found is not None and found.holder == holder:
         return found
-    return starting(spec, holder)
+    return starting(spec, holder, found)
 
 
 def _rate(progress: dict[str, Any], name: str, per_message: float) -> float:

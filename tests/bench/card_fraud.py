@@ -152,7 +152,7 @@ def _catching_up(bench: Bench, dataset: Dataset, model: str) -> tuple[float, flo
 
 def _scorer_rate(bench: Bench, run: Run) -> float:
     """The median micro-batch after the first and before the last, which is not full."""
-    commits = read_commits(run.stream, bench.store, 0)
+    commits = read_commits(run.stream, bench.store, 0).commits
     scored = read_table(run.stream, SCORED.name, commits, bench.store)
     assert scored is not None, "the scorer scored nothing"
     rows = Counter(scored["batch_id"].to_pylist())
@@ -177,7 +177,7 @@ def _live(bench: Bench, dataset: Dataset, model: str) -> list[float]:
 
 def alert_latencies(bench: Bench, run: Run) -> list[float]:
     """By then the alert was readable in Kafka: the commit record is a micro-batch's last object."""
-    commits = read_commits(run.stream, bench.store, 0)
+    commits = read_commits(run.stream, bench.store, 0).commits
     worked, scored = (
         read_table(run.stream, name, commits, bench.store) for name in (WORKED.name, SCORED.name)
     )

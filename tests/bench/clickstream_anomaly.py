@@ -6,6 +6,7 @@ micro-batch: it must not grow with what it has seen.
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +18,12 @@ import pyarrow as pa
 import typer
 
 from streamweir.cli import run as run_program
+from streamweir.commits import Commit
 from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
 from streamweir.contracts.clickstream_anomaly.results import THRESHOLDS, WINDOW_S
 from streamweir.contracts.worked import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
-from streamweir.ledger.committed import Commit, read_commits, read_table
+from streamweir.ledger.committed import read_commits, read_table
 from streamweir.progress import console_progress
 from streamweir.scorer import status
 from tests.bench.servers import Bench, await_status, bench_stack
@@ -71,7 +73,7 @@ def measured(bench: Bench, seconds: int = SECONDS, events_per_second: float = EV
     bench.start_scorer(run, dataset, "", PIPELINE.max_messages)
     await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
     bench.stop_scorer(run)
-    commits = read_commits(run.stream, bench.store, 0)
+    commits = read_commits(run.stream, bench.store, 0).commits
     worked = read_table(run.stream, WORKED.name, commits, bench.store)
     assert worked is not None, "the scorer worked on nothing"
     remembered = _bytes_per_event(worked, commits)
@@ -101,7 +103,7 @@ def table(clicks: Clicks) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (*head, *rows)) + "\n"
 
 
-def _bytes_per_event(worked: pa.Table, commits: list[Commit]) -> list[float]:
+def _bytes_per_event(worked: pa.Table, commits: Sequence[Commit]) -> list[float]:
     """After each micro-batch; what lies within reach depends on how busy the site is just then."""
     events = np.zeros(commits[-1].next_sequence)
     # A message holds the events of a second.
@@ -112,7 +114,7 @@ def _bytes_per_event(worked: pa.Table, commits: list[Commit]) -> list[float]:
     return [commit.state_bytes / count for commit, count in zip(commits, within, strict=True)]
 
 
-def _rate(worked: pa.Table, commits: list[Commit]) -> float:
+def _rate(worked: pa.Table, commits: Sequence[Commit]) -> float:
     """The median micro-batch after the first and before the last, which is not full."""
     rows: Counter[int] = Counter()
     for batch_id, count in zip(worked["batch_id"].to_pylist(), worked["rows"].to_pylist(), strict=True):

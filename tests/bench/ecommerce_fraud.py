@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,13 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamweir.broker.records import read_topic
+from streamweir.commits import Commit
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import Run
 from streamweir.contracts.worked import WORKED
 from streamweir.datasets.dataset import Dataset
-from streamweir.ledger.committed import Commit, read_commits, read_table
+from streamweir.ledger.committed import read_commits, read_table
 from streamweir.ledger.timing import latencies
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
@@ -89,8 +91,8 @@ def _browsing_rows(messages: int) -> float:
     return messages / len(PIPELINE.inputs) * ROWS_PER_BATCH
 
 
-def _worked(store: ObjectStore, run: Run) -> tuple[list[Commit], pa.Table]:
-    commits = read_commits(run.stream, store, 0)
+def _worked(store: ObjectStore, run: Run) -> tuple[Sequence[Commit], pa.Table]:
+    commits = read_commits(run.stream, store, 0).commits
     worked = read_table(run.stream, WORKED.name, commits, store)
     assert worked is not None, "the scorer worked on nothing"
     return commits, worked

@@ -15,6 +15,7 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_af
 from infra.processes import kill
 from streamweir.broker.records import topic_end
 from streamweir.broker.topics import provision
+from streamweir.commits import newest
 from streamweir.errors import BadConfiguration, Retryable, StreamweirError
 from streamweir.ledger import reconcile
 from streamweir.scorer import launch, stop
@@ -103,8 +104,8 @@ class Trial(ABC):
 
     def worked(self) -> int:
         """The next sequence that no committed micro-batch has worked on."""
-        found = self.store.list(self.run.stream.commits)
-        return int(self.store.get_json(found[-1])["next_sequence"]) if found else 0
+        found = newest(self.store, self.run.stream, None)
+        return found.next_sequence if found else 0
 
     def scorer(self, word: str = "") -> list[psutil.Process]:
         """The processes of the stream's scorer: `keeper`, `driver`, or all of them."""

@@ -8,16 +8,18 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
 from streamweir.broker.records import Record
+from streamweir.commits import newest
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Headers, Kind, partition_of
 from streamweir.contracts.streams import Run, Stream
 from streamweir.contracts.worked import WORKED
+from streamweir.objectstore import ObjectStore
 from tests.support.made_up_tables import START_TS, Scored, figures, parquet, prediction, put_rows, replayed
 from tests.support.memory_store import MemoryStore
 
@@ -43,7 +45,8 @@ class MadeUpRun:
         self._random = np.random.default_rng(self.first_sequence + 1)
         self._produced: list[dict[str, Any]] = []
         self._pending: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        self._batch_id = len(self.store.list(self.run.stream.commits))
+        last = newest(cast(ObjectStore, self.store), self.run.stream, None)
+        self._batch_id = last.batch_id + 1 if last else 0
         self._scored: list[Scored] = []
         self._plan()
         for index in range(self.batches):
@@ -80,7 +83,9 @@ class MadeUpRun:
                 self._publish(name, rows)
         sequence = next_sequence - self.first_sequence
         record = {
+            "format": 2,
             "batch_id": self._batch_id,
+            "files": sorted(self._pending),
             "committed_at": APPENDED_AT + sequence * 1_000_000 + int(self._random.gamma(4, 120_000)),
             "next_sequence": next_sequence,
             "max_ts": START_TS + sequence,

@@ -32,8 +32,9 @@ class MemoryStore:
     def put_json(self, key: ObjectKey, value: object) -> None:
         self.put(key, to_json(value))
 
-    def list(self, prefix: ObjectKey) -> list[ObjectKey]:
-        below = sorted(name for name in self.objects if name.startswith(f"{prefix}/"))
+    def list(self, prefix: ObjectKey, *, after: ObjectKey | None = None) -> list[ObjectKey]:
+        start = "" if after is None else str(after)
+        below = sorted(name for name in self.objects if name.startswith(f"{prefix}/") and name > start)
         return [ObjectKey(*name.split("/", 1)) for name in below]
 
     def exists(self, key: ObjectKey) -> bool:

@@ -5,21 +5,18 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from streamweir.broker.records import Record
+from streamweir.commits import Published
 from streamweir.contracts.messages import WRITER
 from streamweir.contracts.rejected import REJECTED, Reason
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Topic
 from streamweir.ledger.broker import Extent
-from streamweir.ledger.committed import Commit
-from streamweir.objectstore import ObjectStore
 
 Places = Mapping[str, Mapping[int, int]]
 
 
-def places_before(stream: Stream, store: ObjectStore, first: Commit) -> Places:
-    """Where the stream had published up to before a micro-batch: topic (full name) -> partition -> offset."""
-    record = store.get_json(stream.commit(first.batch_id - 1)) if first.batch_id else None
-    published = record["published"] if record else {}
+def places(published: Published) -> Places:
+    """Where a stream had published up to: topic (full name) -> partition -> offset."""
     return {
         topic: {int(partition): offset for partition, offset in ends.items()}
         for topic, ends in published.items()

@@ -1,9 +1,11 @@
 """The reconciliation of a run: count thrice, compare, write, and fail when something is unexplained."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from streamweir.broker.records import log_end, read_topic
+from streamweir.commits import Commit
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as find_pipeline
 from streamweir.contracts.streams import Run
@@ -13,10 +15,10 @@ from streamweir.errors import RunFailed
 from streamweir.ledger import bundle
 from streamweir.ledger.account import account
 from streamweir.ledger.broker import Extent, InputCounts
-from streamweir.ledger.committed import Commit, read_commits
+from streamweir.ledger.committed import read_commits
 from streamweir.ledger.counts import Held
 from streamweir.ledger.producer import read_manifest, read_plan, read_sent
-from streamweir.ledger.published import Places, count_published, places_before
+from streamweir.ledger.published import Places, count_published, places
 from streamweir.ledger.results import Frames, count_kept, read_results
 from streamweir.ledger.timing import LATENCY_SCHEMA, latencies, micro_batches
 from streamweir.ledger.values import Ledger
@@ -32,7 +34,8 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     pipeline = find_pipeline(run.stream.pipeline)
     plan, manifest = read_plan(run, store), read_manifest(run, store)
     sent = read_sent(run, pipeline, manifest, store)
-    commits = read_commits(run.stream, store, plan.first_sequence)
+    committed = read_commits(run.stream, store, plan.first_sequence)
+    commits = committed.commits
     if not commits:
         raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
     extent = Extent.of(plan, manifest)
@@ -44,7 +47,7 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
         _write_timings(run, pipeline, commits, frames, store, folder)
         kept = count_kept(pipeline, commits, frames)
     inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
-    held = _count_held(run, pipeline, inputs, places_before(run.stream, store, commits[0]), kafka)
+    held = _count_held(run, pipeline, inputs, places(committed.published), kafka)
     ledger = account(run, pipeline, sent, held, kept)
     bundle.write_ledger(run, ledger, store)
     if not ledger.ok:
@@ -81,7 +84,7 @@ def _count_held(
 
 
 def _write_timings(
-    run: Run, pipeline: Pipeline, commits: list[Commit], frames: Frames, store: ObjectStore, folder: Path
+    run: Run, pipeline: Pipeline, commits: Sequence[Commit], frames: Frames, store: ObjectStore, folder: Path
 ) -> None:
     with bundle.sorting(folder) as sql:
         rows = latencies(sql, pipeline, commits, frames[WORKED.name])

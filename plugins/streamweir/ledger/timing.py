@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import dataset
 
+from streamweir.commits import Commit
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Pipeline, Role
 from streamweir.contracts.worked import WORKED
-from streamweir.ledger.committed import Commit
 from streamweir.ledger.results import Frames
 
 LATENCY_SCHEMA = pa.schema(

@@ -87,7 +87,7 @@ def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) ->
 
 
 def _of_stream(store: ObjectStore, stream: Stream) -> pa.Table | None:
-    commits = read_commits(stream, store, 0)
+    commits = read_commits(stream, store, 0).commits
     if not commits:
         return None
     frame = read_table(stream, REJECTED.name, commits, store)

@@ -52,7 +52,7 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     if found.status is not None and found.alive:
         return _attach(store, found.status, spec)
     holder = f"{spec.scorer}-{uuid.uuid4().hex[:8]}"
-    if not _claim(store, spec, holder, found.etag):
+    if not _claim(store, spec, holder, found):
         return start(spec, servers, store, work)
     store.put_json(spec.stream.settings, {"holder": holder, "settings": spec.settings})
     try:
@@ -60,7 +60,7 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     except (OSError, subprocess.CalledProcessError) as error:
         # Without this everybody would wait for a scorer that nobody starts.
         problem = f"its keeper cannot be started: {error}"
-        failed = touched(starting(spec, holder), state=State.FAILED, error=problem, exit_code=1)
+        failed = touched(starting(spec, holder, found.status), state=State.FAILED, error=problem, exit_code=1)
         write(store, spec.stream, failed)
         raise Retryable(f"scorer of stream {spec.stream}: {problem}") from error
 
@@ -125,11 +125,11 @@ def _settings(store: ObjectStore, status: Status, spec: ScorerSpec) -> Mapping[s
     return found["settings"] if found and found["holder"] == status.holder else settings
 
 
-def _claim(store: ObjectStore, spec: ScorerSpec, holder: str, etag: str | None) -> bool:
-    status = starting(spec, holder)
-    if etag is None:
-        return store.put_if_absent(spec.stream.status, to_bytes(status)) is not None
-    return store.put_if_match(spec.stream.status, to_bytes(status), etag) is not None
+def _claim(store: ObjectStore, spec: ScorerSpec, holder: str, found: Found) -> bool:
+    status = to_bytes(starting(spec, holder, found.status))
+    if found.etag is None:
+        return store.put_if_absent(spec.stream.status, status) is not None
+    return store.put_if_match(spec.stream.status, status, found.etag) is not None
 
 
 def _launch(spec: ScorerSpec, servers: Servers, holder: str, work: Path) -> Path:

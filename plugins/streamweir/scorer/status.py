@@ -82,9 +82,13 @@ def timestamp(moment: datetime | None = None) -> str:
     return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds")
 
 
-def starting(spec: ScorerSpec, holder: str) -> Status:
-    """The first status of a scorer whose driver is on the way up."""
+def starting(spec: ScorerSpec, holder: str, before: Status | None) -> Status:
+    """The first status of a scorer whose driver is on the way up.
+
+    before: the stream's status so far; the scorer goes on from its place.
+    """
     now = timestamp()
+    max_ts = before.max_ts if before else None
     return Status(
         stream=str(spec.stream),
         scorer=spec.scorer,
@@ -95,6 +99,10 @@ def starting(spec: ScorerSpec, holder: str) -> Status:
         progressed_at=now,
         dataset=spec.dataset,
         model_version=spec.model,
+        batch_id=before.batch_id if before else None,
+        next_sequence=before.next_sequence if before else 0,
+        max_ts=max_ts,
+        watermark=None if max_ts is None else max_ts - spec.lateness_s,
     )
 
 

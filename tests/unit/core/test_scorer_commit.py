@@ -1,14 +1,14 @@
 """The commit record: what it counts, and whose a window is."""
 
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
+from streamweir.commits import BEGINNING, Commit
 from streamweir.contracts.worked import WORKED
 from streamweir_spark import commit as commits
 from streamweir_spark.columns import arrow_schema
-from streamweir_spark.commit import BEGINNING, SPANS_KEPT, Commit, owner
+from streamweir_spark.commit import SPANS_KEPT, owner
 
 SECOND = 1_000_000
 
@@ -96,8 +96,3 @@ def test_keys_without_a_score_are_remembered_for_seven_days_of_the_virtual_clock
     assert record.unscored == [[1_001, "s", "t2"], [5_000, "r", "t3"]]
     assert record.unscored_keys == {("s", "t2"): 1_001, ("r", "t3"): 5_000}
     assert commits.remembered(found, None) == [[1_000, "s", "t1"], *record.unscored]
-
-
-def test_a_record_comes_back_from_its_json_without_the_totals() -> None:
-    record = Commit(3, totals_sha256="f00", spans=[["r", 1, 2]], published={"t": {"0": 5}}, foreign=1)
-    assert Commit(**replace(record, totals={"a": [1]}).to_json()) == record

@@ -19,6 +19,7 @@ from streamweir.errors import (
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
 from streamweir.scorer import stop
+from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import (
     State,
     Status,
@@ -87,6 +88,16 @@ def test_a_status_comes_back_from_the_store_as_it_was_written() -> None:
     written = status(end_offsets={"browsing": {"0": 7}}, batch_id=3, max_ts=9, restarts=2, error="é")
     statuses.write(store, STREAM, written)
     assert statuses.read(store, STREAM) == written
+
+
+def test_a_new_scorer_goes_on_from_the_place_of_the_one_before_and_takes_nothing_else_from_it() -> None:
+    spec = ScorerSpec(STREAM, "b", "d", "m", "UTC", lateness_s=60, max_messages=2_000)
+    old = status(batch_id=7, next_sequence=41, max_ts=1_100, watermark=1_090, rows=5, restarts=2, error="é")
+    new = statuses.starting(spec, "b-1", old)
+    assert (new.batch_id, new.next_sequence, new.max_ts, new.watermark) == (7, 41, 1_100, 1_040)
+    assert (new.holder, new.rows, new.restarts, new.error) == ("b-1", 0, 0, None)
+    first = statuses.starting(spec, "b-1", None)
+    assert (first.batch_id, first.next_sequence, first.max_ts, first.watermark) == (None, 0, None, None)
 
 
 def test_touching_a_status_renews_its_age() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from streamweir.commits import BEGINNING, Commit
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read
-from streamweir_spark.commit import BEGINNING, Commit
 from streamweir_spark.watch import Listener, Reporter
 from tests.support.memory_store import MemoryStore
 
@@ -28,14 +28,15 @@ class FakeSink:
     def __init__(self, newest: Commit | None, error: Exception | None = None) -> None:
         self._newest, self._error = newest, error
 
-    def newest(self) -> Commit | None:
+    def newest(self, known: int | None) -> Commit | None:
+        self.known = known
         if self._error:
             raise self._error
         return self._newest
 
 
-def idle_status(sink: FakeSink) -> Status:
-    store = MemoryStore()
+def idle_status(sink: FakeSink, store: MemoryStore | None = None) -> Status:
+    store = store or MemoryStore()
     reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
     reporter.show(state=State.STARTING)
     Listener(reporter, sink).onQueryIdle(None)  # type: ignore[arg-type]
@@ -52,6 +53,14 @@ def test_a_driver_that_finds_nothing_new_says_that_it_runs_and_where_the_stream_
     found = idle_status(FakeSink(commit_at(41)))
     assert (found.state, found.batch_id, found.next_sequence) == (State.RUNNING, 7, 41)
     assert found.watermark == 1_700_000_040
+
+
+def test_the_newest_commit_is_looked_for_after_the_one_that_the_driver_before_had_shown() -> None:
+    store, sink = MemoryStore(), FakeSink(commit_at(41))
+    before = Reporter(store, SPEC, "a-1")  # type: ignore[arg-type]
+    before.micro_batch(PROGRESS, replace(commit_at(30), batch_id=5))
+    assert idle_status(sink, store).batch_id == 7
+    assert sink.known == 5
 
 
 def test_a_new_stream_without_messages_runs_from_its_beginning() -> None:
