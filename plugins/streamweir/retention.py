@@ -1,4 +1,7 @@
-"""Some days after its run an isolated stream goes: topics, checkpoint, tables. The run's bundle stays."""
+"""Some days after its run an isolated stream goes: topics, checkpoint, tables. The run's bundle stays.
+
+Of a named stream only records go, see `purge`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,13 +50,18 @@ def retire(
 
     A stream without a known origin is left alone.
     """
-    for name in store.folders(ObjectKey(STREAMS, pipeline)):
-        stream = Stream(pipeline, name)
+    for stream in streams(store, pipeline):
         found = look(store, stream)
         if found is not None and overdue(found, now, keep):
             delete(kafka, stream)
             store.delete_folder(stream.root, last=stream.origin)
             yield stream
+
+
+def streams(store: ObjectStore, pipeline: str) -> Iterator[Stream]:
+    """The pipeline's streams that have anything in the store."""
+    for name in store.folders(ObjectKey(STREAMS, pipeline)):
+        yield Stream(pipeline, name)
 
 
 def look(store: ObjectStore, stream: Stream) -> Trace | None:

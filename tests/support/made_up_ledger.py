@@ -26,5 +26,6 @@ def reconcile_made_up(made_up: MadeUpRun) -> Ledger:
     with (
         mock.patch.object(reconciliation, "read_topic", read_topic),
         mock.patch.object(reconciliation, "log_end", return_value={}),
+        mock.patch.object(reconciliation, "refuse_deleted"),
     ):
         return reconciliation.reconcile(made_up.run, KafkaConnection("nowhere:1"), made_up.store)

@@ -57,18 +57,26 @@ def read_topic(
 ) -> Iterator[Record]:
     """The committed records of a topic (full name), in order within each partition.
 
-    start: offset per partition to begin at; from the beginning by default. end: offset per partition to stop
-    before; by default where the committed records end at the time of the call. What lies behind an open
-    transaction is waited for. The end is told by position, not by count: transaction markers take offsets of
-    their own.
+    start: offset per partition to begin at, by default 0; what was deleted is skipped. end: offset per
+    partition to stop before; by default where the committed records end at the time of the call. What lies
+    behind an open transaction is waited for. The end is told by position, not by count: transaction markers
+    take offsets of their own.
     Raises BadConfiguration when there is no such topic, DependencyUnreachable when Kafka does not answer.
     """
     with kafka_errors(kafka, f"read topic {topic}"), closing(consumer(kafka)) as client:
         partitions = _partitions(client, topic)
         stop = client.end_offsets(partitions) if end is None else _at(topic, end)
-        begin = client.beginning_offsets(partitions)
-        begin.update(_at(topic, start or {}))
+        wanted = _at(topic, start or {})
+        first = client.beginning_offsets(partitions)
+        begin = {at: max(offset, wanted.get(at, 0)) for at, offset in first.items()}
         yield from _stretch(client, begin, stop)
+
+
+def log_start(kafka: KafkaConnection, topic: str) -> dict[int, int]:
+    """The offset per partition before which a topic's records were deleted. Errors as in `read_topic`."""
+    with kafka_errors(kafka, f"find the start of topic {topic}"), closing(consumer(kafka)) as client:
+        starts = client.beginning_offsets(_partitions(client, topic))
+        return {at.partition: offset for at, offset in starts.items()}
 
 
 def log_end(kafka: KafkaConnection, topic: str) -> dict[int, int]:

@@ -1,15 +1,19 @@
-"""Creating and deleting a stream's topics; "there already", "refused" and "timed out" are told apart."""
+"""Creating and deleting a stream's topics and their records.
 
-from collections.abc import Iterable
+"There already", "refused" and "timed out" are told apart.
+"""
+
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaAdminClient, errors
+from kafka import KafkaAdminClient, TopicPartition, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamweir.broker.clients import admin, kafka_errors
+from streamweir.broker.records import log_start
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.contracts.pipelines import pipeline as pipeline_of
@@ -75,6 +79,21 @@ def delete(kafka: KafkaConnection, stream: Stream) -> tuple[str, ...]:
             _raise_unless(answer["topics"], errors.UnknownTopicOrPartitionError)
             _await_gone(client, there)
         return tuple(there)
+
+
+def delete_records(kafka: KafkaConnection, topic: str, ends: Mapping[int, int]) -> int:
+    """Delete the records of a topic (full name) that lie before these offsets per partition.
+
+    Returns how many offsets are gone that were there. Errors as in `provision`.
+    """
+    first = log_start(kafka, topic)
+    wanted = {
+        TopicPartition(topic, partition): end for partition, end in ends.items() if end > first[partition]
+    }
+    with kafka_errors(kafka, f"delete records of {topic}"), closing(admin(kafka)) as client:
+        if wanted:
+            client.delete_records(wanted, timeout_ms=_ADMIN_TIMEOUT_MS)
+    return sum(end - first[at.partition] for at, end in wanted.items())
 
 
 def _existing(client: KafkaAdminClient, names: Iterable[str]) -> list[str]:

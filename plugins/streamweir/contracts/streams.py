@@ -190,6 +190,11 @@ class Run:
         return self.bundle / "replay" / "redriven.json"
 
     @property
+    def reconciled(self) -> ObjectKey:
+        """When the run was last accounted for, and where its rows begin on the output topics."""
+        return self.bundle / "reconciled.json"
+
+    @property
     def ledger(self) -> ObjectKey:
         """What happened to every row; `ledger_table` holds its batches as parquet."""
         return self.bundle / "ledger.json"
@@ -217,6 +222,11 @@ class Run:
     def quality(self) -> ObjectKey:
         """The prefix of the data docs and of their `results.json`."""
         return self.bundle / "quality"
+
+    @property
+    def recomputed(self) -> ObjectKey:
+        """How far the stream was worked out again, and what the next run's validation begins with."""
+        return self.bundle / "recomputed" / "next.json"
 
     @property
     def plots(self) -> ObjectKey:

@@ -23,16 +23,20 @@ from streamweir.ledger.results import Frames, count_kept, read_results
 from streamweir.ledger.timing import LATENCY_SCHEMA, latencies, micro_batches
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
+from streamweir.purge import note_reconciled
+from streamweir.replay.position import refuse_deleted
 
 
 def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     """Account for every row of a run and write ledger, tables and timings into its bundle.
 
     Raises RunFailed, after writing, when a row is unexplained or two counts of the same thing differ; before
-    writing, when the replay or the scorer left nothing to count.
+    writing, when the replay or the scorer left nothing to count. Raises BadConfiguration when the run's
+    records were deleted.
     """
     pipeline = find_pipeline(run.stream.pipeline)
     plan, manifest = read_plan(run, store), read_manifest(run, store)
+    refuse_deleted(kafka, run, pipeline, plan)
     sent = read_sent(run, pipeline, manifest, store)
     committed = read_commits(run.stream, store, plan.first_sequence)
     commits = committed.commits
@@ -47,9 +51,11 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
         _write_timings(run, pipeline, commits, frames, store, folder)
         kept = count_kept(pipeline, commits, frames)
     inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
-    held = _count_held(run, pipeline, inputs, places(committed.published), kafka)
+    before = places(committed.published)
+    held = _count_held(run, pipeline, inputs, before, kafka)
     ledger = account(run, pipeline, sent, held, kept)
     bundle.write_ledger(run, ledger, store)
+    note_reconciled(store, run, ledger.next_sequence, before)
     if not ledger.ok:
         raise RunFailed(ledger.problem())
     return ledger

@@ -120,7 +120,10 @@ def _contents(
     for record in chosen:
         content = contents.as_it_is(record, messages)
         if content is None:
-            raise BadConfiguration(f"topic {record.place.topic} has lost the message of {record.place}")
+            raise BadConfiguration(
+                f"topic {record.place.topic} has lost the message of {record.place}: some days after a run "
+                "was reconciled its records are deleted, see the DAG retire_streams"
+            )
         yield _edited(stream, content, edited) if edited else content
 
 

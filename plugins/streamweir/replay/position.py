@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamweir.broker.records import TopicEnd, read_topic, topic_end
+from streamweir.broker.records import TopicEnd, log_start, read_topic, topic_end
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import Run, Stream
 from streamweir.contracts.tables import Pipeline
-from streamweir.errors import RunFailed
+from streamweir.errors import BadConfiguration, RunFailed
+from streamweir.replay.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline, start: Map
         said is not None and said.run == run.id and said.kind is Kind.FLUSH
         for said in (record.said for record in read_topic(kafka, topic, start=start))
     )
+
+
+def refuse_deleted(kafka: KafkaConnection, run: Run, pipeline: Pipeline, plan: Plan) -> None:
+    """Raise BadConfiguration when records of the run were deleted from Kafka: nobody can count them again."""
+    for topic in pipeline.inputs:
+        starts = log_start(kafka, run.stream.topic(topic.name))
+        if any(starts[partition] > offset for partition, offset in plan.offsets[topic.name].items()):
+            raise BadConfiguration(
+                f"records of run {run.id} were deleted from Kafka some days after it was reconciled: its "
+                f"bundle {run.bundle} stays as it is; start a new run to count again"
+            )
 
 
 def _last(end: TopicEnd) -> Headers | None:

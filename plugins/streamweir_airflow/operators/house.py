@@ -11,10 +11,10 @@ from streamweir_airflow.hooks import KafkaHook, StoreHook
 
 
 class RetireStreams(BaseOperator):
-    """Deletes topics, checkpoints and tables of isolated streams whose run ended long enough ago."""
+    """Deletes isolated streams whose run ended long enough ago, and records of the others' past runs."""
 
     def execute(self, context: Context) -> list[str]:
-        """Airflow's entry; returns the streams that are gone."""
+        """Airflow's entry; returns the streams that are gone, and sentences on records."""
         try:
             return list(self._retired(timedelta(days=context["params"]["days"])))
         except StreamweirError as error:
@@ -22,10 +22,15 @@ class RetireStreams(BaseOperator):
 
     def _retired(self, keep: timedelta) -> Iterator[str]:
         from streamweir.contracts.pipelines import pipeline_names
-        from streamweir.retention import retire
+        from streamweir.purge import purge
+        from streamweir.retention import retire, streams
 
-        kafka, store = KafkaHook().connection, StoreHook().store
+        kafka, store, now = KafkaHook().connection, StoreHook().store, datetime.now(UTC)
         for pipeline in pipeline_names():
-            for stream in retire(kafka, store, pipeline, datetime.now(UTC), keep):
+            for stream in retire(kafka, store, pipeline, now, keep):
                 self.log.info("retired %s", stream)
                 yield str(stream)
+            for stream in streams(store, pipeline):
+                for sentence in purge(kafka, store, stream, now, keep):
+                    self.log.info(sentence)
+                    yield sentence
