@@ -1,9 +1,17 @@
-"""Deletes topics, checkpoints and tables of isolated streams some days after their run; the bundles stay.
+"""Deletes isolated streams, and records of named streams, some days after their run; the bundles stay.
 
 ### What it does
 A run that did not name a stream got one of its own. When its last task ended more than `days` ago and no
-scorer works on it, the stream's topics in Kafka and its objects under `streams/` are deleted. Named streams
-are never touched. The default of `days` is the setting `STREAMWEIR_RETENTION_DAYS`, or 7.
+scorer works on it, the stream's topics in Kafka and its objects under `streams/` are deleted.
+
+Of a named stream, the records of runs that were reconciled more than `days` ago are deleted from its topics,
+the oldest first; its checkpoint and tables stay. Not deleted are: what a run that is not reconciled sent, and
+whatever came after it; what later runs' validation needs; what the scorer has not read; the newest run; an
+output topic that all streams share. A record that is deleted cannot be put back any more, and its run cannot
+be reconciled or validated a second time. The default of `days` is the setting `STREAMWEIR_RETENTION_DAYS`, or 7.
+
+The log names what was deleted. A line that says `stay` names a run that keeps the records of all later ones,
+and the task to clear.
 
 ### What a failure means, and what to do
 - **retire_streams**: Kafka or the object store did not answer, or refused the account; the message

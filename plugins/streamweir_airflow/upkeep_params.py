@@ -28,14 +28,15 @@ def stop_params() -> Params:
 
 
 def retention_params(*, days: int) -> Params:
-    """How long isolated streams stay."""
+    """How long isolated streams stay, and the records of named ones."""
     return {
         "days": Param(
             days,
             type="number",
             minimum=0,
             title="Days",
-            description="Isolated streams whose run ended longer ago than this are deleted.",
+            description="Isolated streams whose run ended longer ago than this are deleted, and records of named "
+            "streams whose run was reconciled longer ago.",
             section=STREAM,
         ),
     }
