@@ -8,7 +8,9 @@ Of a named stream, the records of runs that were reconciled more than `days` ago
 the oldest first; its checkpoint and tables stay. Not deleted are: what a run that is not reconciled sent, and
 whatever came after it; what later runs' validation needs; what the scorer has not read; the newest run; an
 output topic that all streams share. A record that is deleted cannot be put back any more, and its run cannot
-be reconciled or validated a second time. The default of `days` is the setting `STREAMWEIR_RETENTION_DAYS`, or 7.
+be reconciled or validated a second time.
+
+The default of `days` is the setting `STREAMWEIR_RETENTION_DAYS`, or 7.
 
 The log names what was deleted. A line that says `stay` names a run that keeps the records of all later ones,
 and the task to clear.

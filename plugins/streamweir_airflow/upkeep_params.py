@@ -35,8 +35,8 @@ def retention_params(*, days: int) -> Params:
             type="number",
             minimum=0,
             title="Days",
-            description="Isolated streams whose run ended longer ago than this are deleted, and records of named "
-            "streams whose run was reconciled longer ago.",
+            description="Isolated streams whose run ended longer ago than this are deleted, and records of "
+            "named streams whose run was reconciled longer ago.",
             section=STREAM,
         ),
     }

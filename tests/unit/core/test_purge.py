@@ -17,7 +17,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 WEEK = timedelta(days=7)
 OLD, YOUNG = NOW - timedelta(days=8), NOW - timedelta(days=6)
 STREAM = Stream(PIPELINE.name, "prod")
-INPUT, ALERTS = STREAM.topic(PIPELINE.scored.name), STREAM.topic(PIPELINE.outputs[0].name)
+INPUT, ALERTS = STREAM.topic(PIPELINE.inputs[-1].name), STREAM.topic(PIPELINE.outputs[0].name)
 PER_RUN = 100
 """Sequences, and offsets in the one partition that counts here."""
 
@@ -53,7 +53,7 @@ def store() -> MemoryStore:
 
 def read_to(store: MemoryStore, offset: int) -> None:
     at = NOW.isoformat()
-    ends = {PIPELINE.scored.name: {"0": offset}}
+    ends = {PIPELINE.inputs[-1].name: {"0": offset}}
     status = Status(str(STREAM), "s", "s-1", State.RUNNING, at, at, at, end_offsets=ends)
     store.put(STREAM.status, to_bytes(status))
 
@@ -71,7 +71,7 @@ def run(
     before = store.get_json(STREAM.newest_run)
     plan = Plan(
         made.id, PIPELINE.name, STREAM.id, "f", 0, 1, 0, None, 1, number * PER_RUN, {},
-        {PIPELINE.scored.name: {0: number * PER_RUN}},
+        {PIPELINE.inputs[-1].name: {0: number * PER_RUN}},
         ((reconciled or YOUNG) - timedelta(days=1)).isoformat(),
         before=before and before["run"],
     )  # fmt: skip
