@@ -38,6 +38,7 @@ from airflow.sdk import TriggerRule
 
 from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.card_fraud.dataset import FRAUD_SHARE
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.models.rule import checked
 from streamweir_airflow.factory import (
     UNLIMITED,
@@ -58,7 +59,7 @@ from streamweir_airflow.params import (
     replay_params,
     stream_params,
 )
-from streamweir_airflow.scoring_params import alert_params, lateness_params
+from streamweir_airflow.scoring_params import alert_params, duplicate_params, lateness_params
 
 HOUR_PER_SECOND = 3600
 PARAMS = {
@@ -70,6 +71,7 @@ PARAMS = {
     **stream_params(),
     **alert_params(),
     **lateness_params(lateness_s=LATENESS_S),
+    **duplicate_params(retention_s=RETENTION_S),
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):

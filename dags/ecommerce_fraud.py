@@ -37,6 +37,7 @@ from airflow.sdk import TriggerRule
 from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.models.rule import checked
 from streamweir_airflow.factory import (
     UNLIMITED,
@@ -50,7 +51,7 @@ from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
 from streamweir_airflow.params import batch_params, dataset_params, model_params, replay_params, stream_params
-from streamweir_airflow.scoring_params import scoring_params
+from streamweir_airflow.scoring_params import duplicate_params, scoring_params
 
 PARAMS = {
     **dataset_params(),
@@ -59,6 +60,7 @@ PARAMS = {
     **replay_params(),
     **stream_params(),
     **scoring_params(lookback_s=LOOKBACK_S, lateness_s=LATENESS_S, time_zone=SESSION_TIME_ZONE),
+    **duplicate_params(retention_s=RETENTION_S),
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):

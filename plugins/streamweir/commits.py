@@ -33,9 +33,9 @@ class Commit:
     names of the tables that it wrote a file of; None on records of format 1. totals: of the figures; they lie
     in an object of their own, of which the record holds the digest, totals_sha256. spans: run, first and last
     ts of its scored or counted rows, for the latest runs. published: what the stream published so far.
-    unscored: ts and key of rows that the shards take for scored, and that the model could not score, for
-    REMEMBERED_S. foreign: foreign messages. state_bytes: what the shards remember after it.
-    dropped_by_watermark: rows that Spark itself dropped since the commit before.
+    doubts: the ids of which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. foreign:
+    foreign messages. state_bytes: what the shards remember after it. dropped_by_watermark: rows that Spark
+    itself dropped since the commit before.
     """
 
     batch_id: int
@@ -48,15 +48,10 @@ class Commit:
     totals_sha256: str | None = None
     spans: list[list[Any]] = field(default_factory=list)
     published: Published = field(default_factory=dict)
-    unscored: list[list[Any]] = field(default_factory=list)
+    doubts: list[list[Any]] = field(default_factory=list)
     foreign: int = 0
     state_bytes: int = 0
     dropped_by_watermark: int = 0
-
-    @property
-    def unscored_keys(self) -> dict[tuple[object, ...], int]:
-        """The same by key, with the ts."""
-        return {tuple(key): ts for ts, *key in self.unscored}
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without the totals."""

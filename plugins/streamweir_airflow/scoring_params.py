@@ -34,6 +34,21 @@ def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Param
     }
 
 
+def duplicate_params(*, retention_s: int) -> Params:
+    """For how long an id makes duplicates."""
+    return {
+        "retention_s": Param(
+            retention_s,
+            type="integer",
+            minimum=0,
+            title="Retention of ids, seconds",
+            description="A record whose id was scored at most this long before, on the virtual clock, is a "
+            "duplicate; the scorer remembers ids for as long. Runs that share a scorer must agree on it.",
+            section=_SCORING,
+        ),
+    }
+
+
 def lateness_params(*, lateness_s: int) -> Params:
     """How late a message may be."""
     return {

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 
 from streamweir.commits import Commit
-from streamweir.contracts.messages import REMEMBERED_S
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.worked import WORKED
 from streamweir_spark.columns import arrow_schema
@@ -47,12 +46,6 @@ def worked(lines: Iterable[Mapping[str, Any]], scored: pa.Table) -> pa.Table:
     both = pa.concat_tables([pa.Table.from_pylist(tallies, schema), counted])
     sums = both.group_by(list(MESSAGE), use_threads=False).aggregate([("rows", "sum")])
     return sums.rename_columns([*MESSAGE, "rows"]).select(schema.names)
-
-
-def remembered(unscored: Mapping[tuple[Any, ...], int], max_ts: int | None) -> list[list[Any]]:
-    """What the record says of these keys; those of long ago on the virtual clock are forgotten."""
-    oldest = (max_ts or 0) - REMEMBERED_S
-    return sorted([ts, *key] for key, ts in unscored.items() if ts >= oldest)
 
 
 def foreign(lines: Iterable[Mapping[str, Any]]) -> int:

@@ -71,7 +71,18 @@ class Scorer:
         topics = [topic.of(stream) for topic in self.pipeline.outputs]
         publisher = Publisher(self.kafka, stream.writer, topics, self._before_opening)
         schema = core_arrow_schema(scored_columns(domain))
-        self.sink = Sink(stream, self.pipeline, self.store, publisher, schema, results, self._before_writing)
+        self.sink = Sink(
+            stream,
+            self.pipeline,
+            self.store,
+            publisher,
+            schema,
+            results,
+            self._before_writing,
+            lateness_s=self.spec.lateness_s,
+            # A pipeline that scores no rows has no such option.
+            retention_s=self.spec.options.get("retention_s", 0),
+        )
         self.query = (
             outputs.writeStream.queryName(str(stream))
             .option("checkpointLocation", self.store.uri(stream.checkpoint))

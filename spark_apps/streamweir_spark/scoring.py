@@ -4,11 +4,12 @@ The core judges which rows are duplicates before the model has seen them. A row 
 was not scored: another one with its id, in the same micro-batch or in a later one, is no duplicate then.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from streamweir.contracts.rejected import BY_MODEL, Reason
@@ -16,6 +17,7 @@ from streamweir.contracts.tables import OutputTopic, Pipeline, Table
 from streamweir_spark import commit as commits
 from streamweir_spark.columns import quoted, struct
 from streamweir_spark.decode import canonical
+from streamweir_spark.doubts import Doubts, Key, Place, Row
 from streamweir_spark.evaluating import RowByRow
 from streamweir_spark.model import UNSCORABLE
 from streamweir_spark.parts import Output, OutputKind
@@ -27,21 +29,18 @@ _JSON = "json of {}"
 """The column that holds a scored row's message for an output topic."""
 _JSON_OPTIONS = "map('ignoreNullFields', 'false', 'timeZone', 'UTC')"
 
-Key = tuple[object, ...]
-"""The values of a record's identity (`Pipeline.identity`)."""
+_IN_ORDER = [("sequence", "ascending"), ("row", "ascending")]
 
 
 @dataclass(frozen=True)
 class Scored:
     """What became of a micro-batch. rows: of the scored table, with MESSAGE, ts and their messages.
 
-    lines: the other outputs, with the rows that the model could not score. unscored: the keys that the core
-    takes for scored, and that are not, with the ts of their rows.
+    lines: the other outputs, with the rows that the model could not score.
     """
 
     rows: pa.Table
     lines: Lines
-    unscored: Mapping[Key, int]
 
 
 class Scoring:
@@ -62,31 +61,45 @@ class Scoring:
         """How often rows were given to the model."""
         return self._row_by_row.evaluations
 
-    def score(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Mapping[Key, int]) -> Scored:
+    def score(self, spark: SparkSession, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
         """Score the rows, and the duplicates of those that turn out to have no score.
 
-        before: `unscored` of the micro-batch before.
+        doubts: as the micro-batch before left them; they are brought up to date.
         """
-        self._spark = spark
-        now, parts, others, unscored = commits.now_us(), list[pa.Table](), list(lines), dict(before)
+        self._spark, now = spark, commits.now_us()
         fresh = scored.append_column(SCORED_AT.name, pa.array([now] * scored.num_rows, pa.int64()))
-        while True:
-            rows, failed = self._evaluated(fresh)
-            parts += [rows] if rows.num_rows else []
-            for key in self._keys(fresh):
-                unscored.pop(key, None)
-            odd = fresh.take(pa.array(failed, pa.int64()))
-            unscored.update(zip(self._keys(odd), odd["ts"].to_pylist(), strict=True))
-            others += [self._rejected(fresh.slice(place, 1), why) for place, why in failed.items()]
-            again, others = self._again(others, unscored)
-            if not again:
-                break
-            plain = [(*(line[name] for name in PLACE), *line["values"], now) for line in again]
-            fresh = table_of(plain, self._schema)
-        found = pa.concat_tables(parts or [self._empty])
-        if len(parts) > 1:
-            found = found.sort_by([("sequence", "ascending"), ("row", "ascending")])
-        return Scored(found, others, unscored)
+        certain, _ = self._split(fresh, doubts.known)
+        rows, failed = self._evaluated(certain)
+        odd = doubts.known.keys() | set(self._keys(certain.take(pa.array(failed, pa.int64()))))
+        if not odd:
+            return Scored(rows, lines)
+        doubts.wait(self._passed(self._split(fresh, odd)[1]))
+        refused, others = self._refused(lines, odd, now)
+        doubts.wait(refused)
+        rows, known = self._split(rows, odd)
+        outcomes = _outcomes(known, certain, failed)
+        found, more = self._in_turn(doubts, outcomes)
+        return Scored(pa.concat_tables([rows, *found]).sort_by(_IN_ORDER), others + more)
+
+    def _in_turn(self, doubts: Doubts, outcomes: dict[Place, pa.Table | str]) -> tuple[list[pa.Table], Lines]:
+        """The rows of ids in doubt that have a score, and the lines of those that have none.
+
+        outcomes: of the rows that were tried already.
+        """
+        found, lines = list[pa.Table](), Lines()
+        for tried, duplicates in doubts.turns():
+            lines += [self._duplicate(row) for row in duplicates]
+            left = table_of([row.content for _, row in tried if row.at not in outcomes], self._schema)
+            rows, failed = self._evaluated(left)
+            outcomes |= _outcomes(rows, left, failed)
+            for key, row in tried:
+                outcome = outcomes[row.at]
+                doubts.tell(key, row, scored=not isinstance(outcome, str))
+                if isinstance(outcome, str):
+                    lines.append(self._rejected(row, Reason.UNSCORABLE, outcome))
+                else:
+                    found.append(outcome)
+        return found, lines
 
     def _evaluated(self, rows: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """The scored rows, and by place why the others have no score."""
@@ -111,19 +124,28 @@ class Scoring:
     def _keys(self, rows: pa.Table) -> list[Key]:
         return list(zip(*(rows[name].to_pylist() for name in self._identity), strict=True))
 
-    def _again(self, lines: Lines, unscored: Mapping[Key, int]) -> tuple[Lines, Lines]:
-        """The first duplicate of each key that was not scored after all, by sequence; and the other lines."""
-        if not unscored:
-            return [], lines
-        again: dict[Key, dict[str, Any]] = {}
-        others: Lines = []
-        for line in sorted(lines, key=_sequence_and_row):
+    def _split(self, rows: pa.Table, odd: Collection[Key]) -> tuple[pa.Table, pa.Table]:
+        """The rows of other ids, and those of these ids."""
+        if not odd:
+            return rows, rows.slice(0, 0)
+        mask = pa.array([key in odd for key in self._keys(rows)], pa.bool_())
+        return rows.filter(pc.invert(mask)), rows.filter(mask)
+
+    def _passed(self, rows: pa.Table) -> Iterator[tuple[Key, Row]]:
+        contents = zip(*(column.to_pylist() for column in rows.columns), strict=True)
+        return zip(self._keys(rows), map(_row, contents), strict=True)
+
+    def _refused(self, lines: Lines, odd: Collection[Key], now: int) -> tuple[list[tuple[Key, Row]], Lines]:
+        """The lines of duplicates with these ids as rows, and the other lines."""
+        refused, others = list[tuple[Key, Row]](), Lines()
+        for line in lines:
             key = self._key_of_duplicate(line)
-            if key is not None and key in unscored and key not in again:
-                again[key] = line
+            if key is not None and key in odd:
+                content = (*(line[name] for name in PLACE), *line["values"], now)
+                refused.append((key, _row(content, line)))
             else:
                 others.append(line)
-        return list(again.values()), others
+        return refused, others
 
     def _key_of_duplicate(self, line: Mapping[str, Any]) -> Key | None:
         if line["kind"] != OutputKind.REJECTED or line["reason"] != Reason.DUPLICATE or not line["values"]:
@@ -131,16 +153,21 @@ class Scoring:
         values = dict(zip(self._schema.names[len(PLACE) :], line["values"], strict=False))
         return tuple({**line, **values}[name] for name in self._identity)
 
-    def _rejected(self, row: pa.Table, why: str) -> dict[str, Any]:
+    def _duplicate(self, row: Row) -> dict[str, Any]:
+        """The line of a row that is a duplicate, although its shard may have let it pass."""
+        detail = f"a record with the same {' and '.join(self._identity)} was scored before"
+        return dict(row.line) if row.line else self._rejected(row, Reason.DUPLICATE, detail)
+
+    def _rejected(self, row: Row, reason: Reason, why: str) -> dict[str, Any]:
         """The line of a row without a score. Its bytes are those of the values that the core made of it."""
-        (found,) = row.to_pylist()
+        found = dict(zip(self._schema.names, row.content, strict=True))
         values = {name: found[name] for name in self._schema.names[len(PLACE) : -1]}
         return dict.fromkeys(Output._fields) | {
             **{name: found[name] for name in PLACE},
             "kind": OutputKind.REJECTED.value,
             "rows": 1,
             "id": str(found[self._identity[-1]]),
-            "reason": Reason.UNSCORABLE.value,
+            "reason": reason.value,
             "detail": why,
             "raw": canonical(values),
         }
@@ -151,8 +178,20 @@ def messages_of(topic: OutputTopic, rows: pa.Table) -> pa.ChunkedArray:
     return rows[_JSON.format(topic.name)].cast(pa.binary())
 
 
-def _sequence_and_row(line: Mapping[str, Any]) -> tuple[int, int]:
-    return line["sequence"] or 0, line["row"] or 0
+def _outcomes(scored: pa.Table, tried: pa.Table, failed: Mapping[int, str]) -> dict[Place, pa.Table | str]:
+    """What came of rows that were tried: a row of the scored table, or why there is none."""
+    found = {place: scored.slice(number, 1) for number, place in enumerate(_places(scored))}
+    places = _places(tried) if failed else []
+    return {**found, **{places[number]: why for number, why in failed.items()}}
+
+
+def _places(rows: pa.Table) -> list[Place]:
+    return list(zip(rows["sequence"].to_pylist(), rows["row"].to_pylist(), strict=True))
+
+
+def _row(content: tuple[Any, ...], line: Mapping[str, Any] | None = None) -> Row:
+    sequence, place, ts = (content[PLACE.index(name)] for name in ("sequence", "row", "ts"))
+    return Row((sequence, place), ts, content, line)
 
 
 def _message(topic: OutputTopic) -> str:

@@ -25,6 +25,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
 from streamweir_spark.collector import collector_paused
+from streamweir_spark.doubts import Doubts
 from streamweir_spark.log import show_windows
 from streamweir_spark.parts import OutputKind
 from streamweir_spark.publish import Outgoing, Publisher
@@ -43,6 +44,7 @@ class Sink:
     """Writes the micro-batches of one stream.
 
     schema: of the core's scored rows. before_writing: may raise, to keep a micro-batch from being written.
+    lateness_s, retention_s: how late a row may be, and for how long an id makes duplicates, virtual clock.
     dropped: rows that Spark itself has dropped so far; only the listener's thread counts them.
     """
 
@@ -55,6 +57,9 @@ class Sink:
         schema: pa.Schema,
         results: Results,
         before_writing: Callable[[], None],
+        *,
+        lateness_s: int,
+        retention_s: int,
     ) -> None:
         self._stream = stream
         self._pipeline = pipeline
@@ -66,6 +71,7 @@ class Sink:
         self._schema = schema
         self._results = results
         self._before_writing = before_writing
+        self._lateness_s, self._retention_s = lateness_s, retention_s
         self._last: Commit | None = None
         self.dropped = 0
         self._dropped_told = 0
@@ -97,9 +103,10 @@ class Sink:
     def _write(self, shares: pa.Table, batch_id: int, spark: SparkSession) -> None:
         scored, lines = unpack(shares, self._schema)
         before = self._last or self._before(batch_id)
-        done = self._scored(spark, scored, lines, before)
+        doubts = Doubts.of(before.doubts, self._retention_s)
+        done = self._scored(spark, scored, lines, doubts)
         state_bytes = sum(shares["state_bytes"].to_pylist())
-        self._last = self._put(batch_id, before, done, state_bytes)
+        self._last = self._put(batch_id, before, done, doubts, state_bytes)
 
     def _is_done(self, batch_id: int) -> bool:
         # Spark repeats its last micro-batch after a crash, also one whose commit record was written.
@@ -134,12 +141,12 @@ class Sink:
             )
         return replace(commit, totals=orjson.loads(data))
 
-    def _scored(self, spark: SparkSession, scored: pa.Table, lines: Lines, before: Commit) -> Scored:
+    def _scored(self, spark: SparkSession, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
         if self._scoring is None:
-            return Scored(scored, lines, {})
-        return self._scoring.score(spark, scored, lines, before.unscored_keys)
+            return Scored(scored, lines)
+        return self._scoring.score(spark, scored, lines, doubts)
 
-    def _put(self, batch_id: int, before: Commit, done: Scored, state_bytes: int) -> Commit:
+    def _put(self, batch_id: int, before: Commit, done: Scored, doubts: Doubts, state_bytes: int) -> Commit:
         scored, lines = done.rows, done.lines
         next_sequence, max_ts = commits.frontier(lines, before)
         totals, figures = self._results.figures(before.totals, scored, max_ts, commits.closed(lines))
@@ -161,7 +168,7 @@ class Sink:
             totals_sha256=None if stored is None else sha256(stored).hexdigest(),
             spans=spans,
             published=published,
-            unscored=commits.remembered(done.unscored, max_ts),
+            doubts=doubts.stored((max_ts or 0) - self._lateness_s),
             foreign=commits.foreign(lines),
             state_bytes=state_bytes,
             dropped_by_watermark=self.dropped - self._dropped_told,

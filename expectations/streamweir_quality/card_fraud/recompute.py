@@ -14,6 +14,7 @@ from duckdb.func import SPECIAL
 from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
 from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.model_again import Score
@@ -26,9 +27,9 @@ SCORES = {"fraud_prob": Score.FRAUD, "prediction": Score.OWN, IS_ALERT.name: Sco
 
 _MESSAGES = pa.schema(
     [
-        ("run", pa.string()),
         ("batch_index", pa.int64()),
         ("sequence", pa.int64()),
+        ("ts", pa.int64()),
         ("partition", pa.int64()),
         ("offset", pa.int64()),
         ("value", pa.binary()),
@@ -38,7 +39,7 @@ _MESSAGES = pa.schema(
 
 def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckdb.DuckDBPyRelation]:
     """The scored transactions, but for what the model says of them."""
-    sql.execute("set variable run = $1", [inputs.replayed.run])
+    sql.execute("set variable retention_s = $1", [inputs.parameters.get("retention_s", RETENTION_S)])
     sql.create_function("micros_of", micros_of, ["VARCHAR"], "BIGINT", null_handling=SPECIAL)
     sql.register("messages", _messages(inputs))
     sql.execute("set variable numbers = $1", [[f"$.{name}" for name in NUMBER_NAMES]])
@@ -50,28 +51,28 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
 
 
 def model_rows(sql: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-    """The columns that a model may use, of the scored transactions."""
+    """The columns that a model may use, of the scored transactions; and the rest of their key."""
     numbers = ", ".join(f"""(row ->> '$.{name}')::double as "{name}\"""" for name in NUMBER_NAMES)
     return sql.sql(
         # Column names are the contract's, never the data's.
-        f"select transaction_id, make_timestamptz(micros) as event_time, {numbers} "  # noqa: S608
-        "from firsts where run = getvariable('run')"
+        f"select transaction_id, batch_index, make_timestamptz(micros) as event_time, {numbers} "  # noqa: S608
+        "from counted"
     )
 
 
 def _messages(inputs: Inputs) -> pa.RecordBatchReader:
-    """The messages that hold one row, in time, of all runs of the stream; to be read once."""
+    """The run's messages that hold one row, in time; to be read once."""
     rows = (
         (
-            message.said.run,
             message.said.batch,
             message.said.sequence,
+            message.said.ts,
             message.partition,
             message.offset,
             message.value,
         )
         for message in inputs.replayed.of(TRANSACTIONS_TOPIC)
-        if message.said.rows == 1
+        if message.said.rows == 1 and message.said.run == inputs.replayed.run
     )
     shares = iter(lambda: list(islice(rows, _AT_ONCE)), [])
     return pa.RecordBatchReader.from_batches(_MESSAGES, map(_batch, shares))

@@ -1,6 +1,6 @@
--- The batch computation of `card_fraud`. recompute.py registers what it begins with: messages, in time, of all
--- runs of the stream; refused: what only the model refuses; the variables: the run, and the paths of the numbers;
--- micros_of: the microseconds of a text that is a time.
+-- The batch computation of `card_fraud`. recompute.py registers what it begins with: the run's messages, in time;
+-- refused: what only the model refuses; the variables: the retention, and the paths of the numbers; micros_of: the
+-- microseconds of a text that is a time.
 
 create table rows as
 select * exclude (value), try_cast(decode(value) as json) as row
@@ -31,20 +31,34 @@ where json_type(row) = 'OBJECT' and json_type(row, '$.transaction_id') = 'UBIGIN
 
 -- A class may be missing, like all classes of a dataset without the column.
 create table scorable as
-select *
-from transactions t
+select t.*, r.offset is null as has_score,
+  row_number() over (partition by transaction_id order by sequence) as nth,
+  count(*) over (partition by transaction_id) as of_id
+from transactions t left join refused r using (partition, "offset")
 where list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false)
     for kind in json_type(t.row, getvariable('numbers'))])
   and (class_kind = 'NULL' or class is not null)
-  and micros is not null
-  and not exists (from refused r where (r.partition, r.offset) = (t.partition, t.offset) and t.run = getvariable('run'));
+  and micros is not null;
 
--- In order, and each transaction once in its run.
-create table firsts as
-from scorable qualify row_number() over (partition by run, transaction_id order by sequence) = 1;
+-- A row is a duplicate when its id was scored within the retention before it; of each id the others are tried.
+create table tried as
+with recursive walk as (
+  select transaction_id, nth, ts, has_score from scorable where nth = 1 and of_id > 1
+  union all
+  select n.transaction_id, n.nth, r.ts, r.has_score
+  from (
+    select transaction_id, min(r.nth) as nth
+    from walk w join scorable r using (transaction_id)
+    where r.nth > w.nth and (not w.has_score or r.ts - w.ts > getvariable('retention_s'))
+    group by all
+  ) n join scorable r using (transaction_id, nth)
+)
+from walk;
+
+create table counted as
+from scorable where has_score and (of_id = 1 or (transaction_id, nth) in (select (transaction_id, nth) from tried));
 
 create table batch_scored as
 select transaction_id, make_timestamptz(micros) as event_time, (row ->> '$.Amount')::double as "Amount",
   class as "Class", batch_index
-from firsts
-where run = getvariable('run');
+from counted;

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
-from streamweir.contracts.ecommerce_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.ecommerce_fraud import PIPELINE, TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
-from streamweir.contracts.messages import Kind
+from streamweir.contracts.messages import RETENTION_S, Kind
 from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier, parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
@@ -26,6 +26,12 @@ def predictions_subject(inputs: Inputs) -> Subject:
     expectations = (
         rows(scored, "the table has as many rows as the ledger counts as scored"),
         unique(*PREDICTIONS.key),
+        between(
+            "since_scored",
+            inputs.parameters.get("retention_s", RETENTION_S) + 1,
+            None,
+            "a session_id and transaction_id is scored again only after the retention",
+        ),
         *(present(key) for key in (*TRANSACTION_KEY, "ts", "batch_index", "scored_at")),
         one_of(
             "row_in_dataset",
@@ -63,7 +69,10 @@ def _frame(inputs: Inputs) -> pd.DataFrame:
     )
     known = {*_sent(inputs), *_put_back(inputs)}
     return frame.assign(
-        row_in_dataset=[pair in known for pair in zip(*(frame[key] for key in PREDICTIONS.key), strict=True)],
+        row_in_dataset=[
+            pair in known for pair in zip(*(frame[key] for key in PIPELINE.identity), strict=True)
+        ],
+        since_scored=frame.sort_values("ts", kind="stable").groupby(list(PIPELINE.identity))["ts"].diff(),
         probability_sum=[sum(values) for values in frame["probability"]],
         expected_prediction=_called_fraud(frame, inputs.threshold),
         event_ts_seconds=frame["event_ts"].dt.as_unit("s").astype("int64"),
@@ -86,7 +95,7 @@ def _called_fraud(frame: pd.DataFrame, threshold: float | None) -> pd.Series | N
 def _sent(inputs: Inputs) -> Iterator[tuple[str, ...]]:
     """The keys of the transactions of the dataset's live file."""
     for row in text_rows(inputs.dataset / TRANSACTIONS.name):
-        yield tuple(identifier(row[key]) for key in PREDICTIONS.key)
+        yield tuple(identifier(row[name]) for name in PIPELINE.identity)
 
 
 def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
@@ -94,6 +103,6 @@ def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
     for message in inputs.replayed.of(TRANSACTIONS_TOPIC):
         if message.said.kind is Kind.REDRIVE:
             yield from (
-                tuple(identifier(row[key]) for key in PREDICTIONS.key)
+                tuple(identifier(row[name]) for name in PIPELINE.identity)
                 for _, row in rows_of(message, TRANSACTION_KEY)
             )

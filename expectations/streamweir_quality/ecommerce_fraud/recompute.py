@@ -35,6 +35,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
 )
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_number, parse_products
@@ -100,6 +101,7 @@ def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
         "run": inputs.replayed.run,
         "lateness_s": inputs.parameters.get("lateness_s", inputs.pipeline.lateness_s),
         "lookback_s": inputs.parameters.get("lookback_s", LOOKBACK_S),
+        "retention_s": inputs.parameters.get("retention_s", RETENTION_S),
         "time_zone": inputs.parameters.get("time_zone", SESSION_TIME_ZONE),
         "fraud_window_s": FRAUD_WINDOW_S,
         "fraud_slide_s": FRAUD_SLIDE_S,
@@ -127,7 +129,14 @@ def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
         sql.register(name, table)
 
 
-_SAID = pa.schema([("session_id", pa.string()), ("transaction_id", pa.string()), ("prediction", pa.int64())])
+_SAID = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("transaction_id", pa.string()),
+        ("ts", pa.int64()),
+        ("prediction", pa.int64()),
+    ]
+)
 
 
 def _browsing(replayed: Replayed) -> Iterator[Row]:

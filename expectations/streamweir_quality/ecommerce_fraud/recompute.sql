@@ -8,19 +8,40 @@
 create macro day_of(text) as
   case when regexp_full_match(text, '\d{4}-\d\d-\d\d') and text >= '0001' then try_cast(text as date) end;
 
--- In order, and each (session_id, transaction_id) once. What other runs scored, the stream itself says.
-create table scored as
+-- The rows of each (session_id, transaction_id) in order. What other runs scored, the stream itself says.
+create table scorable as
 select b.*, b.run = getvariable('run') as own, c.gender as customer_gender,
-  day_of(c.birthdate) as birthdate, day_of(c.first_join_date) as first_join_date
-from bought b join customer c using (customer_id)
-where case when b.run = getvariable('run')
-  then not exists (from refused r where (r.partition, r.offset, r.row) = (b.partition, b.offset, b.row))
-  else exists (from said_before s where (s.session_id, s.transaction_id) = (b.session_id, b.transaction_id)) end
-qualify row_number() over (partition by session_id, transaction_id order by sequence, row) = 1;
+  day_of(c.birthdate) as birthdate, day_of(c.first_join_date) as first_join_date,
+  case when own
+    then not exists (from refused r where (r.partition, r.offset, r.row) = (b.partition, b.offset, b.row))
+    else exists (from said_before s
+      where (s.session_id, s.transaction_id, s.ts) = (b.session_id, b.transaction_id, b.ts)) end as has_score,
+  row_number() over (partition by session_id, transaction_id order by sequence, row) as nth,
+  count(*) over (partition by session_id, transaction_id) as of_id
+from bought b join customer c using (customer_id);
+
+-- A row is a duplicate when its id was scored within the retention before it; of each id the others are tried.
+create table tried as
+with recursive walk as (
+  select session_id, transaction_id, nth, ts, has_score from scorable where nth = 1 and of_id > 1
+  union all
+  select n.session_id, n.transaction_id, n.nth, r.ts, r.has_score
+  from (
+    select session_id, transaction_id, min(r.nth) as nth
+    from walk w join scorable r using (session_id, transaction_id)
+    where r.nth > w.nth and (not w.has_score or r.ts - w.ts > getvariable('retention_s'))
+    group by all
+  ) n join scorable r using (session_id, transaction_id, nth)
+)
+from walk;
+
+create table scored as
+from scorable where has_score and (of_id = 1 or (session_id, transaction_id, nth) in (
+  select (session_id, transaction_id, nth) from tried));
 
 -- A record that was put back looks back from its own ts, but no further than any record that came in time.
 create table visits as
-select s.session_id, s.transaction_id, count(b.t) as session_events, min(b.t) as first_t, max(b.t) as last_t,
+select s.session_id, s.transaction_id, s.ts, count(b.t) as session_events, min(b.t) as first_t, max(b.t) as last_t,
   count(*) filter (l.level = 1) as level_1, count(*) filter (l.level = 2) as level_2, count(l.level) as known
 from scored s
   left join browsing b on b.session_id = s.session_id and b.sequence <= s.sequence
@@ -31,11 +52,11 @@ where s.own
 group by all;
 
 create table features as
-select s.*, v.* exclude (session_id, transaction_id),
+select s.*, v.* exclude (session_id, transaction_id, ts),
   hour(timezone(getvariable('time_zone'),
     make_timestamptz(case when session_events = 0 then s.t else (first_t + last_t) // 2 end))) as hour,
   timezone(getvariable('time_zone'), make_timestamptz(s.t))::date as day
-from scored s join visits v using (session_id, transaction_id);
+from scored s join visits v using (session_id, transaction_id, ts);
 
 create table batch_predictions as
 select created_at, customer_id, transaction_id, session_id, product_metadata, payment_method, payment_status,
@@ -57,8 +78,8 @@ from features;
 create table judged as
 select scored.ts, own, products, scored.num_purchase, coalesce(said.prediction, said_before.prediction) <> 0 as fraud
 from scored
-  left join said using (session_id, transaction_id)
-  left join said_before using (session_id, transaction_id);
+  left join said using (session_id, transaction_id, ts)
+  left join said_before using (session_id, transaction_id, ts);
 
 create table sold as
 select ts, unnest(products, recursive := true) from judged where not fraud;

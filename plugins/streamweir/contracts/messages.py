@@ -26,8 +26,13 @@ VALUE_BYTES = 1024 * 1024
 ROW_BYTES = MESSAGE_BYTES // 2 - 64 * 1024
 """The largest row, as JSON. A rejected one is repeated as a text within JSON, which may double it."""
 
-REMEMBERED_S = 7 * 24 * 60 * 60
-"""How long, on the virtual clock, a scorer remembers at least what became of an id."""
+RETENTION_S = 7 * 24 * 60 * 60
+"""For how long, on the virtual clock, an id that was scored makes duplicates, by default.
+
+A row is a duplicate if its id was scored at ts0 (the ts of its message; in the order of sequence) and
+ts - ts0 is at most this. A duplicate does not renew ts0. A row that was tried and has no score leaves its id
+without a ts0.
+"""
 
 LATEST_TS = 253_402_300_799
 """The end of the year 9999 in Unix seconds: what lies beyond fits no timestamp."""

@@ -7,6 +7,7 @@ from typing import Any
 from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.card_fraud.dataset import CLASS
 from streamweir.contracts.card_fraud.results import EVENT_TIME, MODEL_COLUMNS
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir_spark.card_fraud.memory import Scored, State
 from streamweir_spark.card_fraud.reader import Transaction
@@ -30,19 +31,21 @@ class Domain:
     reads = PIPELINE.reads
     scored_columns = SCORED_COLUMNS
 
-    def __init__(self, needs: ModelNeeds, *, lateness_s: int = LATENESS_S) -> None:
+    def __init__(
+        self, needs: ModelNeeds, *, lateness_s: int = LATENESS_S, retention_s: int = RETENTION_S
+    ) -> None:
         self.needs = needs
         # Every transaction that was read has all its numbers: only what a number or id may be is asked.
         self.choosy = bool(needs.categories or needs.ranges)
-        self.lateness_s = lateness_s
-        self.memory = Scored()
+        self.lateness_s, self.retention_s = lateness_s, retention_s
+        self.load(None)
 
     def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
-        self.memory = Scored(state, PIPELINE.shards)
+        self.memory = Scored(self.retention_s, state, PIPELINE.shards)
 
     def dump(self, max_ts: int | None) -> State:
-        """Which transactions were scored, of the runs that one may still come again of."""
+        """Which transactions were scored, as far as one that is not late may be a duplicate."""
         return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s)
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:

@@ -1,49 +1,52 @@
-"""Which transactions of a stream were scored: a bit each. A transaction's number is unique within its run."""
+"""Which transactions of a stream were scored, and when. A transaction's number is unique within its run."""
 
-from dataclasses import dataclass, field
+from array import array
 
-from streamweir.contracts.messages import REMEMBERED_S
+_CHUNK = 1 << 12
+"""Transactions whose times lie together. Row numbers are dense, so that few chunks hold many of them."""
+_NEVER = -1
 
-_CHUNK = 1 << 16
-"""Transactions whose bits lie together. Row numbers are dense, so that few chunks hold many of them."""
-
-State = dict[str, tuple[int, dict[int, bytes]]]
-"""By run the ts of its last transaction, and by chunk the bits."""
-
-
-@dataclass
-class _Run:
-    last_ts: int = 0
-    chunks: dict[int, bytearray] = field(default_factory=dict)
+Chunk = tuple[int, bytes]
+"""The ts of the transaction scored last, and of each the ts at which it was scored, 8 bytes; or -1."""
+State = dict[str, dict[int, Chunk]]
+"""By run and number of the chunk."""
 
 
 class Scored:
-    """The ids that were scored; `step` is what the ids of a shard are apart."""
+    """The ids that were scored; `step` is what the ids of a shard are apart.
 
-    def __init__(self, state: State | None = None, step: int = 1) -> None:
-        self._runs = {
-            run: _Run(last_ts, {number: bytearray(bits) for number, bits in chunks.items()})
-            for run, (last_ts, chunks) in (state or {}).items()
-        }
+    retention_s: for how long, on the virtual clock, an id that was scored makes duplicates.
+    """
+
+    def __init__(self, retention_s: int, state: State | None = None, step: int = 1) -> None:
+        self._retention_s = retention_s
+        self._stored = {run: dict(chunks) for run, chunks in (state or {}).items()}
         self._step = step
+        self._open: dict[tuple[str, int], array[int]] = {}
 
     def first_time(self, run: str, number: int, ts: int) -> bool:
-        """Whether this transaction of the run was not scored before; from now on it was."""
+        """Whether this transaction of the run was not scored within the retention; now it is, at `ts`."""
         chunk, place = divmod(number // self._step, _CHUNK)
-        known = self._runs.setdefault(run, _Run())
-        bits = known.chunks.setdefault(chunk, bytearray(_CHUNK // 8))
-        byte, bit = place >> 3, 1 << (place & 7)
-        if bits[byte] & bit:
+        times = self._open.get((run, chunk)) or self._opened(run, chunk)
+        if times[place] != _NEVER and ts - times[place] <= self._retention_s:
             return False
-        bits[byte] |= bit
-        known.last_ts = max(known.last_ts, ts)
+        times[place] = ts
         return True
 
     def dump(self, now: int | None = None) -> State:
-        """The bits, as the constructor takes them, without the runs that ended long before `now`."""
-        oldest = (now or 0) - REMEMBERED_S
-        return {
-            name: (run.last_ts, {number: bytes(bits) for number, bits in run.chunks.items()})
-            for name, run in self._runs.items()
-            if run.last_ts >= oldest
+        """The times, as the constructor takes them, without those that make no duplicates from `now` on."""
+        for (run, chunk), times in self._open.items():
+            self._stored.setdefault(run, {})[chunk] = max(times), times.tobytes()
+        self._open.clear()
+        oldest = (now or 0) - self._retention_s
+        kept = {
+            run: {number: chunk for number, chunk in chunks.items() if chunk[0] >= oldest}
+            for run, chunks in self._stored.items()
         }
+        return {run: chunks for run, chunks in kept.items() if chunks}
+
+    def _opened(self, run: str, chunk: int) -> "array[int]":
+        _, stored = self._stored.get(run, {}).get(chunk, (_NEVER, b""))
+        times = array("q", stored) if stored else array("q", [_NEVER]) * _CHUNK
+        self._open[run, chunk] = times
+        return times

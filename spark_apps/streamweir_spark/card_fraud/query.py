@@ -62,7 +62,7 @@ def prepare(scorer: Scorer) -> tuple[Domain, CardResults]:
     """The model, ready for the stream; prints the schema of the model's frame."""
     spec = scorer.spec
     model = scorer.model(MODEL_COLUMNS)
-    domain = Domain(model.needs, lateness_s=spec.lateness_s)
+    domain = Domain(model.needs, lateness_s=spec.lateness_s, retention_s=spec.options["retention_s"])
     say("the frame that goes to the model:")
     model_frame(scorer.no_scored_rows(domain)).printSchema()
     probes = model.needs.probes(MODEL_COLUMNS)

@@ -13,6 +13,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     MODEL_COLUMNS,
     SESSION_TIME_ZONE,
 )
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir.errors import RejectRecord
 from streamweir.values import identifier
@@ -50,23 +51,23 @@ class Domain:
         time_zone: str = SESSION_TIME_ZONE,
         lookback_s: int = LOOKBACK_S,
         lateness_s: int = LATENESS_S,
+        retention_s: int = RETENTION_S,
     ) -> None:
         self.customers = customers
         self.needs = needs
         self.clock = LocalClock(time_zone)
         self.lookback_s = lookback_s
-        self.lateness_s = lateness_s
+        self.lateness_s, self.retention_s = lateness_s, retention_s
         self.load(None)
 
     def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
-        self.memory = Memory(state)
+        self.memory = Memory(self.retention_s, state)
         self.ends: list[int] = []
 
     def dump(self, max_ts: int | None) -> State:
-        """The state without the rows that no transaction can reach any more without being late itself."""
-        reach = None if max_ts is None else max_ts - self.lateness_s - self.lookback_s
-        return self.memory.dump(reach)
+        """The state without what no transaction can reach any more without being late itself."""
+        return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s, self.lookback_s)
 
     def use(self, topic: str, ts: int, rows: Browsing | tuple[()]) -> tuple[int, tuple[Verdict, ...]]:
         """Remember browsing rows, or an end; none is refused."""
@@ -93,7 +94,7 @@ class Domain:
             except RejectRecord as problem:
                 yield Verdict(place, name, None, Reason.UNSCORABLE.value, str(problem), canonical(row))
                 continue
-            if self.memory.first_time(session, name):
+            if self.memory.first_time(session, name, ts):
                 yield Verdict(place, name, values)
             else:
                 detail = f"transaction {name[:80]!r} of session {session[:80]!r} was scored before"

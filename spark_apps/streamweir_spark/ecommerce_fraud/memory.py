@@ -7,40 +7,50 @@ from itertools import accumulate, chain, pairwise
 _ID_BYTES = 16
 _ROW = 3
 
-State = tuple[list[str], bytes, bytes, bytes]
+State = tuple[list[str], bytes, bytes, bytes, bytes]
 
 
 class Memory:
-    """Browsing rows by session, flat as `features.visit` takes them, and digests of the scored ids.
+    """Browsing rows by session, flat as `features.visit` takes them, and when which ids were scored.
+
+    scored: the ts by an id's digest. retention_s: for how long it makes duplicates, on the virtual clock.
 
     The state is written and read in every micro-batch and holds far more rows than a micro-batch brings:
     so it is a few long byte strings, not many small objects.
     """
 
-    def __init__(self, state: State | None = None) -> None:
-        names, lengths, numbers, ids = state or ([], b"", b"", b"")
+    def __init__(self, retention_s: int, state: State | None = None) -> None:
+        self._retention_s = retention_s
+        names, lengths, numbers, ids, times = state or ([], b"", b"", b"", b"")
         flat = _ints("q", numbers)
         ends = accumulate(_ints("q", lengths), initial=0)
         self.sessions = {
             name: flat[start:end] for name, (start, end) in zip(names, pairwise(ends), strict=True)
         }
-        self.scored = dict.fromkeys(ids[place : place + _ID_BYTES] for place in range(0, len(ids), _ID_BYTES))
+        digests = (ids[place : place + _ID_BYTES] for place in range(0, len(ids), _ID_BYTES))
+        self.scored = dict(zip(digests, _ints("q", times), strict=True))
 
-    def first_time(self, session: str, transaction: str) -> bool:
-        """Whether this transaction was not scored before; from now on it was."""
+    def first_time(self, session: str, transaction: str, ts: int) -> bool:
+        """Whether this transaction was not scored within the retention; now it is, at `ts`."""
         digest = blake2b(f"{len(session)}:{session}{transaction}".encode(), digest_size=_ID_BYTES).digest()
-        if digest in self.scored:
+        before = self.scored.get(digest)
+        if before is not None and ts - before <= self._retention_s:
             return False
-        self.scored[digest] = None
+        self.scored[digest] = ts
         return True
 
-    def dump(self, oldest_ts: int | None) -> State:
-        """The state without the rows that are older than `oldest_ts`."""
-        if oldest_ts is not None:
-            self._forget(oldest_ts)
+    def dump(self, now: int | None, lookback_s: int) -> State:
+        """The state without the rows that are more than the lookback older than `now`, and without the ids
+        that make no duplicates from then on."""
+        if now is not None:
+            self._forget(now - lookback_s)
+            oldest = now - self._retention_s
+            self.scored = {digest: ts for digest, ts in self.scored.items() if ts >= oldest}
         lengths = array("q", map(len, self.sessions.values()))
         numbers = array("q", chain.from_iterable(self.sessions.values()))
-        return list(self.sessions), lengths.tobytes(), numbers.tobytes(), b"".join(self.scored)
+        times = array("q", self.scored.values())
+        names, ids = list(self.sessions), b"".join(self.scored)
+        return names, lengths.tobytes(), numbers.tobytes(), ids, times.tobytes()
 
     def _forget(self, oldest_ts: int) -> None:
         kept = {}

@@ -52,6 +52,7 @@ def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:
         time_zone=spec.time_zone,
         lookback_s=spec.options["lookback_s"],
         lateness_s=spec.lateness_s,
+        retention_s=spec.options["retention_s"],
     )
     products = products_of(scorer.static_rows(PRODUCTS.name), scorer.static_rows(CATEGORIES.name))
     say("the frame that goes to the model:")

@@ -23,12 +23,12 @@ TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
 
 
 def verdicts(
-    messages: Sequence[Any], customers: dict, lookback: int, lateness: int, zone: str
+    messages: Sequence[Any], customers: dict, lookback: int, lateness: int, retention: int, zone: str
 ) -> list[tuple]:
     """(topic, sequence, row, what, features or None) of every record; what: scored, used or the reason."""
     stream, found = _in_sequence(messages)
     used: list[tuple[int, int, dict]] = []
-    done: set[tuple[str, str]] = set()
+    done: dict[tuple[str, str], int] = {}
     largest = None
     for sequence in range(len(stream)):
         if len(stream[sequence]) < 2:
@@ -50,7 +50,10 @@ def verdicts(
                 else:
                     # What a scorer may have forgotten by now, it must not remember by chance either.
                     known = [event for event in used if event[1] >= clock - lateness - lookback]
-                    found.append((*where, *_judge(row, known, done, customers, lookback, zone)))
+                    what, features = _judge(row, known, customers, lookback, zone)
+                    if what == "scored":
+                        what, features = _once(row, clock, done, retention, features)
+                    found.append((*where, what, features))
         clocks = [int(headers["ts"]) for headers, _ in stream[sequence].values()]
         largest = max([largest, *clocks] if largest is not None else clocks)
     return found
@@ -103,14 +106,16 @@ def _malformed(topic: str, row: dict, ts: int, again: bool) -> bool:
     return topic == "browsing" and _time(row["event_time"]) is None
 
 
-def _judge(row: dict, used: list, done: set, customers: dict, lookback: int, zone: str) -> tuple[str, Any]:
+def _judge(row: dict, used: list, customers: dict, lookback: int, zone: str) -> tuple[str, Any]:
     features = _features(row, used, customers, lookback, zone)
-    if features is None:
-        return "unscorable", None
+    return ("unscorable", None) if features is None else ("scored", features)
+
+
+def _once(row: dict, clock: int, done: dict, retention: int, features: Any) -> tuple[str, Any]:
     name = (row["session_id"], row["transaction_id"])
-    if name in done:
+    if name in done and clock - done[name] <= retention:
         return "duplicate", None
-    done.add(name)
+    done[name] = clock
     return "scored", features
 
 

@@ -87,12 +87,3 @@ def test_a_window_belongs_to_the_latest_run_that_it_meets() -> None:
     starts_and_ends |= {(400, 501): "b", (190, 501): "b", (600, 630): "b", (601, 630): None}
     found = {window: owner(spans, window[0] * SECOND, window[1] * SECOND) for window in starts_and_ends}
     assert found == starts_and_ends
-
-
-def test_keys_without_a_score_are_remembered_for_seven_days_of_the_virtual_clock() -> None:
-    week = 7 * 24 * 60 * 60
-    found = {("s", "t2"): 1_001, ("s", "t1"): 1_000, ("r", "t3"): 5_000}
-    record = Commit(3, unscored=commits.remembered(found, 1_001 + week))
-    assert record.unscored == [[1_001, "s", "t2"], [5_000, "r", "t3"]]
-    assert record.unscored_keys == {("s", "t2"): 1_001, ("r", "t3"): 5_000}
-    assert commits.remembered(found, None) == [[1_000, "s", "t1"], *record.unscored]

@@ -24,6 +24,7 @@ from tests.unit.core.ecommerce_stream import (
 )
 
 LOOKBACK, LATENESS, ZONE = 8, 3, "Australia/Melbourne"
+RETENTION = 5
 
 # Few different values, so that sessions meet, times collide and ids repeat.
 sessions = st.sampled_from(["s", "t", "u", "ü\x00"])
@@ -88,7 +89,7 @@ def streams(draw: st.DrawFn) -> list[Message]:
 
 
 def new_domain():
-    return domain(lookback_s=LOOKBACK, lateness_s=LATENESS, time_zone=ZONE)
+    return domain(lookback_s=LOOKBACK, lateness_s=LATENESS, retention_s=RETENTION, time_zone=ZONE)
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
@@ -109,7 +110,7 @@ def test_the_result_does_not_depend_on_micro_batches_partitions_shards_or_topic_
 def test_every_record_gets_the_verdict_that_the_specification_gives_it(messages: list[Message]) -> None:
     dom = new_domain()
     outputs = run(messages, dom)
-    expected = naive.verdicts(messages, CUSTOMERS, LOOKBACK, LATENESS, ZONE)
+    expected = naive.verdicts(messages, CUSTOMERS, LOOKBACK, LATENESS, RETENTION, ZONE)
     assert sorted(_said(outputs, dom), key=str) == sorted(map(_plain, expected), key=str)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY
-from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.messages import RETENTION_S, Headers, Kind
 from streamweir.ledger.arrow import schema_of
 from streamweir.values import parse_products
 from streamweir_quality.checks import CRITICAL, WARNING
@@ -115,7 +115,12 @@ def test_a_transaction_scored_twice_is_critical(inputs: Inputs) -> None:
     frame = inputs.frame("predictions")
     frame = pd.concat([frame, frame.iloc[[0]]])
     found = failures([predictions_subject(with_frame(inputs, "predictions", frame))])
-    assert found["session_id and transaction_id come together only once"] == CRITICAL
+    assert found["session_id and transaction_id and ts come together only once"] == CRITICAL
+    said = "a session_id and transaction_id is scored again only after the retention"
+    for seconds, severity in ((RETENTION_S, CRITICAL), (RETENTION_S + 1, None)):
+        frame.iloc[-1, frame.columns.get_loc("ts")] = frame["ts"].iloc[0] + seconds
+        found = failures([predictions_subject(with_frame(inputs, "predictions", frame))])
+        assert found.get(said) == severity
 
 
 def test_amounts_that_do_not_add_up_are_a_warning(inputs: Inputs) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir_quality.checks import CRITICAL
@@ -114,7 +115,6 @@ def said(inputs: Inputs) -> Outcome:
         ("age", None),
         ("gender", "X"),
         ("session_events", 77),
-        ("ts", 7),
         ("total_amount", 0.001),
         ("created_at", pd.Timestamp("2020-01-01", tz="UTC")),
         ("promo_code", None),
@@ -129,7 +129,7 @@ def test_one_other_value_in_the_predictions_is_found_and_shown(
         value if number == 30 else other for number, other in enumerate(frame[column])
     ])))  # fmt: skip
     (line,) = found["predictions"]
-    name = f"session_id {was.session_id}, transaction_id {was.transaction_id}"
+    name = f"session_id {was.session_id}, transaction_id {was.transaction_id}, ts {was.ts}"
     assert line.startswith(f"{name}: {column} is {value}")
     assert f"in the stream and {was[column]}" in line
 
@@ -228,7 +228,7 @@ def test_records_that_were_put_back_are_compared_too(dataset_folder: Path) -> No
 
 
 def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Path) -> None:
-    inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder))
+    inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder, later=RETENTION_S))
     assert inputs.frame(REJECTED.name).reason.eq("duplicate").sum() > 50
     assert inputs.frame("sold_quantity").quantity_so_far[0] > inputs.frame("sold_quantity").quantity[0]
     assert inputs.tables["predictions"].num_rows > 50
@@ -237,6 +237,15 @@ def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Pat
         inputs.replayed, messages=[one for one in inputs.replayed.messages if one.said.run == RUN]
     )
     assert set(differing(replace(inputs, replayed=alone))) >= {"predictions", "sold_quantity", "top_products"}
+
+
+def test_the_same_ids_are_scored_again_after_the_retention(dataset_folder: Path) -> None:
+    inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder))
+    assert "duplicate" not in set(inputs.frame(REJECTED.name).reason)
+    assert inputs.tables["predictions"].num_rows > 100
+    assert differing(inputs) == {}
+    longer = replace(inputs, parameters={**inputs.parameters, "retention_s": 2 * DAYS_60})
+    assert "predictions" in differing(longer)
 
 
 def test_a_later_run_has_no_window_before_its_first_row(dataset_folder: Path) -> None:
@@ -256,11 +265,11 @@ def test_a_later_run_has_no_window_before_its_first_row(dataset_folder: Path) ->
     ]
 
 
-def two_runs(folder: Path) -> list[Record]:
-    """Half of a run, and sixty days later another one on the same stream."""
+def two_runs(folder: Path, later: int = DAYS_60) -> list[Record]:
+    """Half of a run, and so many seconds later, sixty days by default, another one on the same stream."""
     before = made_up_records(folder, "before", batches=SECONDS // 2)
     sequence = before[-1].said.sequence + 1 if before[-1].said else 0
-    return [*before, *made_up_records(folder, first_sequence=sequence, start_ts=START_TS + DAYS_60)]
+    return [*before, *made_up_records(folder, first_sequence=sequence, start_ts=START_TS + later)]
 
 
 def test_a_late_batch_is_left_out_and_repeated_messages_are_too(dataset_folder: Path, inputs: Inputs) -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
@@ -64,6 +65,8 @@ class Case:
             SCHEMA,
             ShopResults(model or predict, Figures({"3231": Product("A shoe", "Footwear")})),
             lambda: self.before_writing(),
+            lateness_s=PIPELINE.lateness_s,
+            retention_s=RETENTION_S,
         )
 
     def write(self, batch_id: int, outputs: Sequence[Output]) -> None:
@@ -361,7 +364,8 @@ def test_a_duplicate_of_a_row_without_a_score_is_scored_in_the_same_micro_batch(
     assert scored == [("t-fraud", 0), ("t2", 1), ("t1", 1)]
     reasons = {row["reason"] for row in case.table("rejected", 0)}
     assert reasons == {"unscorable", "malformed", "foreign"}
-    assert case.commit(0)["unscored"] == []
+    # The shard remembers the ts of the row before it.
+    assert case.commit(0)["doubts"] == [[START + 1, START + 1, "s", "t1"]]
 
 
 def test_a_duplicate_in_a_later_micro_batch_is_scored_also_after_a_restart(spark: SparkSession) -> None:
@@ -370,12 +374,12 @@ def test_a_duplicate_in_a_later_micro_batch_is_scored_also_after_a_restart(spark
     outputs = outputs_of(earlier, later)
     case = Case(spark, model=refusing(first_only=True))
     case.write(0, outputs[0])
-    assert case.commit(0)["unscored"] == [[START, "s", "t1"]]
+    assert case.commit(0)["doubts"] == [[START, None, "s", "t1"]]
     restarted = Case(spark, case.store, refusing(first_only=True))
     restarted.write(1, outputs[1])
     assert [row["transaction_id"] for row in restarted.table("predictions", 1)] == ["t2", "t1"]
     assert "duplicate" not in {row["reason"] for row in restarted.table("rejected", 1)}
-    assert restarted.commit(1)["unscored"] == []
+    assert restarted.commit(1)["doubts"] == [[START + 1, START + 1, "s", "t1"]]
 
 
 def test_rows_that_spark_fails_on_are_unscorable_and_the_stream_goes_on(spark: SparkSession) -> None:

@@ -1,6 +1,6 @@
 """The contracts of `card_fraud`: card transactions, each scored for fraud; alerts go out at once."""
 
-from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, SCORED
+from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, SCORED, TRANSACTION_ID
 from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Topic
@@ -24,9 +24,9 @@ PIPELINE = Pipeline(
     flush_after_s=LATENESS_S + 1,
     scored_table=SCORED.name,
     # A transaction is a row of the run's file, and the next run may replay the same file.
-    identity=("run", *SCORED.key),
+    identity=("run", TRANSACTION_ID.name),
     # One message per transaction: a part per shard and message costs more than a second state saves.
     shards=1,
     max_messages=50_000,
-    options=("console_alerts", *MODEL_OPTIONS),
+    options=("console_alerts", "retention_s", *MODEL_OPTIONS),
 )

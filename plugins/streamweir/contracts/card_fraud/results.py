@@ -24,7 +24,8 @@ SCORED = Table(
         Column("scored_at", Type.TIMESTAMP, "wall time of the scoring"),
         Column("batch_index", Type.INT, "index of the batch in its run"),
     ),
-    ("transaction_id",),
+    # After the retention an id may be scored again.
+    ("transaction_id", "batch_index"),
 )
 
 ALERT_COLUMNS = (

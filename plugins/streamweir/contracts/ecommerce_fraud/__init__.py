@@ -30,6 +30,6 @@ PIPELINE = Pipeline(
     # A window of every length is closed once the clock has passed its end by the allowed lateness.
     flush_after_s=2 * FRAUD_WINDOW_S + LATENESS_S,
     scored_table=PREDICTIONS.name,
-    identity=PREDICTIONS.key,
-    options=("lookback_s", *MODEL_OPTIONS),
+    identity=("session_id", "transaction_id"),
+    options=("lookback_s", "retention_s", *MODEL_OPTIONS),
 )

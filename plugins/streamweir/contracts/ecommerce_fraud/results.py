@@ -49,7 +49,8 @@ SCORES = (
     Column("scored_at", Type.TIMESTAMP, "wall time of the scoring"),
 )
 
-PREDICTIONS = Table("predictions", (*MODEL_COLUMNS, *SCORES), ("session_id", "transaction_id"))
+# After the retention an id may be scored again.
+PREDICTIONS = Table("predictions", (*MODEL_COLUMNS, *SCORES), ("session_id", "transaction_id", "ts"))
 
 _WINDOW = (
     Column("window_start", Type.TIMESTAMP, "inclusive, UTC"),
