@@ -19,6 +19,7 @@ PARAMS = {
     "keep_scorer": False,
     "outage_s": None,
     "console_alerts": True,
+    "retention_s": 604_800,
     "lateness_s": 60,
     "warn_rejected_share": 0.05,
 }

@@ -42,6 +42,7 @@ PARAMS = {
     "keep_scorer": False,
     "outage_s": None,
     "lookback_s": 600,
+    "retention_s": 604_800,
     "lateness_s": 60,
     "time_zone": "Australia/Melbourne",
     "warn_rejected_share": 0.05,

@@ -48,6 +48,7 @@ PARAMS = {
     "keep_scorer": False,
     "time_zone": "UTC",
     "lookback_s": 600,
+    "retention_s": 604_800,
     "lateness_s": 60,
 }
 FLUSH = 40
@@ -443,7 +444,7 @@ class TestStartScorer:
             RUN.stream,
             "d",
             "m",
-            {"lookback_s": 600, "threshold": None, "fraud_label": None},
+            {"lookback_s": 600, "retention_s": 604_800, "threshold": None, "fraud_label": None},
         )
 
     def test_the_same_run_always_asks_with_the_same_scorer_id(
