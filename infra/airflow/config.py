@@ -33,7 +33,7 @@ def airflow_env(settings: Settings, layout: Layout, secrets: Secrets) -> dict[st
         "SPT_NOENV": "1",
         "MALLOC_ARENA_MAX": "2",
         **config,
-        **_connections(settings, secrets),
+        **_connections(settings, layout, secrets),
         **settings.airflow_environment(),
     }
 
@@ -90,13 +90,14 @@ def _tempo() -> dict[str, dict[str, object]]:
     }
 
 
-def _connections(settings: Settings, secrets: Secrets) -> dict[str, str]:
-    """The Airflow Connections of the embedded servers."""
+def _connections(settings: Settings, layout: Layout, secrets: Secrets) -> dict[str, str]:
+    """The Airflow Connections of the embedded servers, and of Airflow's own database."""
     found = {
         "kafka_default": {"conn_type": "kafka", "host": environment.kafka_connection(settings).bootstrap},
         "minio_default": _store(environment.tasks_store(settings, secrets)),
         "minio_scorer": _store(environment.scorer_store(settings, secrets)),
         "spark_default": {"conn_type": "spark", "host": settings.spark_master},
+        "airflow_db": {"conn_type": "generic", "extra": _database(layout)},
     }
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in found.items()}
 

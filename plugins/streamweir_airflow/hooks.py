@@ -4,6 +4,7 @@ kafka_default: host `h1:9092,h2:9092` (or host and port); login and password bec
 other argument of kafka-python (`security_protocol`, `sasl_mechanism`, `ssl_cafile`, ...).
 minio_default, minio_scorer: host and port, login (access key), password (secret key); extra: `secure`
 (default true), `region`, `bucket_prefix`.
+airflow_db: extra holds `sql_alchemy_conn`, the URL of Airflow's own database.
 spark_default: host is the master (`local[4]`, `spark://h`, `k8s://...`), with or without a port; extra holds
 Spark properties.
 """
@@ -31,6 +32,7 @@ KAFKA = "kafka_default"
 STORE = "minio_default"
 SCORER_STORE = "minio_scorer"
 SPARK = "spark_default"
+DATABASE = "airflow_db"
 
 
 class KafkaHook(BaseHook):
@@ -88,6 +90,28 @@ class SparkHook(BaseHook):
     def connection(self) -> SparkConnection:
         """The master and its properties."""
         return spark_connection(self.get_connection(self.conn_id))
+
+
+class DatabaseHook(BaseHook):
+    """Knows where Airflow's own database is."""
+
+    conn_type = "generic"
+    hook_name = "Streamweir's Airflow database"
+
+    def __init__(self, conn_id: str = DATABASE) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+
+    @cached_property
+    def url(self) -> str:
+        """Its SQLAlchemy URL; raises BadConfiguration when the Connection does not say it."""
+        found = _extra(self.get_connection(self.conn_id)).get("sql_alchemy_conn")
+        if not isinstance(found, str):
+            raise BadConfiguration(
+                f"the extra field of Connection {self.conn_id} needs `sql_alchemy_conn`, the URL of "
+                "Airflow's database, as in airflow.cfg"
+            )
+        return found
 
 
 def kafka_connection(found: Connection) -> KafkaConnection:

@@ -1,4 +1,4 @@
-"""The params of the DAGs that look after streams: `stop_scorer` and `retire_streams`."""
+"""The params of the DAGs that look after what lives on: `stop_scorer`, `retire_streams`, `clean_airflow`."""
 
 from airflow.sdk import Param
 
@@ -23,6 +23,20 @@ def stop_params() -> Params:
             title="Stream",
             description="Id of the stream whose scorer is to stop.",
             section=STREAM,
+        ),
+    }
+
+
+def cleaning_params(*, days: int) -> Params:
+    """How long Airflow remembers runs."""
+    return {
+        "days": Param(
+            days,
+            type="number",
+            minimum=1,
+            title="Days",
+            description="Runs, tasks and logs of Airflow that are older than this are deleted.",
+            section="Retention",
         ),
     }
 

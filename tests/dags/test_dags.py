@@ -12,6 +12,7 @@ DAGS = Path(__file__).parents[2] / "dags"
 EXPECTED = {
     "card_fraud",
     "card_fraud_train",
+    "clean_airflow",
     "clickstream_anomaly",
     "ecommerce_fraud",
     "ecommerce_fraud_train",
@@ -107,9 +108,10 @@ def test_a_dag_file_only_arranges(dag_id: str) -> None:
     assert not [line for line in source.splitlines() if line.lstrip().startswith(("def ", "class ", "for "))]
 
 
-def test_only_retention_runs_by_itself(dags) -> None:
+def test_only_what_cleans_up_runs_by_itself(dags) -> None:
     schedules = {dag_id: dag.schedule for dag_id, dag in dags.items()}
-    assert schedules == dict.fromkeys(EXPECTED, None) | {"retire_streams": "@daily"}
+    daily = dict.fromkeys(("retire_streams", "clean_airflow"), "@daily")
+    assert schedules == dict.fromkeys(EXPECTED, None) | daily
 
 
 def test_a_setting_schedules_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,3 +126,9 @@ def test_a_setting_says_how_long_streams_stay(monkeypatch: pytest.MonkeyPatch) -
     assert loaded("retire_streams").DAYS == 7
     monkeypatch.setenv("STREAMWEIR_RETENTION_DAYS", "30")
     assert loaded("retire_streams").DAYS == 30
+
+
+def test_a_setting_says_how_long_airflow_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded("clean_airflow").DAYS == 30
+    monkeypatch.setenv("STREAMWEIR_RETENTION_AIRFLOW_DAYS", "90")
+    assert loaded("clean_airflow").DAYS == 90

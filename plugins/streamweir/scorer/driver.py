@@ -1,13 +1,17 @@
 """One Spark driver as a process: started in a session of its own, ended with everything it started."""
 
+import logging
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from streamweir.scorer.logfile import rotate
 
 ERROR_PREFIX = "error: "
 """A driver that gives up says why on a line that begins with this; the last one counts."""
@@ -15,15 +19,18 @@ ERROR_PREFIX = "error: "
 HOLDER = "STREAMWEIR_HOLDER"
 """Every process of a driver carries it in its environment, with the scorer's holder as its value."""
 
+_LOG = logging.getLogger(__name__)
 _TAIL_BYTES = 64 * 1024
 _SECONDS_TO_DIE = 10
+_LOOK_AT_LOG_S = 60.0
 
 
 class Driver:
-    """A running driver; its output goes to the end of `log`."""
+    """A running driver; its output goes to the end of `log`, which is kept from growing without end."""
 
     def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self._log = log
+        self._ended = threading.Event()
         self._begins_at = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             # SIGTERM is ignored from here on: a JVM leaves it ignored, and only the Python driver, which
@@ -41,6 +48,7 @@ class Driver:
                 )
             finally:
                 signal.signal(signal.SIGTERM, previous)
+        threading.Thread(target=self._rotate, name="log", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -58,6 +66,7 @@ class Driver:
         try:
             return self._process.wait()
         finally:
+            self._ended.set()
             self._sweep()
 
     def last_words(self) -> str:
@@ -67,6 +76,14 @@ class Driver:
             lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
         said = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
         return (said or lines or ["it left nothing in its log"])[-1]
+
+    def _rotate(self) -> None:
+        while not self._ended.wait(_LOOK_AT_LOG_S):
+            try:
+                if rotate(self._log):
+                    self._begins_at = 0
+            except OSError as error:
+                _LOG.warning("%s could not be made smaller: %s", self._log, error)
 
     def _sweep(self) -> None:
         # Python workers are in process groups of their own, but stay in the session.

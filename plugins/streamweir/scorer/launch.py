@@ -16,6 +16,7 @@ from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer import stop
 from streamweir.scorer.health import Found, find
+from streamweir.scorer.logfile import rotate
 from streamweir.scorer.spec import ScorerSpec, Servers
 from streamweir.scorer.status import State, Status, starting, to_bytes, touched, write
 
@@ -63,6 +64,11 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
         failed = touched(starting(spec, holder, found.status), state=State.FAILED, error=problem, exit_code=1)
         write(store, spec.stream, failed)
         raise Retryable(f"scorer of stream {spec.stream}: {problem}") from error
+
+
+def log_folder(work: Path, stream: Stream) -> Path:
+    """Where the scorers that this machine starts for a stream keep their logs."""
+    return work.resolve() / "scorers" / str(stream)
 
 
 def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -133,8 +139,12 @@ def _claim(store: ObjectStore, spec: ScorerSpec, holder: str, found: Found) -> b
 
 
 def _launch(spec: ScorerSpec, servers: Servers, holder: str, work: Path) -> Path:
-    folder = work.resolve() / "scorers" / str(spec.stream)
+    folder = log_folder(work, spec.stream)
     folder.mkdir(parents=True, exist_ok=True)
+    rotate(folder / "keeper.log")
+    # Nobody starts the earlier scorers again.
+    for old in folder.glob("*.json"):
+        old.unlink()
     described = folder / f"{holder}.json"
     described.write_bytes(to_json(spec.to_json()))
     argv = [sys.executable, "-m", "streamweir.scorer.keeper"]

@@ -1,5 +1,6 @@
 """What the house does for all pipelines."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -24,11 +25,14 @@ class RetireStreams(BaseOperator):
         from streamweir.contracts.pipelines import pipeline_names
         from streamweir.purge import purge
         from streamweir.retention import retire, streams
+        from streamweir.scorer.launch import log_folder
+        from streamweir.work import work_folder
 
         kafka, store, now = KafkaHook().connection, StoreHook().store, datetime.now(UTC)
         for pipeline in pipeline_names():
             for stream in retire(kafka, store, pipeline, now, keep):
                 self.log.info("retired %s", stream)
+                shutil.rmtree(log_folder(work_folder(), stream), ignore_errors=True)
                 yield str(stream)
             for stream in streams(store, pipeline):
                 for sentence in purge(kafka, store, stream, now, keep):
