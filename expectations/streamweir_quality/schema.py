@@ -3,7 +3,7 @@
 import pandas as pd
 import pyarrow as pa
 
-from streamweir.ledger.arrow import schema_of
+from streamweir.arrow import schema_of
 from streamweir_quality.checks import Subject, equal
 from streamweir_quality.inputs import Inputs
 

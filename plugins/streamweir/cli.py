@@ -1,4 +1,4 @@
-"""`streamweir`: the command line. Failures end with one sentence and a meaningful exit status."""
+"""Programs of the command line: failures end with one sentence and a meaningful exit status."""
 
 import os
 import sys
@@ -21,14 +21,3 @@ def run(app: typer.Typer) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     sys.exit(0)
-
-
-def main() -> NoReturn:
-    """The console script `streamweir`: what an operator does by hand."""
-    from streamweir.redrive.cli import app as rejected
-
-    app = typer.Typer(add_completion=False, no_args_is_help=True, help="Streamweir by hand.")
-    # A single group would otherwise be taken for the program itself.
-    app.callback()(lambda: None)
-    app.add_typer(rejected, name="rejected")
-    run(app)

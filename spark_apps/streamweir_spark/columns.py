@@ -1,4 +1,4 @@
-"""The contracts' columns as Spark and Arrow types."""
+"""The contracts' columns as Spark types, and as the scoring core has them."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
@@ -18,6 +18,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from streamweir.arrow import ARROW_TYPES
 from streamweir.contracts.tables import Column, Type
 
 T = TypeVar("T")
@@ -31,16 +32,6 @@ _SPARK: dict[Type, DataType] = {
     Type.DATE: DateType(),
     Type.DOUBLES: ArrayType(DoubleType()),
     Type.BINARY: BinaryType(),
-}
-_ARROW: dict[Type, pa.DataType] = {
-    Type.STRING: pa.string(),
-    Type.INT: pa.int64(),
-    Type.DOUBLE: pa.float64(),
-    Type.BOOL: pa.bool_(),
-    Type.TIMESTAMP: pa.timestamp("us", tz="UTC"),
-    Type.DATE: pa.date32(),
-    Type.DOUBLES: pa.list_(pa.float64()),
-    Type.BINARY: pa.binary(),
 }
 
 
@@ -56,12 +47,7 @@ def core_schema(columns: Iterable[Column]) -> StructType:
 
 def core_arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """The same for Arrow."""
-    return pa.schema([(column.name, _in_core(column, _ARROW, pa.int64())) for column in columns])
-
-
-def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
-    """The columns as they are stored in parquet."""
-    return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
+    return pa.schema([(column.name, _in_core(column, ARROW_TYPES, pa.int64())) for column in columns])
 
 
 def from_core(column: Column) -> str:

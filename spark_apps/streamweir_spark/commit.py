@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from streamweir.arrow import arrow_schema
 from streamweir.commits import Commit
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.worked import WORKED
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.parts import OutputKind
 
 SPANS_KEPT = 16

@@ -14,6 +14,7 @@ from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.arrow import arrow_schema
 from streamweir.connections import SparkConnection, StoreConnection
 from streamweir.contracts.again import ROW, SCORES
 from streamweir.contracts.tables import Column, Type
@@ -21,7 +22,6 @@ from streamweir.errors import ModelUnusable, StreamweirError
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.arguments import Parser
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.evaluating import blames_values
 from streamweir_spark.failures import give_up, sentence
 from streamweir_spark.flow import Flow, flatten, leaves

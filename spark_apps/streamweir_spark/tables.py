@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir.arrow import arrow_schema
 from streamweir.contracts.tables import Column, Table, Type
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.commit import owner
 from streamweir_spark.results import Rows
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from streamweir.arrow import schema_of
 from streamweir.broker.records import read_topic
 from streamweir.broker.topics import delete, provision
 from streamweir.broker.transactions import TransactionalWriter
@@ -22,7 +23,6 @@ from streamweir.contracts.worked import WORKED
 from streamweir.datagen import generator
 from streamweir.errors import RunFailed
 from streamweir.ledger import reconcile
-from streamweir.ledger.arrow import schema_of
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay

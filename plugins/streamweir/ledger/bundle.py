@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir.arrow import cast, check_columns, schema_of
 from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.contracts.tables import Pipeline
-from streamweir.ledger.arrow import cast, check_columns, schema_of
 from streamweir.ledger.results import Frames
 from streamweir.ledger.values import Batches, Ledger
 from streamweir.objectstore import ObjectStore

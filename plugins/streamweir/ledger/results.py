@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import dataset
 
+from streamweir.arrow import schema_of
 from streamweir.commits import Commit
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import OutputTopic, Pipeline, Role, Table
 from streamweir.contracts.worked import WORKED
-from streamweir.ledger.arrow import schema_of
 from streamweir.ledger.broker import Extent
 from streamweir.ledger.committed import fetch_table
 from streamweir.ledger.counts import Kept, Tally, tallies

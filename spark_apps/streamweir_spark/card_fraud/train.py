@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from streamweir.arrow import arrow_schema
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, COMPONENTS, FILE
 from streamweir.contracts.card_fraud.results import MODEL_COLUMNS
 from streamweir.contracts.messages import Headers, Kind
@@ -13,7 +14,7 @@ from streamweir.replay.batches import virtual_ts
 from streamweir.replay.card_fraud import recording, value
 from streamweir_spark.card_fraud.domain import SCORED_COLUMNS
 from streamweir_spark.card_fraud.reader import READER, Transaction
-from streamweir_spark.columns import arrow_schema, core_arrow_schema
+from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.training.examples import LABEL, Examples
 
 FILES = (FILE,)

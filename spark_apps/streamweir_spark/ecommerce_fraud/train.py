@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from streamweir.arrow import arrow_schema
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.datasets.checks import refuse
@@ -12,7 +13,6 @@ from streamweir.replay.batches import virtual_ts
 from streamweir.replay.csvfile import CsvFile, text_rows
 from streamweir.replay.ecommerce_fraud import history_batches
 from streamweir.values import identifier, parse_class
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.reader import READER

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from streamweir.arrow import schema_of
 from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.results import SCORED
 from streamweir.contracts.streams import Run, Stream
-from streamweir.ledger.arrow import schema_of
 from streamweir.objectstore import to_json
 from streamweir.reporting.card_fraud import CONTENT, analysis
 from streamweir.reporting.inputs import Bundle

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from streamweir.arrow import schema_of
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run
-from streamweir.ledger.arrow import schema_of
 from streamweir.reporting import plot, publish, refresh_summary
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.sections import rejected

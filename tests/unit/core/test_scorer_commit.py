@@ -4,10 +4,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from streamweir.arrow import arrow_schema
 from streamweir.commits import BEGINNING, Commit
 from streamweir.contracts.worked import WORKED
 from streamweir_spark import commit as commits
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.commit import SPANS_KEPT, owner
 
 SECOND = 1_000_000

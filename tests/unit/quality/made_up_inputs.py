@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from streamweir.arrow import arrow_schema, schema_of
 from streamweir.broker.records import Record
 from streamweir.contracts.again import ROW, SCORES
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, LATENESS_S, PIPELINE, dataset
@@ -21,7 +22,6 @@ from streamweir.contracts.messages import Kind, partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
-from streamweir.ledger.arrow import schema_of
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
 from streamweir.replay.csvfile import text_rows
@@ -32,7 +32,6 @@ from streamweir_quality.checks import Subject
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Replayed, Row, in_time, in_turn
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of

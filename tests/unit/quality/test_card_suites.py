@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamweir.arrow import arrow_schema
 from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.results import MODEL_COLUMNS, SCORED
 from streamweir.contracts.messages import Headers
@@ -32,7 +33,6 @@ from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.parts import Output
 from tests.support.card_files import at, write_cards
 from tests.support.made_up_tables import conform

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from streamweir.arrow import arrow_schema
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.again import ROW, SCORES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
@@ -21,7 +22,6 @@ from streamweir_quality import score_again as app
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.model_again import Sample, Score, compared, model_again, sample
 from streamweir_quality.recompute import recompute_subjects
-from streamweir_spark.columns import arrow_schema
 
 SERVERS = Servers(
     KafkaConnection("nowhere:1"), StoreConnection("nowhere:1", "", ""), SparkConnection("spark://elsewhere")

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from streamweir.arrow import schema_of
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY
 from streamweir.contracts.messages import RETENTION_S, Headers, Kind
-from streamweir.ledger.arrow import schema_of
 from streamweir.values import parse_products
 from streamweir_quality.checks import CRITICAL, WARNING
 from streamweir_quality.ecommerce_fraud import subjects

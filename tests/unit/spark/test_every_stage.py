@@ -85,10 +85,10 @@ from pyspark.ml.regression import (
 )
 from pyspark.sql import DataFrame, SparkSession
 
+from streamweir.arrow import arrow_schema
 from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
-from streamweir_spark.columns import arrow_schema
 from streamweir_spark.evaluating import RowByRow
 from streamweir_spark.model import UNSCORABLE, prepare
 from streamweir_spark.spelling import spell_all

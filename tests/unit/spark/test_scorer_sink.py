@@ -11,6 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.arrow import arrow_schema
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import RETENTION_S
@@ -18,7 +19,7 @@ from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.objectstore import ObjectStore
-from streamweir_spark.columns import arrow_schema, core_arrow_schema
+from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.ecommerce_fraud.figures import Figures, Product
 from streamweir_spark.ecommerce_fraud.query import ShopResults
 from streamweir_spark.model import UNSCORABLE

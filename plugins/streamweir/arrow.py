@@ -1,13 +1,13 @@
-"""The contracts' tables as Arrow schemas, and frames cast to them."""
+"""The contracts' columns and tables as Arrow schemas, and frames cast to them."""
 
 from collections.abc import Iterable
 
 import pyarrow as pa
 
-from streamweir.contracts.tables import Table, Type
+from streamweir.contracts.tables import Column, Table, Type
 from streamweir.errors import RunFailed
 
-_TYPES = {
+ARROW_TYPES = {
     Type.STRING: pa.string(),
     Type.INT: pa.int64(),
     Type.DOUBLE: pa.float64(),
@@ -19,9 +19,14 @@ _TYPES = {
 }
 
 
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The columns as they are stored in parquet."""
+    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in columns])
+
+
 def schema_of(table: Table) -> pa.Schema:
     """The Arrow schema that a table's contract asks for."""
-    return pa.schema([(column.name, _TYPES[column.type]) for column in table.columns])
+    return arrow_schema(table.columns)
 
 
 def check_columns(names: Iterable[str], table: Table) -> None:
