@@ -67,6 +67,10 @@ class ObjectStore:
             http_client=self._http,
         )
 
+    def __reduce__(self) -> tuple[type["ObjectStore"], tuple[StoreConnection]]:
+        """It travels as its connection."""
+        return ObjectStore, (self.connection,)
+
     def bucket(self, key: ObjectKey) -> str:
         """The full name of the key's bucket."""
         return f"{self.connection.bucket_prefix}{key.bucket}"

@@ -1,7 +1,6 @@
 """The replay as a function and as a process on real servers: exactly once, also after kill -9."""
 
 import csv
-import io
 import random
 import subprocess
 import time
@@ -11,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
-import pyarrow.parquet as pq
 import pytest
 
 from streamweir.broker.follow import Follower
@@ -30,6 +28,7 @@ from streamweir.replay.ecommerce_fraud import batches
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
+from streamweir.replay.produced import parts
 from streamweir.replay.replayer import replay
 from tests.support.recordings import replay_options, start_module, write_recording
 
@@ -107,7 +106,8 @@ def test_a_run_is_sent_whole_and_its_counts_agree(
     for topic in PIPELINE.inputs:
         stretch = records(kafka_connection, stream, topic.name, manifest)
         assert len(stretch) == COUNT + 1
-    table = pq.read_table(io.BytesIO(store.get(run.produced) or b"")).to_pydict()
+    [part] = parts(run, store)
+    table = part.to_pydict()
     assert table["batch_index"] == table["sequence"] == list(range(COUNT + 1))
     assert table["kind"] == ["batch"] * COUNT + ["flush"]
     assert (sum(table["browsing_rows"]), sum(table["transactions_rows"])) == (ROWS, 667)

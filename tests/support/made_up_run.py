@@ -253,7 +253,9 @@ class MadeUpRun:
         )
 
     def _manifest(self) -> None:
-        self.store.put(self.run.produced, parquet(pa.Table.from_pylist(self._produced)))
+        half = len(self._produced) // 2
+        for part in filter(None, (self._produced[:half], self._produced[half:])):
+            self.store.put(self.run.produced_part(part[0]["sequence"]), parquet(pa.Table.from_pylist(part)))
         manifest = {
             **replayed(self._produced),
             "flush_sequence": self.first_sequence + self.batches,

@@ -180,8 +180,22 @@ class Run:
         return self.bundle / "replay" / "manifest.json"
 
     @property
+    def replay_stop(self) -> ObjectKey:
+        """An object that asks the replay of an endless recording to end."""
+        return self.bundle / "replay" / "stop.json"
+
+    @property
     def produced(self) -> ObjectKey:
-        """The producer's own counts, a row per batch."""
+        """The prefix of the producer's own counts, a row per batch in parts."""
+        return self.bundle / "replay" / "produced"
+
+    def produced_part(self, first: int) -> ObjectKey:
+        """The part whose first batch has this sequence."""
+        return self.produced / f"{first:012d}.parquet"
+
+    @property
+    def produced_whole(self) -> ObjectKey:
+        """The counts in one file, as runs left them before there were parts."""
         return self.bundle / "replay" / "produced.parquet"
 
     @property

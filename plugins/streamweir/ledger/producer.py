@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -14,8 +15,7 @@ from streamweir.ledger.counts import Sent
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan
-
-_PLACE = ("batch_index", "sequence", "ts", "kind")
+from streamweir.replay.produced import PLACE, parts
 
 
 def read_plan(run: Run, store: ObjectStore) -> Plan:
@@ -30,13 +30,12 @@ def read_manifest(run: Run, store: ObjectStore) -> Manifest:
 
 def read_sent(run: Run, pipeline: Pipeline, manifest: Manifest, store: ObjectStore) -> Sent:
     """The batches of a run as its replay counted them."""
-    data = io.BytesIO(_written(store.get(run.produced), run.produced))
-    counted = pq.read_table(data, read_dictionary=["kind"])
+    counted = _counted(run, store)
     batches = counted.filter(pc.field("kind") == Kind.BATCH.value).sort_by("batch_index")
     if not batches.num_rows:
         raise RunFailed(f"run {run.id!r} replayed no batch: its dataset is empty")
     rows = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
-    facts = [name for name in batches.column_names if name not in (*_PLACE, *rows.values())]
+    facts = [name for name in batches.column_names if name not in (*PLACE, *rows.values())]
     return Sent(
         index=batches["batch_index"].to_numpy(),
         sequence=batches["sequence"].to_numpy(),
@@ -47,6 +46,15 @@ def read_sent(run: Run, pipeline: Pipeline, manifest: Manifest, store: ObjectSto
         manifest_batches=manifest.batches,
         manifest_rows=manifest.rows,
     )
+
+
+def _counted(run: Run, store: ObjectStore) -> pa.Table:
+    """The parts of the counts; of a run from before there were parts, the one file."""
+    found = [part.replace_schema_metadata() for part in parts(run, store)]
+    if not found:
+        data = _written(store.get(run.produced_whole), run.produced)
+        found = [pq.read_table(io.BytesIO(data))]
+    return pa.concat_tables(found)
 
 
 def _written(found: Any, key: ObjectKey) -> Any:

@@ -20,7 +20,7 @@ from streamweir.redrive.places import Place
 from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
 from streamweir.redrive.records import Rejected, choose, rejected_records
 from streamweir.redrive.text import count_lines, description, in_a_line, shown
-from streamweir.replay.replayer import source_of
+from streamweir.replay.batches import source_of
 from streamweir.scorer.health import find
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Work with the rejected records.")

@@ -18,11 +18,11 @@ from streamweir.objectstore import ObjectStore
 from streamweir.redrive.contents import Content
 from streamweir.redrive.deliveries import deliveries
 from streamweir.redrive.places import Place
+from streamweir.replay.batches import source_of
 from streamweir.replay.deliveries import Message
 from streamweir.replay.link import Link
 from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
-from streamweir.replay.replayer import source_of
 
 MOST_MESSAGES = 50_000
 """In one transaction, which Kafka ends when it takes longer than `broker.clients.TRANSACTION_TIMEOUT_MS`."""

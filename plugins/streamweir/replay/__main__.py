@@ -15,10 +15,12 @@ from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Run, Stream, stream_id_of
 from streamweir.datasets.checks import Wishes
 from streamweir.datasets.store import download, ensure
+from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress
 from streamweir.replay.plan import Request, parse_late
 from streamweir.replay.replayer import replay
+from streamweir.replay.stop import request as request_stop
 
 app = typer.Typer(add_completion=False)
 
@@ -39,6 +41,7 @@ def main(
         int, typer.Option(help="Seconds that the scorer allows; -1: the pipeline's own.")
     ] = -1,
     unsorted_ok: Annotated[bool, typer.Option(help="Replay an unsorted live file in file order.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Ask the endless replay of --run to end.")] = False,
 ) -> None:
     """Provision the stream's topics and replay a dataset through them."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
@@ -48,6 +51,11 @@ def main(
     declared = pipeline_of(pipeline)
     run_id = run or datetime.now(UTC).strftime("cli-%Y%m%dT%H%M%S")
     target = Run(Stream(pipeline, stream or stream_id_of(run_id)), run_id)
+    if stop:
+        if not run:
+            raise BadConfiguration("--stop needs --run: the id of the run whose replay is to end")
+        request_stop(store, target)
+        return
     provision(kafka, target.stream, declared)
     known = ensure(
         store, pipeline, dataset, needs_history=False, wishes=Wishes(unsorted_ok), progress=console_progress

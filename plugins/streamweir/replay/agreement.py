@@ -38,7 +38,7 @@ def agree(
     batch_rows: int,
     pipeline: Pipeline,
     at: Position,
-    seconds: Sequence[float],
+    seconds: Sequence[float] | None,
 ) -> Plan:
     """The run's plan: the stored one, else a new one at the stream's position.
 
@@ -103,9 +103,11 @@ def _start_ts(asked: int | None, at: Position, now: int) -> int:
     return asked
 
 
-def _check_calendar(plan: Plan, pipeline: Pipeline, seconds: Sequence[float]) -> None:
+def _check_calendar(plan: Plan, pipeline: Pipeline, seconds: Sequence[float] | None) -> None:
     """A message with a ts that no timestamp can hold would be foreign to the scorer, and its stream lost."""
-    first, last = (plan.start_ts + math.floor(second) for second in (seconds[0], seconds[-1]))
+    # An endless run begins at second 0; it is not known how far it gets.
+    ends = (0, 0) if seconds is None else (seconds[0], seconds[-1])
+    first, last = (plan.start_ts + math.floor(second) for second in ends)
     flush = last + pipeline.flush_after(plan.lateness_s)
     if first < 0 or flush > LATEST_TS:
         raise BadConfiguration(

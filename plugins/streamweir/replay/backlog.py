@@ -1,13 +1,14 @@
 """What is still to be sent, and what was sent but is not known to have arrived."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 from streamweir.replay.deliveries import Message
+from streamweir.replay.produced import Counts, leading_rows_of, sequence_of
 
 _AHEAD = 64
 
@@ -16,16 +17,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Parcel:
-    """A delivery ready to go out: its messages, its rows of the first input topic counted.
+    """A delivery ready to go out: its messages, and its rows as `produced.Counting` counts them.
 
     It does not hold the rows themselves: hundreds of thousands of small objects waiting in memory would keep
     the garbage collector busier than everything else.
     """
 
-    sequence: int
     due: float
-    rows: int
+    span: int
+    counts: Counts
     messages: list[Message]
+
+    @property
+    def sequence(self) -> int:
+        """The delivery's sequence."""
+        return sequence_of(self.counts)
+
+    @property
+    def rows(self) -> int:
+        """Its rows of the first input topic."""
+        return leading_rows_of(self.counts)
 
 
 class Backlog:
@@ -67,7 +78,7 @@ class Backlog:
         return self._open[-1].sequence + 1 if self._open else self.first_open
 
 
-def prepared(items: Iterator[T]) -> Iterator[T]:
+def prepared(items: Iterator[T]) -> Generator[T]:
     """The same items, made ready by another thread while the earlier ones are used.
 
     A replay waits for Kafka most of the time; reading and encoding need not wait with it.

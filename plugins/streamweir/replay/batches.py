@@ -1,11 +1,16 @@
 """Batches and the virtual clock: pure functions from rows' times to the batch that each row travels in."""
 
+import importlib
 import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from streamweir.objectstore import ObjectStore
+from streamweir.replay.plan import Options, Plan
 
 Row = Mapping[str, str]
 
@@ -41,12 +46,15 @@ class Recording(Protocol):
     """A run's data, read far enough to know that it can be sent: what a pipeline's `recording` returns."""
 
     @property
-    def rows(self) -> int:
-        """Rows of the first input topic."""
+    def rows(self) -> int | None:
+        """Rows of the first input topic; None when nobody knows before they are made."""
 
     @property
-    def seconds(self) -> Sequence[float]:
-        """The second of each batch, never less than that of the one before."""
+    def seconds(self) -> Sequence[float] | None:
+        """The second of each batch, never less than that of the one before; None for an endless recording.
+
+        The first batch of an endless one is at second 0. A request ends its replay (`stop`).
+        """
 
     @property
     def finding(self) -> str | None:
@@ -56,8 +64,16 @@ class Recording(Protocol):
     def labels(self) -> Sequence[Label]:
         """What a run of it should find, as far as the dataset tells; most tell nothing."""
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches, 0 first."""
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """The batches, from the one with this index on; the same ones however often this is called."""
+
+
+@runtime_checkable
+class Recipe(Recording, Protocol):
+    """A recording that is made, not read: what it holds follows from the run's plan."""
+
+    def made_for(self, plan: Plan, store: ObjectStore) -> Recording:
+        """The recording of a run; its batches may put objects that their messages name (`claims.Claim`)."""
 
 
 def virtual_ts(start_ts: int, second: float) -> int:
@@ -108,3 +124,27 @@ def with_predecessor(times: Sequence[int]) -> "array[int]":
     for time in times:
         filled.append(filled[-1] if time == UNKNOWN and filled else time)
     return filled
+
+
+class Source(Protocol):
+    """A pipeline's replay module, `streamweir.replay.<word>`.
+
+    BATCH_ROWS: rows per batch when nobody asks for another number. value: makes a message's value of a
+    batch's rows for a topic and the batch's ts. facts: counts in the rows of a batch, by topic (short name).
+    """
+
+    BATCH_ROWS: int
+
+    def recording(self, folder: Path, *, batch_rows: int, limit: int | None, unsorted_ok: bool) -> Recording:
+        """What a run sends, from the folder of a dataset; limit: how many batches, None for all."""
+
+    def value(self, rows: Sequence[Row], ts: int) -> bytes:
+        """A message's value."""
+
+    def facts(self, rows: Mapping[str, Sequence[Row]], options: Options) -> Mapping[str, int]:
+        """What is counted of a batch, e.g. success_payments; the same names for every batch."""
+
+
+def source_of(pipeline: str) -> Source:
+    """The pipeline's replay module."""
+    return importlib.import_module(f"streamweir.replay.{pipeline}")  # type: ignore[return-value]

@@ -66,8 +66,11 @@ class Transactions:
         """None: what is to be found stands in the rows."""
         return ()
 
-    def batches(self) -> Iterator[Batch]:
-        """A batch per transaction, 0 first."""
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """A batch per transaction, from the one with this index on."""
+        return islice(self._batches(), first, None)
+
+    def _batches(self) -> Iterator[Batch]:
         names = [name for name in (*NUMBER_NAMES, CLASS.name) if name in self._file.names]
         fields_of = itemgetter(*map(self._file.names.index, names))
         width = len(self._file.names)

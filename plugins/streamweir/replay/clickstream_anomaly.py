@@ -65,8 +65,11 @@ class Seconds:
         rows = (dict(zip(file.names, row, strict=False)) for row in file.rows())
         return [Label(row["kind"], self._second(row["start"]), self._second(row["end"])) for row in rows]
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches, 0 first."""
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """The batches, from the one with this index on."""
+        return islice(self._batches(), first, None)
+
+    def _batches(self) -> Iterator[Batch]:
         names, sent = self._file.names, len(self.seconds)
         by_second = groupby(self._in_order(), lambda event: event[0])
         for index, (_, events) in enumerate(islice(by_second, sent)):

@@ -1,7 +1,7 @@
 """The order in which a run is sent: batches on time, delayed batches later, the flush last."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -16,16 +16,29 @@ from streamweir.replay.pieces import Piece, Value, cut
 from streamweir.replay.plan import Plan
 
 
+class Place(NamedTuple):
+    """Where a span begins in its run: its index, and its first piece's index as a batch and sequence."""
+
+    span: int
+    batch: int
+    sequence: int
+
+
+Ended = Callable[[int, bool], bool]
+"""Whether a run ends before a sequence, where a span begins or not."""
+
+
 class Delivery(NamedTuple):
     """What is sent together: one message per input topic, all with the same sequence.
 
     due: when it is sent, in the seconds of the plan's pace: those of the virtual clock after START_TS (`ts`
     lies before that for a delayed batch and after it for the flush), or how many go before it when the plan
-    has a rate. batch, ts, rows, values: as in `Piece`.
+    has a rate. batch, span, ts, rows, values: as in `Piece`; the flush has the span before it.
     """
 
     sequence: int
     batch: int
+    span: int
     ts: int
     kind: Kind
     due: float
@@ -41,18 +54,29 @@ class Message(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-def deliveries(batches: Iterable[Batch], plan: Plan, pipeline: Pipeline, value: Value) -> Iterator[Delivery]:
-    """Everything the run sends, in order. value: makes a message's value."""
+def deliveries(
+    batches: Iterable[Batch],
+    plan: Plan,
+    pipeline: Pipeline,
+    value: Value,
+    begin: Place | None = None,
+    ended: Ended = lambda sequence, is_new: False,
+) -> Iterator[Delivery]:
+    """What the run sends, in order. value: makes a message's value. begin: where its first batch begins."""
     topics = [topic.name for topic in pipeline.inputs]
-    sequence, last, end = plan.first_sequence, 0, 0.0
-    for piece, second in delayed(cut(batches, plan.start_ts, topics, value), plan.late):
-        due = sequence - plan.first_sequence if plan.rate else second
-        yield Delivery(sequence, piece.batch, piece.ts, Kind.BATCH, due, piece.rows, piece.values)
+    _, first, sequence = begin or Place(0, 0, plan.first_sequence)
+    last, end, span = 0, 0.0, -1
+    for piece, second in delayed(cut(batches, plan.start_ts, topics, value, first), plan.late):
+        if ended(sequence, piece.span != span):
+            break
+        span, due = piece.span, sequence - plan.first_sequence if plan.rate else second
+        yield Delivery(sequence, piece.batch, span, piece.ts, Kind.BATCH, due, piece.rows, piece.values)
         sequence, last, end = sequence + 1, max(last, piece.batch), max(end, piece.second)
     due = sequence - plan.first_sequence if plan.rate else end
     ts = virtual_ts(plan.start_ts, end) + pipeline.flush_after(plan.lateness_s)
     no_rows: dict[str, Sequence[Row]] = dict.fromkeys(topics, ())
-    yield Delivery(sequence, last + 1, ts, Kind.FLUSH, due, no_rows, dict.fromkeys(topics, value((), ts)))
+    nothing = dict.fromkeys(topics, value((), ts))
+    yield Delivery(sequence, last + 1, span, ts, Kind.FLUSH, due, no_rows, nothing)
 
 
 def delayed(pieces: Iterable[Piece], late: Mapping[int, int]) -> Iterator[tuple[Piece, float]]:
@@ -73,11 +97,15 @@ def delayed(pieces: Iterable[Piece], late: Mapping[int, int]) -> Iterator[tuple[
             yield heapq.heappop(waiting)[2], piece.second
 
 
-def check_late(late: Mapping[int, int], seconds: Sequence[float]) -> None:
+def check_late(late: Mapping[int, int], seconds: Sequence[float] | None) -> None:
     """Raise BadConfiguration when a batch cannot be delayed as asked, because the run ends too early.
 
-    seconds: the second of each batch of the run.
+    seconds: the second of each batch of the run; None for an endless one, which delays none.
     """
+    if seconds is None:
+        if late:
+            raise BadConfiguration("late: an endless replay delays no batch: bound it with `batches`")
+        return
     on_time = next((index for index in reversed(range(len(seconds))) if index not in late), None)
     for index, delay in sorted(late.items()):
         if on_time is None or index >= len(seconds) or seconds[index] + delay > seconds[on_time]:

@@ -28,13 +28,17 @@ class Piece(NamedTuple):
     values: Mapping[str, bytes]
 
 
-def cut(batches: Iterable[Batch], start_ts: int, topics: Sequence[str], value: Value) -> Iterator[Piece]:
+def cut(
+    batches: Iterable[Batch], start_ts: int, topics: Sequence[str], value: Value, first: int = 0
+) -> Iterator[Piece]:
     """The pieces of the batches, in order; a batch whose values all have at most VALUE_BYTES stays whole.
+
+    first: the index of the first piece as a batch of the run.
 
     The others are cut topic by topic, in the order of `topics`, by halves until each fits or is one row.
     Where they are cut depends on nothing but the rows, so a resumed run has the same pieces.
     """
-    index = count()
+    index = count(first)
     for batch in batches:
         ts = virtual_ts(start_ts, batch.second)
         values = {topic: value(batch.rows[topic], ts) for topic in topics}

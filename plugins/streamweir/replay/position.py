@@ -56,16 +56,15 @@ def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Posi
     )
 
 
-def holds_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline, start: Mapping[int, int]) -> bool:
-    """Whether the topics hold the run's flush, found by reading the leading input from `start`.
+def find_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline, start: Mapping[int, int]) -> int | None:
+    """The sequence of the run's flush, found by reading the leading input from `start`; None without one.
 
     start: per partition an offset before the run's first record.
     """
     topic = run.stream.topic(pipeline.leading.topic.name)
-    return any(
-        said is not None and said.run == run.id and said.kind is Kind.FLUSH
-        for said in (record.said for record in read_topic(kafka, topic, start=start))
-    )
+    said = (record.said for record in read_topic(kafka, topic, start=start))
+    flushes = (one for one in said if one is not None and one.run == run.id and one.kind is Kind.FLUSH)
+    return next((one.sequence for one in flushes), None)
 
 
 def refuse_deleted(kafka: KafkaConnection, run: Run, pipeline: Pipeline, plan: Plan) -> None:

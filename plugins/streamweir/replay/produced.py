@@ -1,77 +1,161 @@
-"""The producer's own counts: a row per batch and one for the flush, in the order in which they were sent."""
+"""The producer's own counts, recorded in parts while the replay runs: what the topics hold, once each.
+
+A part is a parquet file with a row per batch, in the order in which they were sent, and one for the flush.
+"""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamweir.contracts.messages import Kind
+from streamweir.contracts.streams import ObjectKey, Run
 from streamweir.contracts.tables import Pipeline
+from streamweir.errors import DependencyUnreachable
+from streamweir.objectstore import ObjectStore
 from streamweir.replay.batches import Row
-from streamweir.replay.deliveries import Delivery
+from streamweir.replay.deliveries import Delivery, Place
 from streamweir.replay.plan import Options
+
+PART_BATCHES = 50_000
+PART_S = 60.0
+"""After so many batches, or so long, what was sent is recorded."""
+
+PLACE = ("batch_index", "sequence", "ts", "kind")
+_BEGIN = b"streamweir.begin"
+"""In a part's metadata: where its last row's span begins (`Place`)."""
+_LOG = logging.getLogger(__name__)
 
 Facts = Callable[[Mapping[str, Sequence[Row]], Options], Mapping[str, int]]
 """What a pipeline counts in the rows of a batch, per topic (short name), e.g. success_payments."""
+Counts = tuple[Any, ...]
+"""What is counted of a delivery, by the names of a `Counting`."""
+
+sequence_of = itemgetter(PLACE.index("sequence"))
+leading_rows_of = itemgetter(len(PLACE))
+
+
+class Counting:
+    """How deliveries are counted. names: PLACE, then <topic>_rows per input topic, then every fact."""
+
+    def __init__(self, pipeline: Pipeline, facts: Facts, options: Options) -> None:
+        self.topics = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
+        self._count, self._options = facts, options
+        self.facts = list(facts(dict.fromkeys(self.topics, ()), options))
+        self.names = (*PLACE, *self.topics.values(), *self.facts)
+
+    def of(self, delivery: Delivery) -> Counts:
+        """Count a delivery."""
+        rows, facts = delivery.rows, self._count(delivery.rows, self._options)
+        place = (delivery.batch, delivery.sequence, delivery.ts, delivery.kind.value)
+        return (*place, *(len(rows[topic]) for topic in self.topics), *(facts[fact] for fact in self.facts))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of a part."""
+        return pa.schema([(name, pa.string() if name == "kind" else pa.int64()) for name in self.names])
 
 
 class Produced:
-    """Counts by batch. Columns: batch_index, sequence, ts, kind, <topic>_rows per input topic, every fact."""
+    """What the topics hold of a run, by its producer's own count.
 
-    def __init__(self, pipeline: Pipeline, facts: Facts, options: Options) -> None:
-        self._topics = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
-        self._count, self._options = facts, options
-        self._facts = list(facts(dict.fromkeys(self._topics, ()), options))
-        self._columns: dict[str, list[Any]] = {name: [] for name in ("batch_index", "sequence", "ts", "kind")}
-        self._columns.update({name: [] for name in self._topics.values()})
-        self._columns.update({fact: [] for fact in self._facts})
+    Made for a run that is resumed, it goes on after the parts that are there. next_sequence: the first that
+    was not counted. begin: the span of the last batch that was; None before the first.
+    """
 
-    def add(self, delivery: Delivery) -> None:
-        """Count a delivery."""
-        columns = self._columns
-        columns["batch_index"].append(delivery.batch)
-        columns["sequence"].append(delivery.sequence)
-        columns["ts"].append(delivery.ts)
-        columns["kind"].append(delivery.kind.value)
-        for topic, name in self._topics.items():
-            columns[name].append(len(delivery.rows[topic]))
-        for fact, count in self._count(delivery.rows, self._options).items():
-            columns[fact].append(count)
-
-    def take(self, other: "Produced") -> None:
-        """Take over what was counted elsewhere."""
-        self._columns = other._columns
+    def __init__(self, run: Run, store: ObjectStore, counting: Counting, first_sequence: int) -> None:
+        self._run, self._store, self._counting = run, store, counting
+        self._waiting: list[Counts] = []
+        self._sums: Counter[str] = Counter()
+        self._recorded_at = time.monotonic()
+        self.next_sequence, self.begin = first_sequence, None
+        self.batches, self.last_ts, self.flush = 0, 0, (-1, 0)
+        for part in parts(run, store):
+            self._sum_up(part)
+            self.begin = Place(*json.loads(part.schema.metadata[_BEGIN]))
+            self.next_sequence = part["sequence"][-1].as_py() + 1
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows in total, per topic."""
-        return {topic: sum(self._columns[name]) for topic, name in self._topics.items()}
+        """Rows of what was recorded, per topic; as `facts`, `batches`, `last_ts` (the largest ts of a batch)
+        and `flush` (sequence and ts)."""
+        return {topic: self._sums[name] for topic, name in self._counting.topics.items()}
 
     @property
     def facts(self) -> dict[str, int]:
-        """Every fact in total."""
-        return {fact: sum(self._columns[fact]) for fact in self._facts}
+        """Every fact of what was recorded, in total."""
+        return {fact: self._sums[fact] for fact in self._counting.facts}
 
-    @property
-    def batches(self) -> int:
-        """How many batches were counted."""
-        return self._columns["kind"].count(str(Kind.BATCH))
+    def add(self, counts: Counts, span: int) -> None:
+        """Count the next delivery that the topics hold."""
+        if self.begin is None or span != self.begin.span:
+            self.begin = Place(span, counts[0], sequence_of(counts))
+        self._waiting.append(counts)
+        self.next_sequence = sequence_of(counts) + 1
+        if len(self._waiting) >= PART_BATCHES or time.monotonic() - self._recorded_at > PART_S:
+            self._try_to_record()
 
-    @property
-    def last_ts(self) -> int:
-        """The largest ts of a batch; the flush, which is counted last, lies behind it."""
-        return max(self._columns["ts"][:-1])
+    def record(self) -> None:
+        """Write what was counted and not recorded yet; nothing when there is nothing.
 
-    @property
-    def flush(self) -> tuple[int, int]:
-        """Sequence and ts of the flush."""
-        return self._columns["sequence"][-1], self._columns["ts"][-1]
+        A replay that was overtaken may write the same in parts of its own: what is there is left out.
+        """
+        while self._waiting:
+            first = sequence_of(self._waiting[0])
+            part = self._part(self._waiting)
+            if self._store.put_if_absent(self._run.produced_part(first), _parquet(part)) is not None:
+                self._sum_up(part)
+                self._waiting = []
+                break
+            there = _read(self._store, self._run.produced_part(first))
+            self._sum_up(there)
+            held = there["sequence"][-1].as_py()
+            self._waiting = [counts for counts in self._waiting if sequence_of(counts) > held]
+        self._recorded_at = time.monotonic()
 
-    def to_parquet(self) -> bytes:
-        """The counts as a parquet file."""
-        types = {name: pa.string() if name == "kind" else pa.int64() for name in self._columns}
-        file = io.BytesIO()
-        pq.write_table(pa.table(self._columns, pa.schema(types.items())), file)
-        return file.getvalue()
+    def _try_to_record(self) -> None:
+        try:
+            self.record()
+        except DependencyUnreachable as error:
+            # Kafka takes the messages all the same; a resumed replay counts again what is not recorded.
+            self._recorded_at = time.monotonic()
+            _LOG.warning("what was sent is recorded later: %s", error)
+
+    def _part(self, rows: list[Counts]) -> pa.Table:
+        columns = [pa.array(column) for column in zip(*rows, strict=True)]
+        begin = {_BEGIN: json.dumps(self.begin)}
+        return pa.Table.from_arrays(columns, schema=self._counting.schema.with_metadata(begin))
+
+    def _sum_up(self, part: pa.Table) -> None:
+        for name in self._counting.names[len(PLACE) :]:
+            self._sums[name] += pc.sum(part[name]).as_py()
+        is_batch = pc.equal(part["kind"], Kind.BATCH.value)
+        batches = part.filter(is_batch)
+        self.batches += batches.num_rows
+        self.last_ts = max(self.last_ts, pc.max(batches["ts"]).as_py() or 0)
+        for line in part.filter(pc.invert(is_batch)).to_pylist():
+            self.flush = line["sequence"], line["ts"]
+
+
+def parts(run: Run, store: ObjectStore) -> Iterator[pa.Table]:
+    """The parts of a run's counts, in order."""
+    for key in store.list(run.produced):
+        yield _read(store, key)
+
+
+def _read(store: ObjectStore, key: ObjectKey) -> pa.Table:
+    return pq.read_table(io.BytesIO(store.get(key) or b""))
+
+
+def _parquet(part: pa.Table) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(part, file, compression="zstd")
+    return file.getvalue()

@@ -1,32 +1,34 @@
 """Sends a run: reads the dataset, keeps the schedule, commits batches, resumes where the topics end."""
 
-import importlib
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
+from typing import NamedTuple
 
 from streamweir.broker.records import await_readable
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import Kind
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
-from streamweir.progress import Advance, Progress, no_progress
+from streamweir.progress import Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
-from streamweir.replay.apart import MANY, Job, parcels_apart
-from streamweir.replay.backlog import Backlog, Parcel, prepared
-from streamweir.replay.batches import Recording
+from streamweir.replay.backlog import Backlog, Parcel
+from streamweir.replay.batches import Recording, Source, source_of
 from streamweir.replay.chain import join
-from streamweir.replay.deliveries import check_late, deliveries, messages
+from streamweir.replay.deliveries import Place, check_late
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest, on_the_clock
+from streamweir.replay.parcels import Job, parcels
 from streamweir.replay.plan import Plan, Request
-from streamweir.replay.position import Position, holds_flush
-from streamweir.replay.produced import Produced
+from streamweir.replay.position import Position, find_flush
+from streamweir.replay.produced import Counting, Produced
+from streamweir.replay.stop import StopRequest
 from streamweir.replay.transmission import Transmission
 
 _LOG = logging.getLogger(__name__)
@@ -59,78 +61,93 @@ def replay(
         at = link.open()
         plan = agree(store, run, request, source.BATCH_ROWS, pipeline, at, recording.seconds)
         join(store, run, plan, at)
-        resumed = _resume_at(plan, run, pipeline, kafka, at)
-        produced = Produced(pipeline, source.facts, plan.options)
-        with progress(f"replaying {run.id}", recording.rows, f"{pipeline.inputs[0].name} rows") as advance:
-            parcels = _parcels(Job(recording, plan, resumed), produced, advance)
-            transmission = Transmission(run, pipeline, Backlog(parcels), link, at, advance)
-            transmission.send_all(plan.pace)
+        resumption = _resume_at(plan, run, pipeline, kafka, at)
+        counting = Counting(pipeline, source.facts, plan.options)
+        produced = Produced(run, store, counting, plan.first_sequence)
+        job = _job(recording, plan, store, produced, resumption)
+        # A recording that ends by itself is not asked to.
+        stopped = StopRequest(store, run) if recording.seconds is None else _never
+        leading = pipeline.inputs[0].name
+        with (
+            closing(parcels(job, stopped)) as left,
+            progress(f"replaying {run.id}", recording.rows, f"{leading} rows") as advance,
+        ):
+            advance(produced.rows[leading])
+
+            def sent(parcel: Parcel) -> None:
+                produced.add(parcel.counts, parcel.span)
+                advance(parcel.rows)
+
+            backlog = Backlog(_unsent(left, resumption.first, sent))
+            transmission = Transmission(run, pipeline, backlog, link, at, sent)
+            transmission.send_all(plan.pace, stopped)
     finally:
         link.drop()
     for name, offsets in transmission.offsets.items():
         await_readable(kafka, run.stream.topic(name), offsets)
-    manifest = _manifest(plan, recording, produced, transmission, resumed)
-    store.put(run.produced, produced.to_parquet())
+    produced.record()
+    manifest = _manifest(plan, recording, produced, transmission, resumption.first)
     store.put_json(run.manifest, manifest.to_json())
     return manifest
 
 
-def source_of(pipeline: str) -> ModuleType:
-    """The pipeline's replay module.
-
-    It has BATCH_ROWS, `recording(folder, *, batch_rows, limit, unsorted_ok) -> Recording`,
-    `value(rows, ts) -> bytes`, which makes a message's value, and `facts`, as `produced.Facts`.
-    """
-    return importlib.import_module(f"streamweir.replay.{pipeline}")
-
-
-def _recording(source: ModuleType, request: Request, folder: Path) -> Recording:
+def _recording(source: Source, request: Request, folder: Path) -> Recording:
     rows, limit = request.batch_rows or source.BATCH_ROWS, request.batches
     for name, value, least in (("batch_rows", rows, 1), ("batches", limit, 1), ("speed", request.speed, 0)):
         if value is not None and not least <= value < math.inf:
             raise BadConfiguration(f"{name} is {value}; take a finite number, {least} or more")
     if request.rate is not None and not 0 < request.rate < math.inf:
         raise BadConfiguration(f"rate is {request.rate}; take more than 0 batches a second, or leave it out")
-    recording: Recording = source.recording(
-        folder, batch_rows=rows, limit=limit, unsorted_ok=request.unsorted_ok
-    )
+    recording = source.recording(folder, batch_rows=rows, limit=limit, unsorted_ok=request.unsorted_ok)
     if recording.finding:
         _LOG.warning("%s; it is replayed in file order", recording.finding)
     check_late(request.late, recording.seconds)
     return recording
 
 
-def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection, at: Position) -> int:
-    """The sequence of the first delivery that the topics do not hold."""
-    if at.next_sequence == plan.first_sequence or (at.last is not None and at.last.run == run.id):
-        return at.next_sequence
+class Resumption(NamedTuple):
+    """Where a run goes on. first: the first sequence that the topics do not hold. flush: that of its flush,
+    when they hold that.
+    """
+
+    first: int
+    flush: int | None = None
+
+
+def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection, at: Position) -> Resumption:
+    """Where the run goes on; a redrive, or runs after it, may lie behind its flush."""
+    if at.next_sequence == plan.first_sequence:
+        return Resumption(at.next_sequence)
+    if at.last is not None and at.last.run == run.id and at.last.kind is not Kind.REDRIVE:
+        return Resumption(at.next_sequence, at.last.sequence if at.flushed else None)
     start = plan.offsets[pipeline.leading.topic.name]
-    if at.next_sequence > plan.first_sequence and holds_flush(kafka, run, pipeline, start):
-        return at.next_sequence
+    flush = find_flush(kafka, run, pipeline, start) if at.next_sequence > plan.first_sequence else None
+    if flush is not None:
+        return Resumption(flush + 1, flush)
     raise BadConfiguration(
         f"run {run.id} was planned from sequence {plan.first_sequence} on, but stream {run.stream} is at "
         f"{at.next_sequence} without it: its topics were deleted, or another run went first. Start a new run"
     )
 
 
-def counted_parcels(job: Job, produced: Produced, advance: Advance) -> Iterator[Parcel]:
-    """Count all deliveries, and pack those that are still to be sent; advance: told of the other rows."""
-    pipeline, value = pipeline_of(job.plan.pipeline), source_of(job.plan.pipeline).value
-    leading = pipeline.inputs[0].name
-    for delivery in deliveries(job.recording.batches(), job.plan, pipeline, value):
-        produced.add(delivery)
-        rows = len(delivery.rows[leading])
-        if delivery.sequence >= job.resumed:
-            yield Parcel(delivery.sequence, delivery.due, rows, messages(delivery, job.plan.run))
+def _job(recording: Recording, plan: Plan, store: ObjectStore, produced: Produced, at: Resumption) -> Job:
+    """What is left to count and to send. Delayed batches may come of any span: then all are read again."""
+    begin = None if plan.late else produced.begin
+    begin = begin or Place(0, 0, plan.first_sequence)
+    return Job(recording, plan, store, begin, produced.next_sequence, at.first, at.flush)
+
+
+def _unsent(found: Iterator[Parcel], first: int, sent: Callable[[Parcel], None]) -> Iterator[Parcel]:
+    """The parcels from a sequence on; those before it are there already."""
+    for parcel in found:
+        if parcel.sequence < first:
+            sent(parcel)
         else:
-            advance(rows)
+            yield parcel
 
 
-def _parcels(job: Job, produced: Produced, advance: Advance) -> Iterator[Parcel]:
-    """The same, made ready while the earlier ones are sent."""
-    if len(job.recording.seconds) >= MANY:
-        return parcels_apart(job, produced, advance)
-    return prepared(counted_parcels(job, produced, advance))
+def _never() -> bool:
+    return False
 
 
 def _manifest(

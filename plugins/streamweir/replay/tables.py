@@ -91,8 +91,11 @@ class TwoTables:
         """None: what is to be found stands in the rows."""
         return ()
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches, 0 first."""
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """The batches, from the one with this index on."""
+        return islice(self._batches(), first, None)
+
+    def _batches(self) -> Iterator[Batch]:
         leading, following = self._leading_rows(), self._following_rows()
         waiting = next(following, None)
         for index, second in enumerate(self.seconds):

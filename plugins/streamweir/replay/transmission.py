@@ -1,17 +1,18 @@
 """Sending a run's deliveries on schedule, several to a transaction when they come fast."""
 
 import time
+from collections.abc import Callable
 
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.contracts.messages import partition_of
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
-from streamweir.progress import Advance
 from streamweir.replay.backlog import Backlog, Parcel
 from streamweir.replay.link import Link
 from streamweir.replay.position import Position
 
+_LOOK_S = 1.0
 TRANSACTION_S = 0.1
 """How long deliveries that are due are put into one transaction before it is committed."""
 
@@ -21,47 +22,54 @@ class Schedule:
 
     Every wait is computed from one fixed moment, so that errors do not add up: a batch that goes out late
     does not make the next one late. pace: how many pass per real second; 0 means that all is due at once.
+    hurry: whether all is due at once from now on.
     """
 
-    def __init__(self, pace: float, first_due: float) -> None:
-        self._pace = pace
+    def __init__(self, pace: float, first_due: float, hurry: Callable[[], bool] = lambda: False) -> None:
+        self._pace, self._hurry = pace, hurry
         self._zero = time.monotonic() - (first_due / pace if pace else 0)
 
     def wait_s(self, due: float) -> float:
         """Real seconds until the second `due`; 0 or less when it is due."""
-        if not self._pace:
+        if not self._pace or self._hurry():
             return 0
         return self._zero + due / self._pace - time.monotonic()
 
     def wait(self, due: float) -> None:
         """Return when the second `due` is due."""
-        if (seconds := self.wait_s(due)) > 0:
-            time.sleep(seconds)
+        while (seconds := self.wait_s(due)) > 0:
+            time.sleep(min(seconds, _LOOK_S))
 
 
 class Transmission:
     """Sends what a backlog holds through an open link, each delivery exactly once.
 
-    offsets: per topic (short name) and partition the offset after the run's last record. rows: of the first
-    input topic, sent so far. seconds: from the first transaction's begin to the last one's commit.
-    off_schedule_s: the most that a delivery was handed to Kafka after the moment it was due.
+    sent: called with each parcel that Kafka holds, in order. offsets: per topic (short name) and partition
+    the offset after the run's last record. rows: of the first input topic, sent so far. seconds: from the
+    first transaction's begin to the last one's commit. off_schedule_s: the most that a delivery was handed to
+    Kafka after the moment it was due.
     """
 
     def __init__(
-        self, run: Run, pipeline: Pipeline, backlog: Backlog, link: Link, begun: Position, advance: Advance
+        self,
+        run: Run,
+        pipeline: Pipeline,
+        backlog: Backlog,
+        link: Link,
+        begun: Position,
+        sent: Callable[[Parcel], None],
     ) -> None:
-        self._run, self._backlog, self._link = run, backlog, link
-        self._advance = advance
+        self._run, self._backlog, self._link, self._sent = run, backlog, link, sent
         self._partitions = {topic.name: topic.partitions for topic in pipeline.inputs}
         self.offsets = {name: dict(ends) for name, ends in begun.offsets.items()}
         self.rows, self.seconds, self.off_schedule_s = 0, 0.0, 0.0
 
-    def send_all(self, pace: float) -> None:
-        """Send everything at this pace (see `Plan.pace`); errors as in `Link.persist`."""
+    def send_all(self, pace: float, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Send everything at this pace (see `Plan.pace`), or at once; errors as in `Link.persist`."""
         first = self._backlog.peek()
         if first is None:
             return
-        schedule, begun = Schedule(pace, first.due), time.monotonic()
+        schedule, begun = Schedule(pace, first.due, hurry), time.monotonic()
         while (parcel := self._backlog.peek()) is not None:
             schedule.wait(parcel.due)
             self._link.persist(lambda: self._transact(schedule))
@@ -115,4 +123,4 @@ class Transmission:
     def _confirm(self, next_sequence: int | None) -> None:
         for parcel in self._backlog.confirm(next_sequence or 0):
             self.rows += parcel.rows
-            self._advance(parcel.rows)
+            self._sent(parcel)

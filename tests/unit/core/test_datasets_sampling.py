@@ -19,7 +19,7 @@ from streamweir.datasets.sampling import ALL_UP_TO, THEN_EVERY
 from streamweir.datasets.store import ensure
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.progress import no_progress
-from streamweir.replay.replayer import source_of
+from streamweir.replay.batches import source_of
 from tests.support.card_files import at, write_cards
 from tests.support.file_store import FileStore
 from tests.support.recordings import write_recording

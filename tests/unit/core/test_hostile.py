@@ -14,10 +14,10 @@ from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.tables import Pipeline
 from streamweir.datagen import generator
 from streamweir.progress import no_progress
+from streamweir.replay.batches import source_of
 from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.deliveries import Delivery, deliveries, messages
 from streamweir.replay.plan import Plan
-from streamweir.replay.replayer import source_of
 from streamweir_spark.clickstream_anomaly.domain import Domain as SiteDomain
 from streamweir_spark.clickstream_anomaly.reader import READER as SITE_READER
 from streamweir_spark.decode import decode

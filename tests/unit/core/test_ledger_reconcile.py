@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -245,9 +246,30 @@ def test_latency_is_from_the_append_to_the_commit(made_up: MadeUpRun) -> None:
     assert sum(micro_batches["used"].to_pylist()) == made_up.counts["used"]
 
 
+def test_a_run_from_before_there_were_parts_of_counts_is_read_as_well(made_up: MadeUpRun) -> None:
+    expected = count(made_up).to_dict()
+    parts = [pq.read_table(io.BytesIO(made_up.store.get(key))) for key in _parts(made_up)]
+    assert len(parts) == 2
+    for key in _parts(made_up):
+        made_up.store.delete(key)
+    buffer = io.BytesIO()
+    pq.write_table(pa.concat_tables(parts), buffer)
+    made_up.store.put(made_up.run.produced_whole, buffer.getvalue())
+    assert count(made_up).to_dict() == expected
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_part_of_the_counts_that_is_lost_is_found(made_up: MadeUpRun, lost: int) -> None:
+    made_up.store.delete(_parts(made_up)[lost])
+    with pytest.raises(RunFailed):
+        count(made_up)
+
+
 @pytest.mark.parametrize("missing", ["plan", "manifest", "produced"])
 def test_a_replay_that_did_not_end_is_named(made_up: MadeUpRun, missing: str) -> None:
-    made_up.store.delete(getattr(made_up.run, missing))
+    prefix = f"{made_up.run.bundle}/replay/{missing}"
+    for name in [name for name in made_up.store.objects if name.startswith(prefix)]:
+        del made_up.store.objects[name]
     with pytest.raises(RunFailed, match=f"{missing}.* is missing; clear the task `replay`"):
         count(made_up)
 
@@ -478,6 +500,10 @@ def test_the_reconciliation_writes_what_it_found_before_it_fails(made_up: MadeUp
     assert (told["outcome"], told["unexplained"]) == ("failed", 0)
     assert _parquet(made_up, made_up.run.table_file("rejected")).num_rows > 20
     assert _parquet(made_up, made_up.run.latency).num_rows > 10
+
+
+def _parts(made_up: MadeUpRun) -> list[ObjectKey]:
+    return made_up.store.list(made_up.run.produced)
 
 
 def _parquet(made_up: MadeUpRun, key: ObjectKey) -> pq.ParquetFile:

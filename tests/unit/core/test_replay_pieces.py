@@ -1,16 +1,14 @@
 """Cutting batches: what is too large goes in pieces, and nothing that a run finds depends on it."""
 
 import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import orjson
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,20 +17,20 @@ from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE, dataset
 from streamweir.contracts.messages import MESSAGE_BYTES, ROW_BYTES, VALUE_BYTES, Kind, partition_of
 from streamweir.contracts.pipelines import pipeline
+from streamweir.contracts.streams import Run, Stream
 from streamweir.datagen import generator
 from streamweir.liveplot.ecommerce_fraud import count
 from streamweir.liveplot.series import Series
 from streamweir.progress import no_progress
-from streamweir.replay import pieces
-from streamweir.replay.apart import Job, parcels_apart
-from streamweir.replay.batches import Batch
+from streamweir.replay import parcels, pieces
+from streamweir.replay.batches import Batch, source_of
 from streamweir.replay.clickstream_anomaly import recording as clicks
-from streamweir.replay.deliveries import Delivery, deliveries, list_of_objects, messages
+from streamweir.replay.deliveries import Delivery, Place, deliveries, list_of_objects, messages
 from streamweir.replay.ecommerce_fraud import facts, recording
+from streamweir.replay.parcels import Job
 from streamweir.replay.pieces import Piece, cut
 from streamweir.replay.plan import Plan
-from streamweir.replay.produced import Produced
-from streamweir.replay.replayer import counted_parcels, source_of
+from streamweir.replay.produced import Counting, Produced, parts
 from streamweir_spark.clickstream_anomaly.domain import Domain as SiteDomain
 from streamweir_spark.clickstream_anomaly.reader import READER as SITE_READER
 from streamweir_spark.decode import decode
@@ -42,8 +40,10 @@ from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.parts import Domain, Message, Output, OutputKind, Reader
 from streamweir_spark.shard import work
+from tests.support.memory_store import MemoryStore
 
 START = 1_700_000_000
+RUN = Run(Stream(PIPELINE.name, "s"), "r1")
 TOPICS = ("browsing", "transactions")
 
 
@@ -201,28 +201,45 @@ def test_the_pieces_of_a_delayed_batch_follow_a_whole_batch_together(monkeypatch
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [counted_parcels, parcels_apart])
-def test_a_resumed_run_goes_on_with_the_same_pieces(sample: Path, make: Callable[..., Iterator]) -> None:
-    whole, rest, advanced = Produced(PIPELINE, facts, {}), Produced(PIPELINE, facts, {}), list[int]()
-    everything = list(counted_parcels(Job(recording(sample), plan(), 7), whole, advanced.append))
-    resumed = list(make(Job(recording(sample), plan(), 7 + 9), rest, advanced.append))
-    assert resumed == everything[9:]
-    assert rest.to_parquet() == whole.to_parquet()
-    assert sum(advanced) + sum(parcel.rows for parcel in resumed) == 1_000
+@pytest.mark.parametrize("many", [1, 1_000])
+def test_a_resumed_run_goes_on_with_the_same_pieces(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(parcels, "MANY", many)
+    whole, store = Job(recording(sample), plan(), MemoryStore(), Place(0, 0, 7), 7, 7), MemoryStore()
+    everything = list(parcels.parcels(whole, lambda: False))
+    for counted in range(1, len(everything)):
+        produced = Produced(RUN, store, Counting(PIPELINE, facts, {}), 7)
+        while produced.next_sequence < 7 + counted:
+            parcel = everything[produced.next_sequence - 7]
+            produced.add(parcel.counts, parcel.span)
+        assert produced.begin is not None
+        produced.record()
+        held = counted + counted % 3
+        job = whole._replace(begin=produced.begin, counted=7 + counted, held=7 + held)
+        left = list(parcels.parcels(job, lambda: False) if counted % 7 == 1 else parcels.packed(job))
+        assert [one.counts for one in left] == [one.counts for one in everything[counted:]]
+        assert [one.messages for one in left[: held - counted]] == [[]] * (held - counted)
+        assert left[held - counted :] == everything[held:]
+    assert len({parcel.span for parcel in everything}) < len(everything) - 10
 
 
 def test_the_plot_and_the_counts_of_the_replay_agree_on_pieces(sample: Path) -> None:
-    produced, series = Produced(PIPELINE, facts, {}), Series("r1", 7, partial(count, options={}))
+    store, series = MemoryStore(), Series("r1", 7, partial(count, options={}))
+    counting = Counting(PIPELINE, facts, {})
+    produced = Produced(RUN, store, counting, 7)
     for delivery in deliveries(recording(sample).batches(), plan(), PIPELINE, list_of_objects):
-        produced.add(delivery)
+        produced.add(counting.of(delivery), delivery.span)
         transactions = messages(delivery, "r1")[1]
         series.add(Record("transactions", 0, delivery.sequence, 0, transactions.headers, transactions.value))
+    produced.record()
     assert series.complete
     assert [(point.batch, point.ts - START, point.value) for point in series.points()] == [
         (0, 0, 1), (1, 1, 0), (2, 2, 0), (3, 3, 0), (4, 4, 4_999),
     ]  # fmt: skip
     by_ts: Counter[int] = Counter()
-    for line in pq.read_table(io.BytesIO(produced.to_parquet())).to_pylist()[:-1]:
+    [part] = parts(RUN, store)
+    for line in part.to_pylist()[:-1]:
         by_ts[line["ts"]] += line["success_payments"]
     assert by_ts == {point.ts: point.value for point in series.points()}
     assert produced.facts == {"success_payments": 5_000}

@@ -16,13 +16,16 @@ from streamweir.replay import transmission as transmission_module
 from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Batch
 from streamweir.replay.deliveries import deliveries, list_of_objects, messages
+from streamweir.replay.ecommerce_fraud import facts
 from streamweir.replay.link import Link
 from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
+from streamweir.replay.produced import Counting
 from streamweir.replay.transmission import Transmission
 
 RUN = Run(Stream(PIPELINE.name, "s"), "r1")
 COUNT = 40
+COUNTING = Counting(PIPELINE, facts, {})
 
 
 class Broker:
@@ -92,7 +95,7 @@ def some() -> Iterator[Batch]:
         yield Batch(index, index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []})
 
 
-def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None) -> Transmission:
+def transmission(link: Link, sent: Callable[[Parcel], None] = lambda parcel: None) -> Transmission:
     plan = Plan(
         run="r1",
         pipeline=PIPELINE.name,
@@ -109,15 +112,10 @@ def transmission(link: Link, advance: Callable[[int], None] = lambda rows: None)
         planned_at="",
     )
     parcels = (
-        Parcel(
-            sent.sequence,
-            sent.due,
-            len(sent.rows["browsing"]),
-            messages(sent, "r1"),
-        )
+        Parcel(sent.due, sent.span, COUNTING.of(sent), messages(sent, "r1"))
         for sent in deliveries(some(), plan, PIPELINE, list_of_objects)
     )
-    return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), advance)
+    return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), sent)
 
 
 def assert_exactly_once(broker: Broker) -> None:
@@ -129,12 +127,13 @@ def assert_exactly_once(broker: Broker) -> None:
 
 
 def test_everything_is_sent_in_few_transactions_when_nothing_waits(linked: Callable[[Broker], Link]) -> None:
-    broker, advanced = Broker(), []
-    sending = transmission(linked(broker), advanced.append)
+    broker, sent = Broker(), []
+    sending = transmission(linked(broker), sent.append)
     sending.send_all(pace=0)
     assert_exactly_once(broker)
     assert broker.commits < 5
-    assert (sum(advanced), sending.rows) == (2 * COUNT, 2 * COUNT)
+    assert (sum(parcel.rows for parcel in sent), sending.rows) == (2 * COUNT, 2 * COUNT)
+    assert [parcel.sequence for parcel in sent] == list(range(COUNT + 1))
 
 
 @pytest.mark.parametrize(
@@ -155,11 +154,12 @@ def test_after_an_ambiguous_commit_the_topics_decide(
 ) -> None:
     if one_by_one:
         monkeypatch.setattr(transmission_module, "TRANSACTION_S", -1)
-    broker, advanced = Broker(faults), []
-    transmission(linked(broker), advanced.append).send_all(pace=0)
+    broker, sent = Broker(faults), []
+    transmission(linked(broker), sent.append).send_all(pace=0)
     assert_exactly_once(broker)
     assert not broker.faults or broker.commits < min(broker.faults)
-    assert sum(advanced) == 2 * COUNT
+    # What is counted is what the topics hold, once each.
+    assert [parcel.sequence for parcel in sent] == list(range(COUNT + 1))
 
 
 def test_a_refusal_ends_the_replay_at_once(linked: Callable[[Broker], Link]) -> None:
