@@ -2,21 +2,25 @@
 
 Micro-batches are numbered without gaps, and each writes a record. So a reader finds the newest one by the
 names after one that it knows, and goes back from there by number: nothing is listed that grows with the
-stream's age.
+stream's age. Where a record is missing, a segment ends: micro-batches of a finished run, put together.
 """
 
-from collections.abc import Iterator, Mapping
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
+import orjson
+
+from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import ObjectKey, Stream
-from streamweir.errors import BadConfiguration, RunFailed
+from streamweir.errors import RunFailed
 from streamweir.objectstore import ObjectStore
 
 FORMAT = 2
 """Of the records that are written; format 1 had no such entry, and no `files`."""
+SEGMENT_FORMAT = 1
 _READERS = 8
 """Small objects are read side by side: waiting for the store dominates."""
 
@@ -53,6 +57,11 @@ class Commit:
     state_bytes: int = 0
     dropped_by_watermark: int = 0
 
+    @property
+    def first(self) -> int:
+        """Its own id: a commit stands for one micro-batch."""
+        return self.batch_id
+
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without the totals."""
         return {name: value for name, value in vars(self).items() if name != "totals"} | {"format": FORMAT}
@@ -63,18 +72,46 @@ class Commit:
 
         Raises BadConfiguration for a format that is not known.
         """
-        written = value.get("format", 1)
-        if written > FORMAT:
-            raise BadConfiguration(
-                f"the commit record of micro-batch {value.get('batch_id')} has format {written}, but only "
-                f"formats up to {FORMAT} are known: update Streamweir, or take another stream id"
-            )
+        what = f"the commit record of micro-batch {value.get('batch_id')}"
+        written = stored_format(value, FORMAT, what, "take another stream id")
         said = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
         return cls(**said | {"files": tuple(value["files"]) if written > 1 else None})
 
 
 BEGINNING = Commit(batch_id=-1)
 """What stands before the first micro-batch of a stream."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Micro-batches `first` to `last` of a stream, put together.
+
+    next_sequence, published: as the last one's commit record had them. files: parquet files by table, as
+    named below `segments/`, with the columns that the stream keeps and `batch_id`, in the order of the
+    micro-batches. commits: the file with the commit records, one a line, as far as they are of use once
+    others follow.
+    """
+
+    first: int
+    last: int
+    next_sequence: int
+    published: Published
+    files: Mapping[str, Sequence[str]]
+    commits: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The segment as it is stored."""
+        return {**vars(self), "format": SEGMENT_FORMAT}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Segment":
+        """The segment from JSON; raises BadConfiguration for a format that is not known."""
+        stored_format(value, SEGMENT_FORMAT, f"segment {value.get('last')}", "take another stream id")
+        return cls(**{name: value[name] for name in cls.__dataclass_fields__})
+
+
+Entry = Commit | Segment
+"""What a stream's way back consists of."""
 
 
 class Vanished(RunFailed):
@@ -98,32 +135,59 @@ def newest(store: ObjectStore, stream: Stream, known: int | None) -> Commit | No
     after = None if known is None else stream.commit(known)
     later = store.list(stream.commits, after=after)
     key = later[-1] if later else after
-    if key is None:
-        return None
-    found = store.get_json(key)
-    if found is None:
-        raise Vanished(key)
-    return Commit.from_json(found)
+    return None if key is None else Commit.from_json(orjson.loads(present(store, key)))
 
 
-def backwards(store: ObjectStore, stream: Stream, last: Commit) -> Iterator[Commit]:
-    """This commit, then those before it, newest first.
+def backwards(store: ObjectStore, stream: Stream, last: Commit) -> Iterator[Entry]:
+    """This commit, then what lies before it, newest first, to the stream's first micro-batch.
 
-    Some are read ahead, side by side. Raises Vanished when one is missing.
+    Some are read ahead, side by side. Raises Vanished where neither a commit nor a segment is.
     """
     yield last
+    at = last.batch_id - 1
     with ThreadPoolExecutor(_READERS) as pool:
-        for at in range(last.batch_id - 1, -1, -_READERS):
+        while at >= 0:
             ids = range(at, max(at - _READERS, -1), -1)
             found = pool.map(lambda batch_id: read(store, stream, batch_id), ids)
-            there = [commit for commit in takewhile(lambda commit: commit is not None, found) if commit]
-            yield from there
-            if len(there) < len(ids):
-                raise Vanished(stream.commit(at - len(there)))
+            for commit in found:
+                if commit is None:
+                    break
+                yield commit
+                at -= 1
+            if at in ids:
+                segment = read_segment(store, stream, at)
+                if segment is None:
+                    raise Vanished(stream.commit(at))
+                yield segment
+                at = segment.first - 1
 
 
-def has_file(store: ObjectStore, stream: Stream, commit: Commit, table: str) -> bool:
-    """Whether a micro-batch wrote a file of a table."""
-    if commit.files is not None:
-        return table in commit.files
-    return store.exists(stream.table_file(table, commit.batch_id))
+def read_segment(store: ObjectStore, stream: Stream, last: int) -> Segment | None:
+    """The segment that ends with a micro-batch; None when there is none."""
+    found = store.get_json(stream.segment(last))
+    return None if found is None else Segment.from_json(found)
+
+
+def commits_of(store: ObjectStore, stream: Stream, entry: Entry) -> list[Commit]:
+    """The commit records of an entry, oldest first."""
+    if isinstance(entry, Commit):
+        return [entry]
+    lines = gzip.decompress(present(store, stream.segments / entry.commits)).splitlines()
+    return [Commit.from_json(orjson.loads(line)) for line in lines]
+
+
+def files_of(store: ObjectStore, stream: Stream, entry: Entry, table: str) -> list[ObjectKey]:
+    """The files that hold an entry's rows of a table, in order."""
+    if isinstance(entry, Segment):
+        return [stream.segments / name for name in entry.files.get(table, ())]
+    key = stream.table_file(table, entry.batch_id)
+    wrote = store.exists(key) if entry.files is None else table in entry.files
+    return [key] if wrote else []
+
+
+def present(store: ObjectStore, key: ObjectKey) -> bytes:
+    """An object that an entry names; raises Vanished when it is not there."""
+    data = store.get(key)
+    if data is None:
+        raise Vanished(key)
+    return data

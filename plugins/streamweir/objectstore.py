@@ -11,6 +11,7 @@ from typing import Any
 
 import urllib3
 from minio import Minio
+from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
 from streamweir.connections import StoreConnection
@@ -181,10 +182,21 @@ class ObjectStore:
         with self._errors(key):
             self._client.remove_object(self.bucket(key), key.key)
 
+    def delete_all(self, keys: Sequence[ObjectKey]) -> None:
+        """Remove objects of one bucket, many at a time; those that are not there are passed over."""
+        if not keys:
+            return
+        names = (DeleteObject(key.key) for key in keys)
+        with self._errors(keys[0]):
+            for error in self._client.remove_objects(self.bucket(keys[0]), names):
+                key = ObjectKey(keys[0].bucket, error.name or "")
+                raise self._refusal(key, error.code, error.message or "")
+
     def delete_folder(self, prefix: ObjectKey, last: ObjectKey | None = None) -> None:
         """Remove all objects below a prefix; `last`, which describes them, only when the others are gone."""
-        for key in sorted(self.list(prefix), key=lambda key: key == last):
-            self.delete(key)
+        there = self.list(prefix)
+        self.delete_all([key for key in there if key != last])
+        self.delete_all([key for key in there if key == last])
 
     def _put_conditionally(self, key: ObjectKey, data: bytes, condition: dict[str, str]) -> str | None:
         # The minio client takes no conditional headers; a presigned request does.

@@ -1,12 +1,14 @@
 """Reading results back at the end, as anybody else would: with Spark, from the object store."""
 
+from collections.abc import Sequence
 from itertools import islice
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
-from streamweir.commits import Commit, backwards, has_file
+from streamweir.commits import Commit, Vanished, backwards, files_of
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.tables import Pipeline
+from streamweir.contracts.tables import Pipeline, Table
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.columns import spark_schema
 from streamweir_spark.log import say
@@ -20,13 +22,18 @@ def show_results(
     spark: SparkSession, store: ObjectStore, stream: Stream, pipeline: Pipeline, newest: Commit | None
 ) -> None:
     """Print a sample of each table, of what the newest micro-batches wrote and committed."""
-    if newest is None:
-        return
-    commits = list(islice(backwards(store, stream, newest), _NEWEST))[::-1]
-    for table in pipeline.tables:
-        there = [commit.batch_id for commit in commits if has_file(store, stream, commit, table.name)]
-        if there:
-            files = [store.uri(stream.table_file(table.name, batch_id)) for batch_id in there]
-            rows = spark.read.schema(spark_schema(stored_columns(table))).parquet(*files)
-            say(f"read back from {table.name}, the newest {len(files)} of its files:")
-            rows.show(_SHOWN, truncate=24)
+    try:
+        entries = list(islice(backwards(store, stream, newest), _NEWEST))[::-1] if newest else []
+        for table in pipeline.tables:
+            files = [key for entry in entries for key in files_of(store, stream, entry, table.name)]
+            if files:
+                _show(spark, table, [store.uri(key) for key in files])
+    except (Vanished, AnalysisException):
+        # A run that was on the stream before may be reconciled just now.
+        say("reading back was given up: these micro-batches are being put together")
+
+
+def _show(spark: SparkSession, table: Table, files: Sequence[str]) -> None:
+    reader = spark.read.schema(spark_schema(stored_columns(table))).option("ignoreMissingFiles", True)
+    say(f"read back from {table.name}, the newest {len(files)} of its files:")
+    reader.parquet(*files).show(_SHOWN, truncate=24)

@@ -31,7 +31,7 @@ from streamweir.contracts.streams import Run
 from streamweir.contracts.worked import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
 from streamweir.datasets.dataset import Dataset
-from streamweir.ledger.committed import read_commits, read_table
+from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.ledger.timing import latencies
 from streamweir.models.registry import Registry
 from streamweir.progress import console_progress
@@ -152,8 +152,9 @@ def _catching_up(bench: Bench, dataset: Dataset, model: str) -> tuple[float, flo
 
 def _scorer_rate(bench: Bench, run: Run) -> float:
     """The median micro-batch after the first and before the last, which is not full."""
-    commits = read_commits(run.stream, bench.store, 0).commits
-    scored = read_table(run.stream, SCORED.name, commits, bench.store)
+    entries = read_entries(run.stream, bench.store)
+    commits = read_commits(run.stream, bench.store, entries).found
+    scored = read_table(run.stream, SCORED.name, entries, bench.store)
     assert scored is not None, "the scorer scored nothing"
     rows = Counter(scored["batch_id"].to_pylist())
     rates = [
@@ -177,9 +178,10 @@ def _live(bench: Bench, dataset: Dataset, model: str) -> list[float]:
 
 def alert_latencies(bench: Bench, run: Run) -> list[float]:
     """By then the alert was readable in Kafka: the commit record is a micro-batch's last object."""
-    commits = read_commits(run.stream, bench.store, 0).commits
+    entries = read_entries(run.stream, bench.store)
+    commits = read_commits(run.stream, bench.store, entries).found
     worked, scored = (
-        read_table(run.stream, name, commits, bench.store) for name in (WORKED.name, SCORED.name)
+        read_table(run.stream, name, entries, bench.store) for name in (WORKED.name, SCORED.name)
     )
     assert worked is not None, "the scorer worked on nothing"
     assert scored is not None, "the scorer scored nothing"

@@ -23,7 +23,7 @@ from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
 from streamweir.contracts.clickstream_anomaly.results import THRESHOLDS, WINDOW_S
 from streamweir.contracts.worked import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
-from streamweir.ledger.committed import read_commits, read_table
+from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.progress import console_progress
 from streamweir.scorer import status
 from tests.bench.servers import Bench, await_status, bench_stack
@@ -73,8 +73,9 @@ def measured(bench: Bench, seconds: int = SECONDS, events_per_second: float = EV
     bench.start_scorer(run, dataset, "", PIPELINE.max_messages)
     await_status(bench.store, run.stream, lambda found: status.drained(found, sent))
     bench.stop_scorer(run)
-    commits = read_commits(run.stream, bench.store, 0).commits
-    worked = read_table(run.stream, WORKED.name, commits, bench.store)
+    entries = read_entries(run.stream, bench.store)
+    commits = read_commits(run.stream, bench.store, entries).found
+    worked = read_table(run.stream, WORKED.name, entries, bench.store)
     assert worked is not None, "the scorer worked on nothing"
     remembered = _bytes_per_event(worked, commits)
     half = len(remembered) // 2

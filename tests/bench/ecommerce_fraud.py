@@ -21,7 +21,7 @@ from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import Run
 from streamweir.contracts.worked import WORKED
 from streamweir.datasets.dataset import Dataset
-from streamweir.ledger.committed import read_commits, read_table
+from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.ledger.timing import latencies
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
@@ -92,8 +92,9 @@ def _browsing_rows(messages: int) -> float:
 
 
 def _worked(store: ObjectStore, run: Run) -> tuple[Sequence[Commit], pa.Table]:
-    commits = read_commits(run.stream, store, 0).commits
-    worked = read_table(run.stream, WORKED.name, commits, store)
+    entries = read_entries(run.stream, store)
+    commits = read_commits(run.stream, store, entries).found
+    worked = read_table(run.stream, WORKED.name, entries, store)
     assert worked is not None, "the scorer worked on nothing"
     return commits, worked
 

@@ -72,3 +72,18 @@ def test_a_refused_account_is_told_from_a_dead_server(
     nowhere = ObjectStore(StoreConnection("127.0.0.1:1", "nobody", "wrong-password", secure=False))
     with pytest.raises(DependencyUnreachable, match="out of reach"):
         nowhere.get(prefix / "x")
+
+
+def test_a_list_may_begin_after_a_key_and_many_objects_go_at_once(
+    store: ObjectStore, prefix: ObjectKey
+) -> None:
+    keys = [prefix / f"{number:04d}.json" for number in range(1_200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.put(key, b"{}"), keys))
+    assert store.list(prefix, after=keys[1_100]) == keys[1_101:]
+    assert store.list(prefix, after=keys[-1]) == []
+    store.delete_all([*keys[:-1], prefix / "never.json"])
+    assert store.list(prefix) == [keys[-1]]
+    store.delete_all([])
+    store.delete_folder(prefix, last=keys[-1])
+    assert store.list(prefix) == []

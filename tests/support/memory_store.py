@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ class MemoryStore:
 
     def delete(self, key: ObjectKey) -> None:
         self.objects.pop(str(key), None)
+
+    def delete_all(self, keys: Sequence[ObjectKey]) -> None:
+        for key in keys:
+            self.delete(key)
 
     def get_with_etag(self, key: ObjectKey) -> tuple[bytes, str] | None:
         data = self.get(key)

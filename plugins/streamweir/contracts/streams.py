@@ -25,10 +25,7 @@ class ObjectKey:
         return f"{self.bucket}/{self.key}"
 
 
-DATASETS = "datasets"
-MODELS = "models"
-RUNS = "runs"
-STREAMS = "streams"
+DATASETS, MODELS, RUNS, STREAMS = "datasets", "models", "runs", "streams"
 BUCKETS = (DATASETS, MODELS, RUNS, STREAMS)
 
 
@@ -122,6 +119,15 @@ class Stream:
     def commit(self, batch_id: int) -> ObjectKey:
         """The commit record of a micro-batch: what it read, when it was readable."""
         return self.commits / f"{batch_id:010d}.json"
+
+    @property
+    def segments(self) -> ObjectKey:
+        """The prefix of what finished runs left, put together."""
+        return self.root / "segments"
+
+    def segment(self, last: int) -> ObjectKey:
+        """The segment whose last micro-batch this is: which ones it holds, and in which files beside it."""
+        return self.segments / f"{last:010d}.json"
 
     def totals(self, batch_id: int) -> ObjectKey:
         """The figures' totals after a micro-batch: two objects in turn, so that the ones before it stay."""

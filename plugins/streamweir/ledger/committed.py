@@ -1,4 +1,8 @@
-"""Reading what the committed micro-batches wrote; files without a commit record do not count."""
+"""Reading what the committed micro-batches wrote; files without a commit record do not count.
+
+A run's micro-batches may be put together while they are read. An object that has vanished is then found in a
+segment: `once_again` reads a second time from the start.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -9,65 +13,89 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import dataset
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from streamweir.commits import Commit, Published, Vanished, backwards, has_file, newest
-from streamweir.contracts.streams import Stream
+from streamweir.commits import (
+    Commit,
+    Entry,
+    Published,
+    Vanished,
+    backwards,
+    commits_of,
+    files_of,
+    newest,
+    present,
+)
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status
 
 _READERS = 8
 """Small objects are read side by side: waiting for the store dominates."""
 
+once_again = retry(retry=retry_if_exception_type(Vanished), stop=stop_after_attempt(2), reraise=True)
+
 
 @dataclass(frozen=True)
-class Committed:
-    """A stream's micro-batches from some place on, oldest first, and what it had published before them."""
+class Entries:
+    """A stream's entries from some place on, oldest first, and the one before them, if there is one."""
 
-    commits: Sequence[Commit]
+    found: Sequence[Entry]
+    before: Entry | None
+
+
+@dataclass(frozen=True)
+class Commits:
+    """A stream's commits from some place on, oldest first, and what it had published before them."""
+
+    found: Sequence[Commit]
     published: Published
 
 
-def read_commits(stream: Stream, store: ObjectStore, first_sequence: int) -> Committed:
-    """The commits that can hold rows of sequence `first_sequence` or later."""
+def read_entries(stream: Stream, store: ObjectStore, first_sequence: int = 0) -> Entries:
+    """The entries that can hold rows of sequence `first_sequence` or later."""
     scorer = status.read(store, stream)
     last = newest(store, stream, scorer.batch_id if scorer else None)
-    found: list[Commit] = []
-    for commit in backwards(store, stream, last) if last else ():
-        if commit.next_sequence < first_sequence:
-            return Committed(found[::-1], commit.published)
-        found.append(commit)
-    return Committed(found[::-1], {})
+    found: list[Entry] = []
+    for entry in backwards(store, stream, last) if last else ():
+        if entry.next_sequence < first_sequence:
+            return Entries(found[::-1], entry)
+        found.append(entry)
+    return Entries(found[::-1], None)
 
 
-def read_table(stream: Stream, name: str, commits: Sequence[Commit], store: ObjectStore) -> pa.Table | None:
-    """All rows that these micro-batches wrote to a table, with `batch_id`; None when there are none."""
+def read_commits(stream: Stream, store: ObjectStore, entries: Entries, first_sequence: int = 0) -> Commits:
+    """The commits of these entries that can hold rows of sequence `first_sequence` or later."""
+    found = [commit for entry in entries.found for commit in commits_of(store, stream, entry)]
+    earlier = [entries.before, *(commit for commit in found if commit.next_sequence < first_sequence)]
+    published = earlier[-1].published if earlier[-1] else {}
+    return Commits(found[len(earlier) - 1 :], published)
+
+
+def read_table(stream: Stream, name: str, entries: Entries, store: ObjectStore) -> pa.Table | None:
+    """All rows that these entries hold of a table, with `batch_id`; None when there are none."""
     with tempfile.TemporaryDirectory() as folder:
-        found = fetch_table(stream, name, commits, store, Path(folder))
+        found = fetch_table(stream, name, entries.found, store, Path(folder))
         return None if found is None else found.to_table()
 
 
 def fetch_table(
-    stream: Stream, name: str, commits: Sequence[Commit], store: ObjectStore, folder: Path
+    stream: Stream, name: str, entries: Sequence[Entry], store: ObjectStore, folder: Path
 ) -> dataset.Dataset | None:
-    """Copy what these micro-batches wrote to a table into a folder; gives all rows, with `batch_id`.
+    """Copy what these entries hold of a table into a folder; gives all rows in order, with `batch_id`.
 
     None when there are none. A dataset reads its files when it is asked: they may be more than memory holds.
     """
 
-    def copied(commit: Commit) -> str | None:
-        if not has_file(store, stream, commit, name):
-            return None
-        key = stream.table_file(name, commit.batch_id)
-        data = store.get(key)
-        if data is None:
-            raise Vanished(key)
-        file = folder / name / f"batch_id={commit.batch_id}" / "data.parquet"
-        file.parent.mkdir(parents=True)
-        file.write_bytes(data)
+    def copied(key: ObjectKey) -> str:
+        file = folder / key.key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(present(store, key))
         return str(file)
 
     with ThreadPoolExecutor(_READERS) as pool:
-        files = [file for file in pool.map(copied, commits) if file]
+        keys = pool.map(lambda entry: files_of(store, stream, entry, name), entries)
+        files = list(pool.map(copied, [key for found in keys for key in found]))
     if not files:
         return None
     schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="default")

@@ -15,7 +15,7 @@ from streamweir.errors import RunFailed
 from streamweir.ledger import bundle
 from streamweir.ledger.account import account
 from streamweir.ledger.broker import Extent, InputCounts
-from streamweir.ledger.committed import read_commits
+from streamweir.ledger.compaction import compact
 from streamweir.ledger.counts import Held
 from streamweir.ledger.producer import read_manifest, read_plan, read_sent
 from streamweir.ledger.published import Places, count_published, places
@@ -30,34 +30,32 @@ from streamweir.replay.position import refuse_deleted
 def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     """Account for every row of a run and write ledger, tables and timings into its bundle.
 
-    Raises RunFailed, after writing, when a row is unexplained or two counts of the same thing differ; before
-    writing, when the replay or the scorer left nothing to count. Raises BadConfiguration when the run's
-    records were deleted.
+    What the scorer left of a run that adds up is put together in the stream. Raises RunFailed, after writing,
+    when a row is unexplained or two counts of the same thing differ; before writing, when the replay or the
+    scorer left nothing to count. Raises BadConfiguration when the run's records were deleted.
     """
     pipeline = find_pipeline(run.stream.pipeline)
     plan, manifest = read_plan(run, store), read_manifest(run, store)
     refuse_deleted(kafka, run, pipeline, plan)
     sent = read_sent(run, pipeline, manifest, store)
-    committed = read_commits(run.stream, store, plan.first_sequence)
-    commits = committed.commits
-    if not commits:
-        raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
     extent = Extent.of(plan, manifest)
     # What sorting takes is given back before millions of counts are held.
     with tempfile.TemporaryDirectory(prefix="streamweir-ledger-") as name:
         folder = Path(name)
-        frames = read_results(run, pipeline, commits, extent, store, folder)
+        results = read_results(run, pipeline, plan.first_sequence, extent, store, folder)
+        commits, frames = results.commits.found, results.frames
         bundle.write_tables(run, pipeline, frames, store, folder)
         _write_timings(run, pipeline, commits, frames, store, folder)
         kept = count_kept(pipeline, commits, frames)
     inputs = InputCounts(run.id, extent, plan.first_sequence, commits[-1].next_sequence)
-    before = places(committed.published)
+    before = places(results.commits.published)
     held = _count_held(run, pipeline, inputs, before, kafka)
     ledger = account(run, pipeline, sent, held, kept)
     bundle.write_ledger(run, ledger, store)
     note_reconciled(store, run, ledger.next_sequence, before)
     if not ledger.ok:
         raise RunFailed(ledger.problem())
+    compact(run.stream, results.entries, manifest.flush_sequence, store)
     return ledger
 
 

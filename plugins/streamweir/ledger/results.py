@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import OutputTopic, Pipeline, Role, Table
 from streamweir.contracts.worked import WORKED
+from streamweir.errors import RunFailed
 from streamweir.ledger.broker import Extent
-from streamweir.ledger.committed import fetch_table
+from streamweir.ledger.committed import Commits, Entries, fetch_table, once_again, read_commits, read_entries
 from streamweir.ledger.counts import Kept, Tally, tallies
 from streamweir.objectstore import ObjectStore
 
@@ -26,16 +28,41 @@ Frames = Mapping[str, dataset.Dataset]
 _IS_FOREIGN = pc.field("reason") == Reason.FOREIGN.value
 
 
+@dataclass(frozen=True)
+class Results:
+    """What a stream's scorer left of a run.
+
+    entries: where it lies. commits: of the micro-batches that can hold something of the run. frames: the
+    run's rows of every table and of `worked`, with the columns that the stream keeps beside the contract's.
+    """
+
+    entries: Entries
+    commits: Commits
+    frames: Frames
+
+
+@once_again
 def read_results(
-    run: Run, pipeline: Pipeline, commits: Sequence[Commit], extent: Extent, store: ObjectStore, folder: Path
-) -> Frames:
-    """The run's rows of every table and of `worked`, with the columns that the stream keeps beside the
-    contract's. They are copied into a folder, and read from there whenever they are asked for."""
+    run: Run, pipeline: Pipeline, first_sequence: int, extent: Extent, store: ObjectStore, folder: Path
+) -> Results:
+    """What the scorer left of a run, whose first sequence is given.
+
+    Rows are copied into a folder, and read from there whenever they are asked for. Raises RunFailed when
+    nothing was committed since the run began.
+    """
+    entries = read_entries(run.stream, store, first_sequence)
+    commits = read_commits(run.stream, store, entries, first_sequence)
+    if not commits.found:
+        raise RunFailed(f"the scorer of stream {run.stream} committed nothing of run {run.id!r}: see its log")
+    # A segment may begin before the run.
+    within = pc.field("batch_id") >= commits.found[0].batch_id
     frames = {}
     for table in (*pipeline.tables, WORKED):
-        found = fetch_table(run.stream, table.name, commits, store, folder)
-        frames[table.name] = _empty(table) if found is None else found.filter(_of_run(run, table, extent))
-    return frames
+        rows = fetch_table(run.stream, table.name, entries.found, store, folder)
+        frames[table.name] = (
+            _empty(table) if rows is None else rows.filter(within & _of_run(run, table, extent))
+        )
+    return Results(entries, commits, frames)
 
 
 def count_kept(pipeline: Pipeline, commits: Sequence[Commit], frames: Frames) -> Kept:

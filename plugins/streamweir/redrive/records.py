@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Run, Stream
 from streamweir.errors import BadConfiguration
-from streamweir.ledger.committed import read_commits, read_table
+from streamweir.ledger.committed import once_again, read_entries, read_table
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive.places import Place
 
@@ -86,11 +86,12 @@ def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) ->
     return chosen
 
 
+@once_again
 def _of_stream(store: ObjectStore, stream: Stream) -> pa.Table | None:
-    commits = read_commits(stream, store, 0).commits
-    if not commits:
+    entries = read_entries(stream, store)
+    if not entries.found:
         return None
-    frame = read_table(stream, REJECTED.name, commits, store)
+    frame = read_table(stream, REJECTED.name, entries, store)
     return pa.table({}) if frame is None else frame
 
 

@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from streamweir.commits import Commit, Vanished, backwards, has_file, newest
+from streamweir.commits import Commit, Vanished, backwards, files_of, newest
 from streamweir.contracts.streams import ObjectKey, Run, Stream
 from streamweir.errors import BadConfiguration
-from streamweir.ledger.committed import read_commits, read_table
+from streamweir.ledger.committed import read_entries, read_table
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import starting, to_bytes
@@ -59,8 +59,8 @@ def test_a_record_of_the_first_format_does_not_say_its_files_which_are_asked_for
     assert (old.files, old.next_sequence, old.totals) == (None, 9, {"a": 1})
     store = MemoryStore()
     store.put(STREAM.table_file("worked", 4), b"")
-    has = [has_file(cast(ObjectStore, store), STREAM, old, name) for name in ("worked", "rejected")]
-    assert has == [True, False]
+    has = [files_of(cast(ObjectStore, store), STREAM, old, name) for name in ("worked", "rejected")]
+    assert has == [[STREAM.table_file("worked", 4)], []]
 
 
 def test_a_record_of_a_format_to_come_is_refused_with_the_remedy() -> None:
@@ -89,7 +89,7 @@ def test_the_way_back_passes_every_micro_batch(count: int) -> None:
     store, _ = stream_of(count)
     last = newest(store, STREAM, None)
     assert last is not None
-    assert [commit.batch_id for commit in backwards(store, STREAM, last)] == list(range(count))[::-1]
+    assert [entry.first for entry in backwards(store, STREAM, last)] == list(range(count))[::-1]
 
 
 def test_the_way_back_reads_little_more_than_is_taken_and_ends_at_a_gap() -> None:
@@ -97,7 +97,7 @@ def test_the_way_back_reads_little_more_than_is_taken_and_ends_at_a_gap() -> Non
     last = newest(store, STREAM, 499)
     assert last is not None
     del counting.objects[str(STREAM.commit(470))]
-    assert [c.batch_id for c in islice(backwards(store, STREAM, last), 5)] == [499, 498, 497, 496, 495]
+    assert [entry.first for entry in islice(backwards(store, STREAM, last), 5)] == [499, 498, 497, 496, 495]
     assert counting.asked["get"] <= 10
     with pytest.raises(Vanished, match=r"0000000470"):
         list(backwards(store, STREAM, last))
@@ -109,8 +109,8 @@ def test_a_run_on_a_long_lived_stream_reads_as_much_as_on_a_new_one() -> None:
         status = starting(SPEC, "a-1", None)
         store.put(STREAM.status, to_bytes(replace(status, batch_id=known)))
         store.asked.clear()
-        commits = read_commits(STREAM, cast(ObjectStore, store), first_sequence).commits
-        rows = read_table(STREAM, "predictions", commits, cast(ObjectStore, store))
+        entries = read_entries(STREAM, cast(ObjectStore, store), first_sequence)
+        rows = read_table(STREAM, "predictions", entries, cast(ObjectStore, store))
         assert rows is not None
         assert rows.num_rows == made_up.counts["scored"] > 300
         return store.asked
