@@ -14,6 +14,7 @@ from jinja2 import Template
 from streamweir.cli import run
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.datagen import DEFAULT_SEED, generator
 from streamweir.progress import console_progress
 from tests.bench import card_fraud, clickstream_anomaly
@@ -32,7 +33,9 @@ def main(
     """Measure, print and write the table."""
     with (
         tempfile.TemporaryDirectory(prefix="streamweir-bench-data-") as name,
-        bench_stack(PIPELINE, {"lookback_s": LOOKBACK_S}, SESSION_TIME_ZONE) as bench,
+        bench_stack(
+            PIPELINE, {"lookback_s": LOOKBACK_S, "retention_s": RETENTION_S}, SESSION_TIME_ZONE
+        ) as bench,
     ):
         generator("ecommerce_fraud")(
             Path(name),

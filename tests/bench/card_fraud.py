@@ -27,6 +27,7 @@ from streamweir.cli import run as run_program
 from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
 from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.streams import Run
 from streamweir.contracts.worked import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
@@ -40,7 +41,12 @@ from tests.bench.servers import Bench, await_status, bench_stack
 
 BENCH: dict[str, Any] = {
     "pipeline": PIPELINE,
-    "options": {"console_alerts": True, "threshold": None, "fraud_label": None},
+    "options": {
+        "console_alerts": True,
+        "retention_s": RETENTION_S,
+        "threshold": None,
+        "fraud_label": None,
+    },
     "time_zone": "UTC",
 }
 TRANSACTIONS = 284_807

@@ -13,6 +13,7 @@ from infra.plan import installed_tools
 from infra.stack import Stack
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.datagen import generator
 from streamweir.datasets.store import upload
 from streamweir.models.registry import Registry
@@ -51,7 +52,8 @@ def model(ground: Ground) -> Model:
     dataset = upload(ground.store, PIPELINE.name, ground.folder, "drills").fingerprint
     version = Registry(ground.store, PIPELINE.name).register_external(MODEL).version
     trial = PlainTrial(ground, unique("undisturbed"))
-    counting = (SESSION_TIME_ZONE, PIPELINE.lateness_s, PIPELINE.max_messages, {"lookback_s": LOOKBACK_S})
+    options = {"lookback_s": LOOKBACK_S, "retention_s": RETENTION_S}
+    counting = (SESSION_TIME_ZONE, PIPELINE.lateness_s, PIPELINE.max_messages, options)
     spec = ScorerSpec(trial.run.stream, trial.run.id, dataset, version, *counting)
     params = {**SUBJECT.params, "start_ts": START_TS, "dataset": dataset}
     plan = Model(Outcome({}, 0), 0, BATCHES + 1, params, spec)

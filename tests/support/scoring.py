@@ -10,6 +10,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamweir.broker.topics import delete, provision
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.streams import Run, Stream
 from streamweir.datasets.store import upload
 from streamweir.ledger import reconcile
@@ -57,7 +58,12 @@ class Scoring:
             time_zone="Australia/Melbourne",
             lateness_s=lateness_s,
             max_messages=max_messages,
-            options={"lookback_s": 600, "threshold": None, "fraud_label": None},
+            options={
+                "lookback_s": 600,
+                "retention_s": RETENTION_S,
+                "threshold": None,
+                "fraud_label": None,
+            },
         )
         assert isinstance(start(spec, self.servers, self.store, self.work), Started)
 
