@@ -66,7 +66,7 @@ def cut_into_parts(messages: DataFrame, reader: Reader, shards: int) -> DataFram
     Bundled, because a stream may hold thousands of small messages a second: a row for each part would cost
     more than the part.
     """
-    keys = shard_keys(shards)
+    keys = shard_keys(messages.sparkSession, shards)
     schema = core_arrow_schema(BUNDLE_COLUMNS)
 
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""How good scores are: pure numpy, so that a model is scored once and measured often.
+"""How good scores are, by scikit-learn, with an answer also where all rows are of one kind.
 
 `labels` hold 1 for fraud and 0 else, `scores` the probability of fraud, row by row.
 """
@@ -7,16 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import metrics
 
 Numbers = NDArray[np.float64]
-
-
-class _Curve(NamedTuple):
-    """By distinct score, largest first: the rows with at least this score, and the frauds among them."""
-
-    thresholds: Numbers
-    alerts: Numbers
-    hits: Numbers
 
 
 class Confusion(NamedTuple):
@@ -50,21 +43,16 @@ def pr_auc(labels: Numbers, scores: Numbers) -> float:
     The step-wise area under precision and recall (Manning et al., Introduction to Information Retrieval,
     8.4); a straight line between two points would flatter (Davis and Goadrich 2006). 0 without a fraud.
     """
-    curve = _curve(labels, scores)
-    frauds = labels.sum()
-    if not frauds:
-        return 0.0
-    gained = np.diff(curve.hits, prepend=0.0) / frauds
-    return float(np.sum(gained * curve.hits / curve.alerts))
+    return float(metrics.average_precision_score(labels, scores)) if labels.any() else 0.0
 
 
 def precision_recall(labels: Numbers, scores: Numbers) -> tuple[Numbers, Numbers]:
     """Precision and recall at every threshold, the largest first; nothing without a fraud."""
-    frauds = labels.sum()
-    if not frauds:
+    if not labels.any():
         return np.zeros(0), np.zeros(0)
-    curve = _curve(labels, scores)
-    return curve.hits / curve.alerts, curve.hits / frauds
+    precision, recall, _ = metrics.precision_recall_curve(labels, scores)
+    # Without the point at the end that belongs to no threshold.
+    return precision[-2::-1], recall[-2::-1]
 
 
 def roc_auc(labels: Numbers, scores: Numbers) -> float:
@@ -72,35 +60,21 @@ def roc_auc(labels: Numbers, scores: Numbers) -> float:
 
     0.5 when all rows are of one kind.
     """
-    frauds, honest = labels.sum(), (1 - labels).sum()
-    if not frauds or not honest:
-        return 0.5
-    curve = _curve(labels, scores)
-    true, false = curve.hits / frauds, (curve.alerts - curve.hits) / honest
-    return float(np.trapezoid(np.append(0.0, true), np.append(0.0, false)))
+    return float(metrics.roc_auc_score(labels, scores)) if 0 < labels.mean() < 1 else 0.5
 
 
 def best_f1_threshold(labels: Numbers, scores: Numbers) -> float:
     """The score at and above which calling a row fraud gives the largest F1; the highest of equals."""
-    curve = _curve(labels, scores)
-    f1 = 2 * curve.hits / (curve.alerts + labels.sum())
-    return float(curve.thresholds[int(np.argmax(f1))])
+    if not labels.any():
+        return float(scores.max())
+    precision, recall, thresholds = metrics.precision_recall_curve(labels, scores)
+    hits = recall[:-1] * labels.sum()
+    alerts = np.divide(hits, precision[:-1], out=np.full_like(hits, np.inf), where=precision[:-1] > 0)
+    f1 = (2 * hits / (alerts + labels.sum()))[::-1]
+    return float(thresholds[::-1][int(np.argmax(f1))])
 
 
 def confusion(labels: Numbers, scores: Numbers, threshold: float) -> Confusion:
     """Counts when a row is called fraud at `threshold` and above."""
-    called, fraud = scores >= threshold, labels == 1
-    return Confusion(
-        tp=int(np.sum(called & fraud)),
-        fp=int(np.sum(called & ~fraud)),
-        fn=int(np.sum(~called & fraud)),
-        tn=int(np.sum(~called & ~fraud)),
-    )
-
-
-def _curve(labels: Numbers, scores: Numbers) -> _Curve:
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    last_of_equals = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-    hits = np.cumsum(labels[order])[last_of_equals]
-    return _Curve(ordered[last_of_equals], last_of_equals + 1.0, hits)
+    tn, fp, fn, tp = metrics.confusion_matrix(labels, scores >= threshold, labels=[0, 1]).ravel().tolist()
+    return Confusion(tp, fp, fn, tn)

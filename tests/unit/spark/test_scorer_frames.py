@@ -72,7 +72,7 @@ def files(tmp_path: Path) -> Path:
 
 def test_the_keys_put_every_shard_into_its_own_partition(spark: SparkSession) -> None:
     for shards in (1, 2, SHARDS, 7):
-        frame = spark.createDataFrame([(key,) for key in shard_keys(shards)], "key bigint")
+        frame = spark.createDataFrame([(key,) for key in shard_keys(spark, shards)], "key bigint")
         found = frame.select(F.expr(f"pmod(hash(key), {shards})").alias("place")).collect()
         assert [row.place for row in found] == list(range(shards))
 
@@ -82,7 +82,7 @@ def test_a_message_is_cut_into_the_parts_that_the_core_cuts(spark: SparkSession,
     expected = [part for messages in stream() for part in decode(messages, SHARDS, READER)]
     assert len(expected) == 6 * SHARDS + 1
     assert bundles.schema.names == [column.name for column in BUNDLE_COLUMNS]
-    for shard, key in enumerate(shard_keys(SHARDS)):
+    for shard, key in enumerate(shard_keys(spark, SHARDS)):
         parts = list(open_bundles(bundles.filter(pc.field("key") == key)["parts"].to_pylist()))
         assert _sorted(parts) == _sorted([part for part in expected if part.shard == shard])
 
