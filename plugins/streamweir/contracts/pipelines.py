@@ -5,10 +5,13 @@ import os
 import pkgutil
 import re
 from dataclasses import replace
+from typing import TypeVar, cast
 
 import streamweir.contracts as contracts
 from streamweir.contracts.tables import OutputTopic, Pipeline
 from streamweir.errors import BadConfiguration
+
+T = TypeVar("T")
 
 FIXED_TOPIC_OF = "STREAMWEIR_TOPIC_"
 """With a pipeline's word and a topic's short name behind it, in capitals: the environment variable that gives
@@ -30,6 +33,19 @@ def pipeline(name: str) -> Pipeline:
         raise BadConfiguration(f"no pipeline is called {name!r}; there are: {', '.join(pipeline_names())}")
     found: Pipeline = importlib.import_module(f"streamweir.contracts.{name}").PIPELINE
     return replace(found, outputs=tuple(_as_set(found, topic) for topic in found.outputs))
+
+
+def module_of(package: str, name: str, protocol: type[T]) -> T:
+    """The module of the pipeline `name` in a package, e.g. streamweir.replay.card_fraud.
+
+    protocol: what the package asks of it. Raises BadConfiguration for a word that is none, and for a module
+    that lacks something.
+    """
+    module = importlib.import_module(f"{package}.{pipeline(name).name}")
+    asked = {*protocol.__annotations__, *(word for word in vars(protocol) if not word.startswith("_"))}
+    if missing := sorted(word for word in asked if not hasattr(module, word)):
+        raise BadConfiguration(f"{module.__name__} has no {', '.join(missing)}: see {protocol.__qualname__}")
+    return cast(T, module)
 
 
 def _as_set(of: Pipeline, topic: OutputTopic) -> OutputTopic:

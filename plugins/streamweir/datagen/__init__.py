@@ -4,13 +4,12 @@ Every generator offers `generate(folder, *, seed, progress, ...)`; its further k
 settings, numbers with defaults. The same arguments give the same bytes.
 """
 
-import importlib
 import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from streamweir.contracts.pipelines import pipeline
+from streamweir.contracts.pipelines import module_of
 from streamweir.errors import BadConfiguration
 from streamweir.progress import Progress
 from streamweir.values import parse_number
@@ -22,16 +21,18 @@ _OF_ALL = ("folder", "seed", "progress")
 
 
 class Generator(Protocol):
-    """What `generator` returns."""
+    """The function `generate` of a pipeline's package."""
 
     def __call__(self, folder: Path, *, seed: int, progress: Progress = ..., **settings: float) -> None: ...
 
 
+class _Module(Protocol):
+    generate: Generator
+
+
 def generator(name: str) -> Generator:
     """The generator of the pipeline `name`; raises BadConfiguration for a word that is none."""
-    module = importlib.import_module(f"streamweir.datagen.{pipeline(name).name}")
-    found: Generator = module.generate
-    return found
+    return module_of("streamweir.datagen", name, _Module).generate
 
 
 def settings_of(name: str, asked: Mapping[str, float] | None = None) -> dict[str, float]:

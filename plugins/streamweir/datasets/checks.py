@@ -1,13 +1,12 @@
 """Checking CSV files before they are used: one pass, the first fault named by file, line and column."""
 
-import importlib
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn, Protocol
 
-from streamweir.contracts.pipelines import pipeline
+from streamweir.contracts.pipelines import module_of
 from streamweir.datasets.dataset import Findings
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN
@@ -44,6 +43,16 @@ class Wishes:
     event_types: str | None = None
 
 
+class Checker(Protocol):
+    """A pipeline's module, `streamweir.datasets.<word>`: what files it needs, what is wrong with them."""
+
+    def check(self, folder: Path, *, needs_history: bool) -> list[CheckedFile]:
+        """The usable files of the folder; raises DatasetUnusable naming file, line and column."""
+
+    def judge(self, found: Findings, wishes: Wishes) -> Sequence[str]:
+        """Warnings of what was found, for a run of these wishes; raises DatasetUnusable, naming no file."""
+
+
 def check(name: str, folder: Path, *, needs_history: bool, wishes: Wishes | None = None) -> list[CheckedFile]:
     """The usable files of a folder for the pipeline `name`; logs what `warn` says of them.
 
@@ -73,8 +82,8 @@ def warn(
             _LOG.warning("%s %s", file, sentence)
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"streamweir.datasets.{pipeline(name).name}")
+def _module(name: str) -> Checker:
+    return module_of("streamweir.datasets", name, Checker)
 
 
 def locate(folder: Path, names: Iterable[str]) -> Path:

@@ -1,26 +1,28 @@
 """Draws a figure while the run is replayed, and once more, complete, at its end."""
 
-import importlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamweir.broker.follow import Follower
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.pipelines import module_of
 from streamweir.contracts.streams import Run
+from streamweir.contracts.tables import Topic
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.chart import Chart
 from streamweir.liveplot.page import LivePage
 from streamweir.liveplot.series import Series
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.plan import Plan
+from streamweir.replay.batches import Row
+from streamweir.replay.plan import Options, Plan
 
 FRAME_S = 0.7
 """Seconds between two frames: below a second, with room for a frame that takes its time."""
@@ -29,6 +31,23 @@ QUIET_S = 3
 TIMEOUT_S = 300
 """How long to wait for a run that sends nothing, by default."""
 _LOG = logging.getLogger(__name__)
+
+
+class Subject(Protocol):
+    """A pipeline's module, `streamweir.liveplot.<word>`: what is drawn of it.
+
+    TOPIC: the input topic whose messages are counted. NAME, TITLE, AXIS: of the figure. SPAN_S: how many
+    seconds of the virtual clock make a point.
+    """
+
+    TOPIC: Topic
+    NAME: str
+    TITLE: str
+    AXIS: str
+    SPAN_S: int
+
+    def count(self, rows: Sequence[Row], options: Options) -> int:
+        """The figure of one message."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +77,7 @@ def draw_live(
     abandoned: says that the replay has failed for good; what was seen until then is drawn. Returns None when
     it failed before there was a plan.
     """
-    subject: ModuleType = importlib.import_module(f"streamweir.liveplot.{run.stream.pipeline}")
+    subject = module_of("streamweir.liveplot", run.stream.pipeline, Subject)
     plan = _await_plan(run, store, timeout_s, abandoned)
     if plan is None:
         return None
@@ -80,7 +99,7 @@ def draw_live(
 class _Frames:
     """Pictures of a series: a live one when there is something new, and the last one."""
 
-    def __init__(self, run: Run, subject: ModuleType, store: ObjectStore, page: Path | None) -> None:
+    def __init__(self, run: Run, subject: Subject, store: ObjectStore, page: Path | None) -> None:
         self._run, self._name, self._store = run, subject.NAME, store
         self._chart = Chart(subject.TITLE, subject.AXIS, run.id, subject.SPAN_S)
         self._page = LivePage(page, subject.NAME, subject.TITLE, run.id)

@@ -1,6 +1,5 @@
 """Batches and the virtual clock: pure functions from rows' times to the batch that each row travels in."""
 
-import importlib
 import math
 from array import array
 from bisect import bisect_left
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from streamweir.contracts.pipelines import module_of
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.plan import Options, Plan
 
@@ -147,4 +147,4 @@ class Source(Protocol):
 
 def source_of(pipeline: str) -> Source:
     """The pipeline's replay module."""
-    return importlib.import_module(f"streamweir.replay.{pipeline}")  # type: ignore[return-value]
+    return module_of("streamweir.replay", pipeline, Source)

@@ -1,12 +1,12 @@
 """What a pipeline's own reporting module is made of: plots, samples of tables, and one finding in words."""
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
+from streamweir.contracts.pipelines import module_of
 from streamweir.reporting.inputs import Bundle
 
 Row = Mapping[str, Any]
@@ -75,7 +75,10 @@ class Content:
     analysis: tuple[Finding, ...] = ()
 
 
+class _Module(Protocol):
+    CONTENT: Content
+
+
 def content_of(pipeline: str) -> Content:
     """The content of a pipeline's module `streamweir.reporting.<word>`."""
-    found: Content = importlib.import_module(f"streamweir.reporting.{pipeline}").CONTENT
-    return found
+    return module_of("streamweir.reporting", pipeline, _Module).CONTENT

@@ -1,13 +1,14 @@
 """The names and headers that the rooms agree on."""
 
 import re
+from typing import Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.pipelines import pipeline, pipeline_names
+from streamweir.contracts.pipelines import module_of, pipeline, pipeline_names
 from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import BadConfiguration
 
@@ -80,3 +81,19 @@ def test_a_fixed_topic_name_that_kafka_does_not_take_is_refused(
     monkeypatch.setenv("STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES", name)
     with pytest.raises(BadConfiguration, match="STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES is"):
         pipeline("clickstream_anomaly")
+
+
+class Asking(Protocol):
+    """What no module of a pipeline offers whole."""
+
+    NAME: str
+    COLOUR: str
+
+    def sing(self) -> str: ...
+
+
+def test_a_module_that_lacks_what_its_package_asks_for_is_refused_by_name() -> None:
+    with pytest.raises(BadConfiguration, match=r"liveplot\.card_fraud has no COLOUR, sing: see Asking"):
+        module_of("streamweir.liveplot", "card_fraud", Asking)
+    with pytest.raises(BadConfiguration, match="no pipeline is called 'nobody'"):
+        module_of("streamweir.liveplot", "nobody", Asking)
