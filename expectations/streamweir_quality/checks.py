@@ -12,6 +12,8 @@ import pandas as pd
 from great_expectations import expectations as _expectations
 from great_expectations.expectations.expectation import Expectation
 
+from streamweir_quality.inputs import Stored
+
 # Their names are not exported in the way that a strict type checker asks for.
 gxe: Any = _expectations
 
@@ -22,11 +24,14 @@ SENTENCE = "sentence"
 
 @dataclass(frozen=True)
 class Subject:
-    """A frame and what is expected of it. suite: its name; table: what a reader calls the data."""
+    """A frame and what is expected of it. suite: its name; table: what a reader calls the data.
+
+    A stored table may have millions of rows: it is checked with a few expectations at a time.
+    """
 
     suite: str
     table: str
-    frame: pd.DataFrame
+    frame: pd.DataFrame | Stored
     expectations: tuple[Expectation, ...]
 
 

@@ -1,14 +1,12 @@
 """What the suites look at: the bundle's tables, the ledger, the dataset's files, the model's card."""
 
-import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.connections import KafkaConnection
@@ -25,8 +23,28 @@ from streamweir_quality.replayed import Replayed, read_replayed
 
 
 @dataclass(frozen=True)
+class Stored:
+    """A result table of which memory holds no more than the columns that are asked for.
+
+    worked_out: columns beside those of the file, as long as the table.
+    """
+
+    file: Path
+    worked_out: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return pq.read_metadata(self.file).num_rows
+
+    def __getitem__(self, columns: Sequence[str]) -> pd.DataFrame:
+        """These columns."""
+        own = [name for name in columns if name not in self.worked_out]
+        beside = {name: self.worked_out[name] for name in columns if name in self.worked_out}
+        return _frame(self.file, own).assign(**beside)[list(columns)]
+
+
+@dataclass(frozen=True)
 class Inputs:
-    """Everything about a run that is checked. tables: by name, as they lie in the bundle.
+    """Everything about a run that is checked. tables: parquet files by name, as they lie in the bundle.
 
     dataset: the folder with the dataset's files. card, version: of the run's model; None for a pipeline
     without one. first: whether the run is the first of its stream, so that `so far` starts with it.
@@ -34,7 +52,7 @@ class Inputs:
     """
 
     pipeline: Pipeline
-    tables: Mapping[str, pa.Table]
+    tables: Mapping[str, Path]
     ledger: Mapping[str, Any]
     dataset: Path
     card: Card | None
@@ -43,9 +61,19 @@ class Inputs:
     parameters: Mapping[str, Any]
     replayed: Replayed
 
-    def frame(self, table: str) -> pd.DataFrame:
-        """A result table for pandas."""
-        return self.tables[table].to_pandas(integer_object_nulls=True)
+    def frame(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A result table for pandas, or these of its columns."""
+        return _frame(self.tables[table], columns)
+
+    def each(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The values of these columns of a result table, row by row."""
+        with pq.ParquetFile(self.tables[table]) as file:
+            for rows in file.iter_batches(columns=list(columns)):
+                yield from zip(*(rows[name].to_pylist() for name in columns), strict=True)
+
+    def rows(self, table: str) -> int:
+        """How many rows a result table has."""
+        return len(Stored(self.tables[table]))
 
     @property
     def threshold(self) -> float | None:
@@ -60,6 +88,8 @@ class Inputs:
 
 def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -> Inputs:
     """Fetch what is checked, files into `folder`; raises BadConfiguration for what is missing."""
+    files = folder / "tables"
+    files.mkdir(parents=True)
     declared = pipeline(run.stream.pipeline)
     said = _required(store, run.task("ensure_dataset"))["result"]
     model = store.get_json(run.task("ensure_model"))
@@ -68,14 +98,19 @@ def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -
     ledger = _required(store, run.ledger)
     return Inputs(
         pipeline=declared,
-        tables={table.name: _table(store, run.table_file(table.name)) for table in declared.tables},
+        tables={
+            table.name: _table(store, run.table_file(table.name), files / f"{table.name}.parquet")
+            for table in declared.tables
+        },
         ledger=ledger,
-        dataset=download(store, load(store, declared.name, said["fingerprint"]), folder),
+        dataset=download(store, load(store, declared.name, said["fingerprint"]), folder / "dataset"),
         card=Card.from_json(_required(store, keys.card(version))) if version else None,
         version=version,
         first=_required(store, run.manifest)["first_sequence"] == 0,
         parameters=_required(store, run.parameters),
-        replayed=read_replayed(kafka, run, declared, ledger["next_sequence"], _lateness(store, run)),
+        replayed=read_replayed(
+            kafka, run, declared, ledger["next_sequence"], _lateness(store, run), folder / "messages"
+        ),
     )
 
 
@@ -90,11 +125,16 @@ def _lateness(store: ObjectStore, run: Run) -> Callable[[str], int]:
     return allowed
 
 
-def _table(store: ObjectStore, key: ObjectKey) -> pa.Table:
-    data = store.get(key)
-    if data is None:
+def _table(store: ObjectStore, key: ObjectKey, file: Path) -> Path:
+    if not store.exists(key):
         raise BadConfiguration(f"{key} is missing: reconcile the run first")
-    return pq.read_table(io.BytesIO(data))
+    store.download(key, file)
+    return file
+
+
+def _frame(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
+    rows = pq.read_table(file, columns=None if columns is None else list(columns))
+    return rows.to_pandas(integer_object_nulls=True)
 
 
 def _required(store: ObjectStore, key: ObjectKey) -> Any:

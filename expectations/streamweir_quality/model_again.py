@@ -8,7 +8,7 @@ scored rows, which `Score` it holds.
 import importlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -63,31 +63,57 @@ def sample(inputs: Inputs, sql: duckdb.DuckDBPyConnection, at_most: int) -> Samp
     """What `sql` holds after the recomputation, as a model takes it; None for a run without a model."""
     if inputs.version is None:
         return None
-    table = _scored_table(inputs)
-    rows = _recompute(inputs).model_rows(sql)
-    key = ", ".join(f'"{name}"' for name in table.key)
-    chosen = rows.order(f"md5(concat_ws(' ', '{_SEED}', {key}))").limit(at_most)
-    return Sample(chosen.to_arrow_table(), rows.count("*").fetchall()[0][0])
+    table, module = _scored_table(inputs), _recompute(inputs)
+    key = ", ".join(_quoted(table.key))
+    order = f"md5(concat_ws(' ', '{_SEED}', {key}))"
+    # Of all rows only the keys are put in order.
+    keys = sql.table(f"batch_{table.name}").select(key)
+    keys.order(order).limit(at_most).create("sampled")
+    module.model_rows(sql).create_view("model_rows")
+    chosen = sql.sql(f"from model_rows semi join sampled using ({key}) order by {order}")
+    return Sample(chosen.to_arrow_table(), keys.count("*").fetchall()[0][0])
 
 
-def model_again(inputs: Inputs, chosen: Sample | None, servers: Servers, work: Path) -> list[Subject]:
-    """The subject that compares the sample's scores; none for a run without a model.
+def scores_again(inputs: Inputs, chosen: Sample | None, servers: Servers, work: Path) -> pa.Table | None:
+    """The scores that the model's own `transform` gives the sample, as `contracts.again.SCORES`.
 
-    Raises the error of the app when it cannot score the rows.
+    None for a run without a model. Raises the error of the app when it cannot score the rows.
     """
     if chosen is None:
-        return []
-    table, columns = _scored_table(inputs), _recompute(inputs).SCORES
+        return None
     scoring = Scoring(
         inputs.pipeline.name,
         str(inputs.version),
         inputs.parameters.get("time_zone", "UTC"),
         inputs.parameters.get("fraud_label") or "",
     )
-    scores = score_again(scoring, chosen.rows, servers, work)
-    frame = compared(chosen, scores, inputs.tables[table.name], table.key, columns, inputs.threshold)
+    return score_again(scoring, chosen.rows, servers, work)
+
+
+def model_again(inputs: Inputs, chosen: Sample | None, scores: pa.Table | None) -> list[Subject]:
+    """The subject that compares the sample's scores; none for a run without a model."""
+    if chosen is None or scores is None:
+        return []
+    table, columns = _scored_table(inputs), _recompute(inputs).SCORES
+    stream = _rows_of(inputs.tables[table.name], chosen, table.key, columns)
+    frame = compared(chosen, scores, stream, table.key, columns, inputs.threshold)
     said = f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"
     return [Subject(SUITE, table.name, frame, (all_equal("difference", said),))]
+
+
+def _rows_of(file: Path, chosen: Sample, key: Sequence[str], columns: Iterable[str]) -> pa.Table:
+    """The rows of the sample in the stream's table."""
+    with duckdb.connect() as sql:
+        sql.register("sampled", chosen.rows.select(list(key)))
+        sql.read_parquet(str(file)).create_view("stream")
+        names, keys = ", ".join(_quoted([*key, *columns])), ", ".join(_quoted(key))
+        # Column names are the contract's, never the data's.
+        rows = sql.sql(f"select {names} from stream semi join sampled using ({keys})")  # noqa: S608
+        return rows.to_arrow_table()
+
+
+def _quoted(names: Iterable[str]) -> Iterator[str]:
+    return (f'"{name}"' for name in names)
 
 
 def compared(

@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import duckdb
-
 from streamweir.contracts.streams import Run
 from streamweir.errors import RunFailed
+from streamweir.ledger.bundle import sorting
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import Servers
 from streamweir_quality.checks import CRITICAL, Subject
 from streamweir_quality.docs import write_docs
 from streamweir_quality.inputs import Inputs, gather
-from streamweir_quality.model_again import model_again, sample
+from streamweir_quality.model_again import model_again, sample, scores_again
 from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.runner import Outcome, Validated, validate
 from streamweir_quality.schema import schema_subject
@@ -35,7 +34,7 @@ def inspect(
     rows_again: how many rows its model scores a second time, at most. work: a folder for files.
     Raises RunFailed, after publishing, when a critical expectation failed.
     """
-    inputs = gather(store, servers.kafka, run, work / "dataset")
+    inputs = gather(store, servers.kafka, run, work)
     validated = _validated(inputs, servers, subjects, rows_again, work)
     docs = work / "docs"
     write_docs(validated, docs, title=inputs.pipeline.title, run=run.id)
@@ -57,12 +56,14 @@ def _validated(
     rows_again: int,
     work: Path,
 ) -> list[Validated]:
-    with duckdb.connect() as sql, ThreadPoolExecutor(1) as beside:
-        tables = list(recompute_subjects(inputs, sql))
+    with ThreadPoolExecutor(1) as beside:
+        with sorting(work) as sql:
+            tables = list(recompute_subjects(inputs, sql))
+            chosen = sample(inputs, sql, rows_again)
         # A JVM takes seconds to start: meanwhile the other expectations are checked.
-        again = beside.submit(model_again, inputs, sample(inputs, sql, rows_again), servers, work)
+        again = beside.submit(scores_again, inputs, chosen, servers, work)
         validated = validate([*subjects(inputs), *tables, schema_subject(inputs)])
-        return [*validated, *validate(again.result())]
+        return [*validated, *validate(model_again(inputs, chosen, again.result()))]
 
 
 def _complaint(fatal: list[Outcome], run: Run) -> str:

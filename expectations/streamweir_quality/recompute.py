@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 
 from streamweir.contracts.tables import Table
@@ -18,6 +19,9 @@ from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.inputs import Inputs
 
 Row = dict[str, Any]
+_TOLD = 1_000
+"""Rows of which it is told how they differ; people are shown the first few."""
+_MORE = "a further row"
 
 
 def offers_recompute(pipeline: str) -> bool:
@@ -30,7 +34,6 @@ def recompute_subjects(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> Iterab
     if not offers_recompute(inputs.pipeline.name):
         return
     module = importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")
-    sql.execute("set TimeZone = 'UTC'")
     for name, batch in module.recompute(inputs, sql).items():
         frame = _compared(sql, inputs.pipeline.table(name), inputs, batch)
         said = f"{name} holds what a batch computation makes of the messages: 0 rows differ"
@@ -44,17 +47,32 @@ def _compared(
     columns = [name for name in batch.columns if name not in table.key]
     ours = " and ".join(f's."{name}" is not distinct from b."{name}"' for name in table.key)
     differ = " or ".join(f's."{name}" is distinct from b."{name}"' for name in columns)
-    sql.register("of_stream", inputs.tables[table.name])
-    batch.create_view("of_batch")
-    pairs = sql.sql(
+    of_stream = sql.read_parquet(str(inputs.tables[table.name])).select(*batch.columns)
+    of_stream.create_view("of_stream", replace=True)
+    batch.create_view("of_batch", replace=True)
+    sql.execute(
         # Column names are the contracts', never the data's.
-        "select s, b from (select *, true as is_there from of_stream) s"  # noqa: S608
+        "create or replace temp table pairs as "  # noqa: S608
+        "select s, b from (select *, true as is_there from of_stream) s"
         f" full join (select *, true as is_there from of_batch) b on {ours}"
         f" where s.is_there is null or b.is_there is null or {differ}"
-    ).fetchall()
-    different = [_difference(table.key, columns, *pair) for pair in pairs]
-    equal = inputs.tables[table.name].num_rows - sum(bool(stream["is_there"]) for stream, _ in pairs)
-    return pd.DataFrame({"difference": [*sorted(different), *[None] * equal]}, dtype=object)
+    )
+    pairs = sql.table("pairs")
+    ((count, of_the_stream),) = pairs.aggregate("count(*), count(s.is_there)").fetchall()
+    different = [
+        _difference(table.key, columns, *pair) for pair in pairs.order("s, b").limit(_TOLD).fetchall()
+    ]
+    equal = inputs.rows(table.name) - of_the_stream
+    return pd.DataFrame({"difference": _few_of_many(sorted(different), count, equal)})
+
+
+def _few_of_many(different: list[str], count: int, equal: int) -> pd.Categorical:
+    """The differences as a column that takes a byte or two for each of millions of rows."""
+    told = list(dict.fromkeys(different))
+    codes = np.full(count + equal, -1, np.int16)
+    codes[: len(different)] = [told.index(one) for one in different]
+    codes[len(different) : count] = len(told)
+    return pd.Categorical.from_codes(codes, [*told, _MORE])
 
 
 def _difference(key: Sequence[str], columns: Sequence[str], stream: Row, batch: Row) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+import duckdb
 import pandas as pd
 
-from streamweir.contracts.rejected import REJECTED, Reason
+from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir_quality.checks import Subject, between, equal, one_of, present
-from streamweir_quality.inputs import Inputs
+from streamweir_quality.inputs import Inputs, Stored
 
 _COUNTED = (Reason.MALFORMED, Reason.LATE, Reason.UNSCORABLE, Reason.DUPLICATE)
 
@@ -16,7 +17,7 @@ def rejected_subjects(inputs: Inputs) -> Iterable[Subject]:
     yield Subject(
         REJECTED.name,
         REJECTED.name,
-        inputs.frame(REJECTED.name).drop(columns="raw"),
+        Stored(inputs.tables[REJECTED.name], {"detail": _has_detail(inputs)}),
         (
             one_of("reason", [reason.value for reason in Reason], "the reason is one of the five"),
             *(present(column) for column in ("topic", "partition", "offset", "row", "reason", "detail")),
@@ -35,11 +36,32 @@ def rejected_subjects(inputs: Inputs) -> Iterable[Subject]:
     )
 
 
+def refused_by_model(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    """partition, offset and row of what nothing but the model refuses; the stream is believed in that."""
+    rejected = sql.read_parquet(str(inputs.tables[REJECTED.name]))
+    refused = rejected.filter(f"reason = '{Reason.UNSCORABLE}' and contains(detail, '{BY_MODEL}')")
+    return refused.select('"partition", "offset", "row"')
+
+
+def _has_detail(inputs: Inputs) -> pd.Series:
+    """True or None: of the sentences, which are long, only that they are there is checked."""
+    with duckdb.connect() as sql:
+        rejected = sql.read_parquet(str(inputs.tables[REJECTED.name]))
+        return (
+            rejected.select("case when detail is not null then true end as detail")
+            .to_arrow_table()
+            .to_pandas()["detail"]
+        )
+
+
 def _per_reason(inputs: Inputs) -> pd.DataFrame:
-    rejected = inputs.frame(REJECTED.name)
-    lines = []
-    for topic, line in inputs.ledger["totals"].items():
-        for reason in _COUNTED:
-            mine = rejected[(rejected["topic"] == topic) & (rejected["reason"] == reason.value)]
-            lines.append((topic, reason.value, line.get(reason.value, 0), int(mine["rows"].sum())))
+    with duckdb.connect() as sql:
+        rejected = sql.read_parquet(str(inputs.tables[REJECTED.name]))
+        sums = rejected.aggregate("topic, reason, sum(rows)::bigint", "topic, reason").fetchall()
+    found = {(topic, reason): rows for topic, reason, rows in sums}
+    lines = [
+        (topic, reason.value, line.get(reason.value, 0), found.get((topic, reason.value), 0))
+        for topic, line in inputs.ledger["totals"].items()
+        for reason in _COUNTED
+    ]
     return pd.DataFrame(lines, columns=["topic", "reason", "in_ledger", "in_rejected"])

@@ -1,12 +1,17 @@
-"""What was replayed, as Kafka holds it: the messages that a batch computation of a run begins with."""
+"""What was replayed, as Kafka holds it: the messages that a batch computation of a run begins with.
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+A run may have ten million of them: they are written to a file per topic as they are read, some at a time.
+"""
 
-import orjson
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from streamweir.broker.records import Record, read_topic
 from streamweir.connections import KafkaConnection
@@ -14,155 +19,106 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline, Topic
-from streamweir.values import parse_time
+from streamweir.ledger.bundle import ROWS_AT_ONCE, sorting
+from streamweir_quality.messages import Message, read_messages, write_messages, write_published
 
-Row = dict[str, Any]
-
-_EARLIEST, _LATEST = parse_time("0001-01-02 00:00:00"), parse_time("9999-12-31 00:00:00")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that had to be worked on. topic: the short name."""
-
-    topic: str
-    partition: int
-    offset: int
-    said: Headers
-    value: bytes
+Lateness = Callable[[str], int]
+"""How late a message may be in a run, in seconds."""
 
 
 @dataclass(frozen=True)
 class Replayed:
     """What a stream holds, from its start to the last message that the run's tables account for.
 
-    run: the run's id. messages: in the order of their sequence, without the late ones. published: by output
-    topic what the scorer made of the stream's other runs, which were checked in their time; a lookback, a
-    duplicate and a sum so far reach into them.
+    run: the run's id. messages: by input topic a file of `MESSAGES`, without the late ones, in the order in
+    which each partition holds them. published: by output topic a file of `PUBLISHED`, what the scorer made of
+    the stream's other runs, which were checked in their time; a lookback, a duplicate and a sum so far reach
+    into them.
     """
 
     run: str
-    messages: Sequence[Message]
-    published: Mapping[str, Sequence[Row]]
+    messages: Mapping[str, Path]
+    published: Mapping[str, Path] = field(default_factory=dict)
 
     def of(self, topic: Topic) -> Iterator[Message]:
-        """The messages of an input topic, in order."""
-        return (message for message in self.messages if message.topic == topic.name)
+        """The messages of an input topic."""
+        return read_messages(self.messages[topic.name])
 
     def ends(self, topic: Topic) -> list[int]:
         """The ts of each message of an input topic that is an end (`Headers.is_end`), ascending."""
-        return sorted({message.said.ts for message in self.of(topic) if message.said.is_end})
+        said = pq.read_table(self.messages[topic.name], columns=list(Headers._fields))
+        without_rows = said.filter(pc.field("rows") == 0).to_pylist()
+        return sorted({headers.ts for one in without_rows if (headers := Headers(**one)).is_end})
 
 
 def read_replayed(
-    kafka: KafkaConnection, run: Run, pipeline: Pipeline, until: int, lateness: Callable[[str], int]
+    kafka: KafkaConnection, run: Run, pipeline: Pipeline, until: int, lateness: Lateness, folder: Path
 ) -> Replayed:
-    """Read the stream from its start up to the sequence `until`; lateness: allowed in a run, seconds."""
-    records = {
-        topic: read_topic(kafka, topic.of(run.stream)) for topic in (*pipeline.inputs, *pipeline.outputs)
-    }
-    messages = in_time(
-        (record for topic in pipeline.inputs for record in in_turn(topic, records[topic])), until, lateness
-    )
-    others = {message.said.run for message in messages} - {run.id}
-    published = {
-        topic.name: [orjson.loads(record.value) for record in records[topic] if _run_of(record) in others]
-        for topic in pipeline.outputs
-        if others and topic.name != REJECTED.name
-    }
+    """Read the stream from its start up to the sequence `until`; files go into `folder`."""
+    folder.mkdir()
+    messages = {}
+    for topic in pipeline.inputs:
+        found = in_turn(topic, read_topic(kafka, topic.of(run.stream)))
+        before = (message for message in found if message.said.sequence < until)
+        messages[topic.name] = write_messages(folder / f"{topic.name}.parquet", before)
+    leave_out_late(messages.values(), lateness, folder)
+    published = {}
+    if others := _runs(messages.values()) - {run.id}:
+        for output in pipeline.outputs:
+            if output.name != REJECTED.name:
+                rows = of_runs(others, read_topic(kafka, output.of(run.stream)))
+                published[output.name] = write_published(folder / f"{output.name}.parquet", rows)
     return Replayed(run.id, messages, published)
 
 
-def in_turn(topic: Topic, records: Iterable[Record]) -> Iterator[tuple[str, Record, Headers]]:
+def in_turn(topic: Topic, records: Iterable[Record]) -> Iterator[Message]:
     """The records of a topic that a replay sent: all others break the dense row of sequences."""
     due = {partition: partition for partition in range(topic.partitions)}
     for record in records:
         said = record.said
         if said is not None and said.sequence == due.get(record.partition):
             due[record.partition] += topic.partitions
-            yield topic.name, record, said
+            yield Message(record.partition, record.offset, said, record.value)
 
 
-def in_time(
-    records: Iterable[tuple[str, Record, Headers]], until: int, lateness: Callable[[str], int]
-) -> list[Message]:
-    """The messages before the sequence `until`, in order, without those that come late by it."""
-    messages = [
-        Message(topic, record.partition, record.offset, said, record.value)
-        for topic, record, said in records
-        if said.sequence < until
-    ]
-    messages.sort(key=_sequence_of)
-    found: list[Message] = []
+def of_runs(runs: Iterable[str], records: Iterable[Record]) -> Iterator[tuple[str, bytes]]:
+    """Run and value of what was published for these runs."""
+    wanted = frozenset(runs)
+    for record in records:
+        run = dict(record.headers).get("run", b"").decode()
+        if run in wanted:
+            yield run, record.value
+
+
+def leave_out_late(files: Iterable[Path], lateness: Lateness, folder: Path) -> None:
+    """Write anew, without the late messages, the files in which there are some."""
+    with sorting(folder) as sql:
+        late = _late(sql, list(map(str, files)), lateness)
+    for name, sequences in late.items():
+        file, before = Path(name), folder / "before.parquet"
+        file.rename(before)
+        write_messages(file, (one for one in read_messages(before) if one.said.sequence not in sequences))
+        before.unlink()
+
+
+def _late(sql: duckdb.DuckDBPyConnection, files: list[str], lateness: Lateness) -> dict[str, set[int]]:
+    """By file the sequences of the late messages; all topics have one order of sequences."""
+    found: defaultdict[str, set[int]] = defaultdict(set)
     largest = 0
-    for _, group in groupby(messages, _sequence_of):
-        together = list(group)
-        found += [one for one in together if not _is_late(one.said, largest, lateness)]
-        largest = max(largest, *(one.said.ts for one in together))
+    said = sql.read_parquet(files, filename=True).select("sequence, ts, kind, run, filename")
+    for share in said.order("sequence").to_arrow_reader(ROWS_AT_ONCE):
+        ts = share["ts"].to_numpy()
+        behind = np.maximum(np.maximum.accumulate(ts), largest) - ts
+        largest = max(largest, int(ts.max()))
+        places = np.flatnonzero(behind)
+        for one, seconds in zip(share.take(places).to_pylist(), behind[places].tolist(), strict=True):
+            if one["kind"] != Kind.REDRIVE and seconds > lateness(one["run"]):
+                found[one["filename"]].add(one["sequence"])
     return found
 
 
-def _sequence_of(message: Message) -> int:
-    return message.said.sequence
-
-
-def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
-    """The well-formed rows of a message that is a list of objects, with their index; none when it is none.
-
-    key: columns that a row must have. Every value is a string but `ts`, which a redriven row keeps.
-    """
-    try:
-        found = _parsed(message.value)
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(found, list) or len(found) != message.said.rows:
-        return
-    if all(isinstance(row, dict) for row in found):
-        yield from (
-            (place, row) for place, row in enumerate(found) if _is_well_formed(row, key, message.said)
-        )
-
-
-def micros_of(text: str | None) -> int | None:
-    """A time in microseconds that the calendar of every time zone can show; None for another text."""
-    try:
-        t = parse_time(text or "")
-    except ValueError:
-        return None
-    return t if _EARLIEST <= t < _LATEST else None
-
-
-def _parsed(value: bytes) -> Any:
-    text = value.decode()
-    found = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse)
-    if "\\u" in text:
-        # Half of a surrogate pair is no character.
-        json.dumps(found, ensure_ascii=False).encode()
-    return found
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> Row:
-    """An object; one that has a name twice has none, and so no key."""
-    row = dict(pairs)
-    return row if len(row) == len(pairs) else {}
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _is_well_formed(row: Row, key: Iterable[str], said: Headers) -> bool:
-    ts = row.get("ts")
-    earliest = 0 if said.kind is Kind.REDRIVE else said.ts
-    if type(ts) is not int or not earliest <= ts <= said.ts:
-        return False
-    texts = all(type(value) is str for name, value in row.items() if name != "ts")
-    return texts and all(row.get(name) for name in key)
-
-
-def _is_late(said: Headers, largest: int, lateness: Callable[[str], int]) -> bool:
-    return said.kind is not Kind.REDRIVE and largest - said.ts > lateness(said.run)
-
-
-def _run_of(record: Record) -> str:
-    return dict(record.headers).get("run", b"").decode()
+def _runs(files: Iterable[Path]) -> set[str]:
+    """The runs of which there are messages."""
+    with duckdb.connect() as sql:
+        runs = sql.read_parquet(list(map(str, files))).select("run").distinct().fetchall()
+    return {run for (run,) in runs}

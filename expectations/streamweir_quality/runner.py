@@ -1,15 +1,23 @@
 """Running the suites, and their results as plain values."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from typing import Any
 
 import great_expectations as gx
+import pandas as pd
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.validator.validation_statistics import calc_validation_statistics
 
 from streamweir_quality import quiet
 from streamweir_quality.checks import CRITICAL, SENTENCE, Subject
 
+_ROWS_AT_ONCE = 2_000_000
+"""Rows of a stored table times expectations: Great Expectations takes up to 50 bytes for each of them."""
 _SHOWN = 3
 _MISSING = "nan"
 _RESULT_FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 20}
@@ -51,24 +59,54 @@ class Validated:
 
 
 def validate(subjects: Iterable[Subject]) -> list[Validated]:
-    """Run every subject's expectations on its frame, in memory."""
-    context = quiet.context()
-    source = context.data_sources.add_pandas("tables")
-    return [_validate(context, source, subject) for subject in subjects]
+    """Check each subject's expectations on its frame, in memory."""
+    return [_validate(subject) for subject in subjects]
 
 
-def _validate(context: Any, source: Any, subject: Subject) -> Validated:
-    asset = source.add_dataframe_asset(subject.suite)
-    suite = gx.ExpectationSuite(name=subject.suite, expectations=list(subject.expectations))
-    definition = gx.ValidationDefinition(
-        name=subject.suite,
-        data=asset.add_batch_definition_whole_dataframe("all rows"),
-        suite=context.suites.add(suite),
-    )
-    context.validation_definitions.add(definition)
-    result = definition.run(batch_parameters={"dataframe": subject.frame}, result_format=dict(_RESULT_FORMAT))
+def _validate(subject: Subject) -> Validated:
+    result = _together([_result(subject.suite, frame, checks) for frame, checks in _parts(subject)])
     outcomes = tuple(_outcome(subject, single) for single in result.results)
     return Validated(subject, outcomes, result)
+
+
+def _parts(subject: Subject) -> Iterator[tuple[pd.DataFrame, Sequence[Expectation]]]:
+    """What is in memory at a time: a whole frame, or of a stored table the columns of a few expectations."""
+    if isinstance(subject.frame, pd.DataFrame):
+        yield subject.frame, subject.expectations
+        return
+    by_column = defaultdict(list)
+    for check in subject.expectations:
+        by_column[check.configuration.kwargs.get("column")].append(check)
+    # The order in which Great Expectations answers when it is asked for all of them.
+    rest = chain.from_iterable(by_column.values())
+    at_once = max(1, _ROWS_AT_ONCE // max(1, len(subject.frame)))
+    while checks := list(islice(rest, at_once)):
+        columns = dict.fromkeys(name for check in checks for name in _columns(check.configuration.kwargs))
+        yield subject.frame[list(columns)], checks
+
+
+def _result(
+    suite: str, frame: pd.DataFrame, expectations: Sequence[Expectation]
+) -> ExpectationSuiteValidationResult:
+    # A context keeps the frames that it was given.
+    context = quiet.context()
+    asset = context.data_sources.add_pandas("tables").add_dataframe_asset(suite)
+    definition = gx.ValidationDefinition(
+        name=suite,
+        data=asset.add_batch_definition_whole_dataframe("all rows"),
+        suite=context.suites.add(gx.ExpectationSuite(name=suite, expectations=list(expectations))),
+    )
+    context.validation_definitions.add(definition)
+    return definition.run(batch_parameters={"dataframe": frame}, result_format=dict(_RESULT_FORMAT))
+
+
+def _together(parts: Sequence[ExpectationSuiteValidationResult]) -> ExpectationSuiteValidationResult:
+    """The results of a suite as one."""
+    whole = copy(parts[0])
+    whole.results = [single for part in parts for single in part.results]
+    statistics = calc_validation_statistics(whole.results)
+    whole.success, whole.statistics = statistics.success, statistics._asdict()
+    return whole
 
 
 def _outcome(subject: Subject, single: ExpectationValidationResult) -> Outcome:
@@ -79,7 +117,7 @@ def _outcome(subject: Subject, single: ExpectationValidationResult) -> Outcome:
         suite=subject.suite,
         table=subject.table,
         expectation=asked.type,
-        column=_column(asked.kwargs),
+        column=", ".join(_columns(asked.kwargs)) or None,
         severity=str(asked.severity.value),
         success=bool(single.success),
         observed=_observed(single),
@@ -87,11 +125,11 @@ def _outcome(subject: Subject, single: ExpectationValidationResult) -> Outcome:
     )
 
 
-def _column(kwargs: Mapping[str, Any]) -> str | None:
+def _columns(kwargs: Mapping[str, Any]) -> list[str]:
     several = kwargs.get("column_list") or [
-        kwargs[name] for name in ("column_A", "column_B") if name in kwargs
+        kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs
     ]
-    return ", ".join(several) if several else kwargs.get("column")
+    return list(several)
 
 
 def _observed(single: ExpectationValidationResult) -> str:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from streamweir.arrow import schema_of
 from streamweir_quality.checks import Subject, equal
@@ -16,7 +17,7 @@ def schema_subject(inputs: Inputs) -> Subject:
     places: dict[str, pd.Series] = {}
     expectations = []
     for table in inputs.pipeline.tables:
-        declared, found = _described(schema_of(table)), _described(inputs.tables[table.name].schema)
+        declared, found = _described(schema_of(table)), _described(pq.read_schema(inputs.tables[table.name]))
         count = max(len(declared), len(found))
         left, right = f"{table.name} declared", f"{table.name} found"
         places[left] = pd.Series(declared).reindex(range(count), fill_value=_NOTHING)

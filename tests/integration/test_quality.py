@@ -1,6 +1,5 @@
 """The quality process on real servers: exit status, docs and results."""
 
-import io
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from streamweir.broker import topics
@@ -87,10 +85,8 @@ def publish(store: ObjectStore, run: Run, inputs: Inputs) -> None:
     store.put_json(run.parameters, dict(inputs.parameters))
     frame = inputs.frame("predictions")
     frame["model_version"] = frame["model_version"].replace(VERSION, version)
-    for name, table in with_frame(inputs, "predictions", frame).tables.items():
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer)
-        store.put(run.table_file(name), buffer.getvalue())
+    for name, file in with_frame(inputs, "predictions", frame).tables.items():
+        store.upload(run.table_file(name), file)
 
 
 @pytest.fixture

@@ -1,11 +1,15 @@
--- The batch computation of `card_fraud`. recompute.py registers what it begins with: the run's messages, in time;
--- refused: what only the model refuses; the variables: the retention, and the paths of the numbers; micros_of: the
--- microseconds of a text that is a time.
+-- The batch computation of `card_fraud`. recompute.py registers what it begins with: messages, in time;
+-- refused: what only the model refuses; the variables: the run, its retention, the paths of a row's parts, which part
+-- is the amount; micros_of: the microseconds of a text that is a time.
+-- A transaction's number is unique within its run: no other run says anything of it. The rows themselves are larger
+-- than memory: they stay where they are, and no table holds more than a few columns of them.
 
-create table rows as
-select * exclude (value), try_cast(decode(value) as json) as row
-from messages
-where try(decode(value)) is not null and json_valid(try(decode(value)));
+-- Of each row its id, class and time, and then its numbers: as JSON, and what kind of JSON they are.
+create view rows as
+select sequence, batch, ts, partition, "offset",
+  json_extract(row, getvariable('paths')) as parts, json_type(row, getvariable('paths')) as kinds
+from (
+  select *, try_cast(try(decode(value)) as json) as row from messages where run = getvariable('run') and rows = 1);
 
 -- A class is 0 or 1 as a number, or a text that says so, also in quotes.
 create macro unquoted(text) as regexp_replace(text, '^(?:''(.*)''|"(.*)")$', '\1\2');
@@ -20,24 +24,23 @@ create macro class_of(kind, text) as case
   when kind in ('VARCHAR', 'BOOLEAN') then word_or_number(unquoted(text))
 end;
 
-create table transactions as
-select *, (row ->> '$.transaction_id')::bigint as transaction_id,
-  coalesce(json_type(row, '$.Class'), 'NULL') as class_kind,
-  class_of(class_kind, row ->> '$.Class') as class,
-  case when json_type(row, '$.event_time') = 'VARCHAR' then micros_of(row ->> '$.event_time') end as micros
+create view transactions as
+select *, try_cast(parts[1] ->> '$' as bigint) as transaction_id,
+  case when coalesce(kinds[2], 'NULL') <> 'NULL' then class_of(kinds[2], parts[2] ->> '$') end as class,
+  case when kinds[3] = 'VARCHAR' then micros_of(parts[3] ->> '$') end as micros
 from rows
-where json_type(row) = 'OBJECT' and json_type(row, '$.transaction_id') = 'UBIGINT'
-  and try_cast(row ->> '$.transaction_id' as bigint) is not null;
+where kinds[1] = 'UBIGINT';
 
 -- A class may be missing, like all classes of a dataset without the column.
 create table scorable as
-select t.*, r.offset is null as has_score,
+select transaction_id, sequence, batch as batch_index, ts, micros, class,
+  parts[getvariable('amount')]::double as amount, r.offset is null as has_score,
   row_number() over (partition by transaction_id order by sequence) as nth,
   count(*) over (partition by transaction_id) as of_id
 from transactions t left join refused r using (partition, "offset")
-where list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false)
-    for kind in json_type(t.row, getvariable('numbers'))])
-  and (class_kind = 'NULL' or class is not null)
+where transaction_id is not null
+  and list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false) for kind in kinds[4:]])
+  and (coalesce(kinds[2], 'NULL') = 'NULL' or class is not null)
   and micros is not null;
 
 -- A row is a duplicate when its id was scored within the retention before it; of each id the others are tried.
@@ -55,10 +58,13 @@ with recursive walk as (
 )
 from walk;
 
-create table counted as
+create view counted as
 from scorable where has_score and (of_id = 1 or (transaction_id, nth) in (select (transaction_id, nth) from tried));
 
-create table batch_scored as
-select transaction_id, make_timestamptz(micros) as event_time, (row ->> '$.Amount')::double as "Amount",
-  class as "Class", batch_index
+create view batch_scored as
+select transaction_id, make_timestamptz(micros) as event_time, amount as "Amount", class as "Class", batch_index
 from counted;
+
+create view model_numbers as
+select transaction_id, batch_index, micros, [number::double for number in parts[4:]] as numbers
+from counted join rows using (sequence);

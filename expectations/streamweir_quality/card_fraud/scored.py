@@ -19,7 +19,7 @@ from streamweir_quality.checks import (
     rows,
     unique,
 )
-from streamweir_quality.inputs import Inputs
+from streamweir_quality.inputs import Inputs, Stored
 
 _ALWAYS = (EVENT_TIME.name, AMOUNT.name, "fraud_prob", "prediction", IS_ALERT.name, "scored_at")
 
@@ -40,27 +40,26 @@ def scored_subject(inputs: Inputs) -> Subject:
         equal(IS_ALERT.name, "expected_alert", _said_of_alerts(inputs)),
         one_of("model_version", [inputs.version], "model_version is the run's model"),
     )
-    return Subject(SCORED.name, SCORED.name, _frame(inputs), expectations)
+    stored = Stored(inputs.tables[SCORED.name], {"expected_alert": _expected_alert(inputs)})
+    return Subject(SCORED.name, SCORED.name, stored, expectations)
 
 
 def share_subjects(inputs: Inputs) -> Iterable[Subject]:
     """The share of alerts; none for a model that says nothing of shares, as one from elsewhere."""
     share = inputs.fraud_share
-    frame = inputs.frame(SCORED.name)
-    if not share or frame.empty:
+    if not share or not inputs.rows(SCORED.name):
         return
     low, high = share["low"], share["high"]
     said = f"the share of alerts is in the range that training saw, {low:.3%} to {high:.3%}"
-    alerts = pd.DataFrame({"alerts": frame[IS_ALERT.name].astype(float)})
+    is_alert = inputs.frame(SCORED.name, [IS_ALERT.name])[IS_ALERT.name]
+    alerts = pd.DataFrame({"alerts": is_alert.astype(float)})
     yield Subject("alerts and training", SCORED.name, alerts, (mean_between("alerts", low, high, said),))
 
 
-def _frame(inputs: Inputs) -> pd.DataFrame:
-    frame = inputs.frame(SCORED.name)
-    own = frame["prediction"] == 1
-    return frame.assign(
-        expected_alert=own if inputs.threshold is None else frame["fraud_prob"] >= inputs.threshold
-    )
+def _expected_alert(inputs: Inputs) -> pd.Series:
+    decides = "prediction" if inputs.threshold is None else "fraud_prob"
+    value = inputs.frame(SCORED.name, [decides])[decides]
+    return value == 1 if inputs.threshold is None else value >= inputs.threshold
 
 
 def _said_of_alerts(inputs: Inputs) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -14,7 +15,8 @@ from streamweir.replay.batches import UNKNOWN
 from streamweir.replay.csvfile import TimeReader
 from streamweir.values import identifier
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.replayed import Row, rows
+from streamweir_quality.messages import reader_of
+from streamweir_quality.rows import rows
 
 _EVENTS = pa.schema(
     [
@@ -38,7 +40,7 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     }
     for name, value in variables.items():
         sql.execute(f"set variable {name} = $1", [value])
-    sql.register("events", pa.Table.from_pylist(list(_events(inputs)), _EVENTS))
+    sql.register("event_rows", reader_of(_events(inputs), _EVENTS))
     counts_as = counted_types(inputs.parameters.get("event_types"))
     names = {"event_type": list(counts_as), "counts_as": [event.value for event in counts_as.values()]}
     sql.register("counted_types", pa.table(names))
@@ -46,12 +48,12 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     return {WINDOWS.name: sql.table("batch_windows")}
 
 
-def _events(inputs: Inputs) -> Iterator[Row]:
+def _events(inputs: Inputs) -> Iterator[tuple[Any, ...]]:
     """The events that were sent in time, duplicates included, of all runs of the stream.
 
     One that was put back comes late when its windows are final: which those are, the stream itself says.
     """
-    frame = inputs.frame(REJECTED.name)
+    frame = inputs.frame(REJECTED.name, ["reason", "partition", "offset", "row"])
     late = frame[frame["reason"] == Reason.LATE.value]
     too_late = set(zip(late["partition"], late["offset"], late["row"], strict=True))
     micros = TimeReader()
@@ -62,4 +64,4 @@ def _events(inputs: Inputs) -> Iterator[Row]:
                 continue
             key = {name: row[name] for name in CLICKSTREAM_KEY}
             key |= {name: identifier(row[name]) for name in ("event_id", "session_id")}
-            yield {"run": said.run, "sequence": said.sequence, "row": place, "ts": row["ts"], **key}
+            yield said.run, said.sequence, place, row["ts"], *key.values()

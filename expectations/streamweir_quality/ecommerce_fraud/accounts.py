@@ -37,7 +37,7 @@ def _per_batch(inputs: Inputs) -> pd.DataFrame:
     )
     # A line of the ledger sums up so many batches, in the place of the first.
     per_line = inputs.ledger["batches_per_line"]
-    first = inputs.frame(PREDICTIONS.name)["batch_index"] // per_line * per_line
+    first = inputs.frame(PREDICTIONS.name, ["batch_index"])["batch_index"] // per_line * per_line
     found = first.groupby(first).size().rename("in_predictions")
     merged = ledger.set_index("batch_index").join(found, how="outer").fillna(0)
     return merged.astype("int64").reset_index()

@@ -22,7 +22,8 @@ _COMPLETE = "every window from the first to the last scored row is there"
 
 def figure_subjects(inputs: Inputs) -> Iterable[Subject]:
     """A subject per figure table."""
-    sales = Sales(inputs.frame(PREDICTIONS.name), inputs.replayed.ends(BROWSING_TOPIC))
+    rows = inputs.each(PREDICTIONS.name, ["ts", "prediction", "product_metadata"])
+    sales = Sales(rows, inputs.replayed.ends(BROWSING_TOPIC))
     yield _fraud_windows(inputs, sales)
     yield _sold_quantity(inputs, sales)
     yield from top_subjects(inputs, sales)

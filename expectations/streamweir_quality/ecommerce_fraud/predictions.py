@@ -1,8 +1,15 @@
 """The predictions: keys, ranges, the model, and that they follow from what was sent."""
 
+from array import array
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
+import duckdb
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from great_expectations.expectations.expectation import Expectation
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE, TRANSACTIONS_TOPIC
@@ -13,10 +20,12 @@ from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier, parse_products
 from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
-from streamweir_quality.inputs import Inputs
-from streamweir_quality.replayed import rows as rows_of
+from streamweir_quality.inputs import Inputs, Stored
+from streamweir_quality.messages import reader_of
+from streamweir_quality.rows import rows as rows_of
 
 CENT = 0.005
+Numbers = npt.NDArray[Any]
 _TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
 
 
@@ -58,27 +67,61 @@ def predictions_subject(inputs: Inputs) -> Subject:
             WARNING,
         ),
     )
-    return Subject(PREDICTIONS.name, PREDICTIONS.name, _frame(inputs), expectations)
+    return Subject(
+        PREDICTIONS.name,
+        PREDICTIONS.name,
+        Stored(inputs.tables[PREDICTIONS.name], _worked_out(inputs)),
+        expectations,
+    )
 
 
-def _frame(inputs: Inputs) -> pd.DataFrame:
-    frame = inputs.frame(PREDICTIONS.name)
-    products = [parse_products(text) for text in frame["product_metadata"]]
-    goods = pd.Series(
-        [sum(line.quantity * line.item_price for line in lines) for lines in products], frame.index, float
-    )
-    known = {*_sent(inputs), *_put_back(inputs)}
-    return frame.assign(
-        row_in_dataset=[
-            pair in known for pair in zip(*(frame[key] for key in PIPELINE.identity), strict=True)
-        ],
-        since_scored=frame.sort_values("ts", kind="stable").groupby(list(PIPELINE.identity))["ts"].diff(),
-        probability_sum=[sum(values) for values in frame["probability"]],
-        expected_prediction=_called_fraud(frame, inputs.threshold),
-        event_ts_seconds=frame["event_ts"].dt.as_unit("s").astype("int64"),
-        expected_purchases=[min(sum(line.quantity for line in lines), LARGEST) for lines in products],
-        amount_missing=goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
-    )
+def _worked_out(inputs: Inputs) -> dict[str, Any]:
+    """What the predictions must agree with, row by row."""
+    amounts = ["shipment_fee", "promo_amount", "total_amount"]
+    frame = inputs.frame(PREDICTIONS.name, ["ts", "event_ts", "fraud_probability", *amounts])
+    bought, goods = _products(inputs)
+    return {
+        "row_in_dataset": _is_known(inputs),
+        "since_scored": _since_scored(inputs),
+        "probability_sum": _sums(inputs),
+        "expected_prediction": _called_fraud(frame, inputs.threshold),
+        "event_ts_seconds": frame["event_ts"].dt.as_unit("s").astype("int64"),
+        "expected_purchases": bought,
+        "amount_missing": goods + frame["shipment_fee"] - frame["promo_amount"] - frame["total_amount"],
+    }
+
+
+def _since_scored(inputs: Inputs) -> pd.Series:
+    frame = inputs.frame(PREDICTIONS.name, [*PIPELINE.identity, "ts"])
+    return frame.sort_values("ts", kind="stable").groupby(list(PIPELINE.identity))["ts"].diff()
+
+
+def _products(inputs: Inputs) -> tuple[Numbers, Numbers]:
+    """How many products each prediction's metadata holds, and what they cost."""
+    bought, goods = array("q"), array("d")
+    for (text,) in inputs.each(PREDICTIONS.name, ["product_metadata"]):
+        lines = parse_products(text)
+        bought.append(min(sum(line.quantity for line in lines), LARGEST))
+        goods.append(sum(line.quantity * line.item_price for line in lines))
+    return np.asarray(bought), np.asarray(goods)
+
+
+def _sums(inputs: Inputs) -> Numbers:
+    sums = array("d", (sum(values) for (values,) in inputs.each(PREDICTIONS.name, ["probability"])))
+    return np.asarray(sums)
+
+
+def _is_known(inputs: Inputs) -> Numbers:
+    """Whether each prediction is of a transaction of the dataset's live file, or of one that was put back."""
+    keys = ", ".join(PIPELINE.identity)
+    schema = pa.schema([(name, pa.string()) for name in PIPELINE.identity])
+    with duckdb.connect() as sql:
+        sql.register("known", reader_of(chain(_sent(inputs), _put_back(inputs)), schema))
+        predictions = sql.read_parquet(str(inputs.tables[PREDICTIONS.name]), file_row_number=True)
+        # Column names are the contract's, never the data's.
+        known = f"({keys}) in (select ({keys}) from known) as known"  # noqa: S608
+        found = predictions.select(f"{known}, file_row_number")
+        return found.order("file_row_number").fetchnumpy()["known"]
 
 
 def _decided(threshold: float | None) -> Iterator[Expectation]:

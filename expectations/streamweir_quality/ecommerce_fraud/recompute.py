@@ -6,6 +6,7 @@ What the model says is taken as it is: its predictions, and which rows it refuse
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -36,13 +37,15 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_WINDOW_S,
 )
 from streamweir.contracts.messages import RETENTION_S
-from streamweir.contracts.rejected import BY_MODEL, REJECTED, Reason
 from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_number, parse_products
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.messages import reader_of
 from streamweir_quality.model_again import Score
-from streamweir_quality.replayed import Replayed, Row, micros_of, rows
+from streamweir_quality.rejected import refused_by_model
+from streamweir_quality.replayed import Replayed
+from streamweir_quality.rows import Row, micros_of, rows
 
 SCORES = {
     "probability": Score.PROBABILITIES,
@@ -112,65 +115,51 @@ def _register(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
     }
     for name, value in variables.items():
         sql.execute(f"set variable {name} = $1", [value])
-    published = inputs.replayed.published.get(PREDICTIONS_TOPIC.name, [])
-    rejected = inputs.frame(REJECTED.name)
-    refused = (rejected["reason"] == Reason.UNSCORABLE.value) & rejected["detail"].str.contains(BY_MODEL)
+    _register_files(inputs, sql)
     tables = {
-        "browsing": pa.Table.from_pylist(list(_browsing(inputs.replayed)), _BROWSING),
-        "bought": pa.Table.from_pylist(list(_bought(inputs.replayed)), _BOUGHT),
+        "browsing_rows": reader_of(_browsing(inputs.replayed), _BROWSING),
+        "bought_rows": reader_of(_bought(inputs.replayed), _BOUGHT),
         "levels": pd.DataFrame(EVENT_LEVELS.items(), columns=["event_type", "level"]),
         "ends": pa.table({"ts": pa.array(inputs.replayed.ends(BROWSING_TOPIC), pa.int64())}),
-        "said": inputs.tables[PREDICTIONS.name],
-        "said_before": pa.Table.from_pylist(list(published), _SAID),
-        "refused": rejected.loc[refused, ["partition", "offset", "row"]].astype("int64"),
         **{file.name.removesuffix(".csv"): read(inputs, file) for file in STATIC_FILES},
     }
     for name, table in tables.items():
         sql.register(name, table)
 
 
-_SAID = pa.schema(
-    [
-        ("session_id", pa.string()),
-        ("transaction_id", pa.string()),
-        ("ts", pa.int64()),
-        ("prediction", pa.int64()),
-    ]
-)
+def _register_files(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
+    sql.read_parquet(str(inputs.tables[PREDICTIONS.name])).create_view("said")
+    refused_by_model(inputs, sql).create_view("refused")
+    published = inputs.replayed.published.get(PREDICTIONS_TOPIC.name)
+    sql.execute("create table published (run varchar, value blob)")
+    if published:
+        sql.read_parquet(str(published)).insert_into("published")
 
 
-def _browsing(replayed: Replayed) -> Iterator[Row]:
+def _browsing(replayed: Replayed) -> Iterator[tuple[Any, ...]]:
     """The browsing rows that had to be used. t: event_time in microseconds. ts: the row's own."""
     for message in replayed.of(BROWSING_TOPIC):
         for _, row in rows(message, BROWSING_KEY):
             if (t := micros_of(row["event_time"])) is not None:
-                names = {name: row[name] for name in ("event_type", "ts")}
                 session = identifier(row["session_id"])
-                yield {**names, "session_id": session, "t": t, "sequence": message.said.sequence}
+                yield session, row["event_type"], t, row["ts"], message.said.sequence
 
 
-def _bought(replayed: Replayed) -> Iterator[Row]:
+def _bought(replayed: Replayed) -> Iterator[tuple[Any, ...]]:
     """The transactions that can be scored as far as their own values go. t: created_at in microseconds.
 
     own_ts: the row's, which is older than the message's `ts` where a record was put back.
     """
     for message in replayed.of(TRANSACTIONS_TOPIC):
         said = message.said
-        place = {
-            "run": said.run,
-            "batch_index": said.batch,
-            "sequence": said.sequence,
-            "ts": said.ts,
-            "partition": message.partition,
-            "offset": message.offset,
-        }
+        place = (said.run, said.batch, said.sequence, said.ts)
         for index, row in rows(message, TRANSACTION_KEY):
             if (typed := _typed(row)) is not None:
-                yield {**typed, **place, "row": index, "own_ts": row["ts"]}
+                yield *typed, *place, row["ts"], message.partition, message.offset, index
 
 
-def _typed(row: Row) -> Row | None:
-    """A transaction's values, typed; None when one cannot be read."""
+def _typed(row: Row) -> tuple[Any, ...] | None:
+    """A transaction's values as _BOUGHT begins; None when one cannot be read."""
     t = micros_of(row["created_at"])
     try:
         values = {
@@ -187,4 +176,4 @@ def _typed(row: Row) -> Row | None:
         return None
     products = [{"product_id": line.product_id, "quantity": line.quantity} for line in lines]
     ids = {name: identifier(row[name]) for name in IDS.intersection(TRANSACTION_KEY)}
-    return {**values, **ids, "created_at": t, "t": t, "products": products, "num_purchase": bought}
+    return *{**values, **ids, "created_at": t}.values(), t, products, bought

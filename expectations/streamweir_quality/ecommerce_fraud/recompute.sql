@@ -1,12 +1,20 @@
 -- The batch computation of `ecommerce_fraud`. recompute.py registers what it begins with:
--- browsing, bought: rows of the messages, in time and readable, of all runs of the stream; levels: of event types;
--- ends: the ts behind which windows begin anew;
--- said, said_before: the predictions of this run and of the stream's others; refused: what only the model refuses;
--- customer, product, category: the static files; the variables: the run, its settings, the windows.
+-- browsing_rows, bought_rows: of the messages, in time and readable, of all runs of the stream, to be read once;
+-- levels: of event types; ends: the ts behind which windows begin anew;
+-- said: the run's predictions; published: those of the stream's other runs, as JSON; refused: what only the model
+-- refuses; customer, product, category: the static files; the variables: the run, its settings, the windows.
 
 -- A text that is no date counts as none.
 create macro day_of(text) as
   case when regexp_full_match(text, '\d{4}-\d\d-\d\d') and text >= '0001' then try_cast(text as date) end;
+
+create table browsing as from browsing_rows;
+create table bought as from bought_rows;
+
+create table said_before as
+select row ->> 'session_id' as session_id, row ->> 'transaction_id' as transaction_id, (row ->> 'ts')::bigint as ts,
+  (row ->> 'prediction')::bigint as prediction
+from (select decode(value)::json as row from published);
 
 -- The rows of each (session_id, transaction_id) in order. What other runs scored, the stream itself says.
 create table scorable as
@@ -51,7 +59,7 @@ from scored s
 where s.own
 group by all;
 
-create table features as
+create view features as
 select s.*, v.* exclude (session_id, transaction_id, ts),
   hour(timezone(getvariable('time_zone'),
     make_timestamptz(case when session_events = 0 then s.t else (first_t + last_t) // 2 end))) as hour,
@@ -91,6 +99,7 @@ from (select min(j.ts) as first, max(j.ts) as last
   from judged j asof left join ends e on j.ts > e.ts where own group by e.ts);
 
 create macro moment(seconds) as make_timestamptz(seconds * 1000000);
+create macro quantity_of(total) as least(coalesce(total, 0), getvariable('largest'))::bigint;
 
 create table batch_fraud_windows as
 select moment(start) as window_start, moment(stop) as window_end,
@@ -99,30 +108,50 @@ from windows(getvariable('fraud_window_s'), getvariable('fraud_slide_s'))
   left join judged on ts >= start and ts < stop
 group by start, stop;
 
-create table batch_sold_quantity as
-select moment(start) as window_start, moment(stop) as window_end,
-  least(coalesce(sum(num_purchase) filter (ts >= start), 0), getvariable('largest'))::bigint as quantity,
-  least(coalesce(sum(num_purchase), 0), getvariable('largest'))::bigint as quantity_so_far
-from windows(getvariable('sold_window_s'), getvariable('sold_window_s'))
-  left join (from judged where not fraud) on ts < stop
-group by start, stop;
+-- The sums so far go on from window to window: a row counts from the first window on that ends behind it.
+create table sold_windows as
+select *, row_number() over (order by start) as n from windows(getvariable('sold_window_s'), getvariable('sold_window_s'));
 
-create table so_far as
-select start, stop, product_id, least(sum(quantity), getvariable('largest'))::bigint as quantity
-from windows(getvariable('top_window_s'), getvariable('top_window_s')) join sold on ts < stop
+create table batch_sold_quantity as
+select moment(start) as window_start, moment(stop) as window_end, quantity_of(own_quantity) as quantity,
+  quantity_of(sum(all_quantity) over (order by n)) as quantity_so_far
+from sold_windows left join (
+    select n, sum(num_purchase) filter (ts >= start) as own_quantity, sum(num_purchase) as all_quantity
+    from judged asof join sold_windows on ts < stop
+    where not fraud
+    group by n
+  ) using (n);
+
+create table top_windows as
+select *, row_number() over (order by start) as n from windows(getvariable('top_window_s'), getvariable('top_window_s'));
+
+create table sold_in as
+select n, product_id, sum(quantity) as quantity
+from sold asof join top_windows on ts < stop
+group by all;
+
+-- A sum holds from the window in which it changes up to the one before the next change.
+create macro sums_so_far(changes) as table
+select unnest(range(n, coalesce(until, (select max(n) + 1 from top_windows)))) as n, * exclude (n, until)
+from (
+  select n, key, sum(quantity) over (partition by key order by n) as quantity, lead(n) over (partition by key order by n) as until
+  from query_table(changes));
+
+create table product_sums as select n, product_id as key, quantity from sold_in;
+create table category_sums as
+select n, nullif(c.cat_level1, '') as key, sum(quantity) as quantity
+from sold_in left join product p on p.id = product_id::varchar left join category c using (category_id)
 group by all;
 
 create table batch_top_products as
-select moment(start) as window_start, moment(stop) as window_end,
-  row_number() over (partition by start order by quantity desc, product_id) as rank,
-  product_id::varchar as product_id, p."productDisplayName" as name, quantity
-from so_far left join product p on p.id = so_far.product_id::varchar
-qualify rank <= getvariable('products_shown');
+select moment(start) as window_start, moment(stop) as window_end, rank, key::varchar as product_id,
+  p."productDisplayName" as name, quantity
+from (
+    select n, key, quantity_of(quantity) as quantity,
+      row_number() over (partition by n order by quantity_of(quantity) desc, key) as rank
+    from sums_so_far('product_sums') qualify rank <= getvariable('products_shown')
+  ) join top_windows using (n) left join product p on p.id = key::varchar;
 
 create table batch_top_categories as
-select moment(start) as window_start, moment(stop) as window_end, nullif(c.cat_level1, '') as category,
-  least(sum(quantity), getvariable('largest'))::bigint as quantity
-from so_far
-  left join product p on p.id = so_far.product_id::varchar
-  left join category c using (category_id)
-group by all;
+select moment(start) as window_start, moment(stop) as window_end, key as category, quantity_of(quantity) as quantity
+from sums_so_far('category_sums') join top_windows using (n);

@@ -1,11 +1,11 @@
 """What was sold and called fraud, counted from the predictions alone, in a way of its own."""
 
-from bisect import bisect_left, bisect_right
+from array import array
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
-import pandas as pd
+import numpy as np
 
 from streamweir.values import parse_products
 
@@ -14,23 +14,32 @@ LARGEST = 2**63 - 1
 
 
 class Sales:
-    """The run's predictions in order of `ts`. Seconds since the epoch; ends of windows are exclusive.
+    """A run's predictions in order of `ts`. Seconds since the epoch; ends of windows are exclusive.
 
-    ends: of the stream, ascending; behind each, windows begin anew.
+    rows: ts, prediction and product_metadata of each. ends: of the stream, ascending; behind each, windows
+    begin anew.
     """
 
-    def __init__(self, predictions: pd.DataFrame, ends: Sequence[int]) -> None:
-        ordered = predictions.sort_values("ts", kind="stable")
-        self._ts: list[int] = ordered["ts"].astype("int64").tolist()
-        places = {0, *(bisect_right(self._ts, end) for end in ends), len(self._ts)}
-        self._stretches = [(self._ts[a], self._ts[b - 1]) for a, b in pairwise(sorted(places))]
-        frauds = [int(said == 1) for said in ordered["prediction"]]
-        self._frauds = [0, *accumulate(frauds)]
-        self._sold = [
-            [] if fraud else [(str(line.product_id), line.quantity) for line in parse_products(text)]
-            for fraud, text in zip(frauds, ordered["product_metadata"], strict=True)
-        ]
-        self._quantity = [0, *accumulate(sum(quantity for _, quantity in sold) for sold in self._sold)]
+    def __init__(self, rows: Iterable[tuple[int, int, str]], ends: Sequence[int]) -> None:
+        # Flat columns: there may be millions of rows.
+        ts, frauds, lines, products, quantities = (array("q") for _ in range(5))
+        for at, said, text in rows:
+            ts.append(at)
+            frauds.append(said == 1)
+            sold = [] if said == 1 else parse_products(text)
+            lines.append(len(sold))
+            products.extend(line.product_id for line in sold)
+            quantities.extend(line.quantity for line in sold)
+        order = np.argsort(np.asarray(ts), kind="stable")
+        self._ts = np.asarray(ts)[order]
+        self._frauds = np.concatenate([[0], np.cumsum(np.asarray(frauds)[order])])
+        places = {0, *(self._place(end + 1) for end in ends), len(order)}
+        self._stretches = [(int(self._ts[a]), int(self._ts[b - 1])) for a, b in pairwise(sorted(places))]
+        self._products, self._quantities = products, quantities
+        begins = np.concatenate([[0], np.cumsum(np.asarray(lines))])
+        self._lines = np.stack([begins[:-1][order], begins[1:][order]], axis=1)
+        sums = (sum(quantities[begin:end]) for begin, end in self._lines.tolist())
+        self._quantity = [0, *accumulate(sums)]
 
     def __len__(self) -> int:
         return len(self._ts)
@@ -52,26 +61,27 @@ class Sales:
 
     def frauds_in(self, start: int, end: int) -> int:
         """Rows of a window with prediction 1."""
-        return self._frauds[self._place(end)] - self._frauds[self._place(start)]
+        return int(self._frauds[self._place(end)] - self._frauds[self._place(start)])
 
     def quantity_in(self, start: int, end: int) -> int:
         """Products sold in a window."""
         return min(self._quantity[self._place(end)] - self._quantity[self._place(start)], LARGEST)
 
-    def products_until(self, ends: Iterable[int]) -> dict[int, Counter[str]]:
-        """Products sold before each of these ends."""
+    def products_until(self, ends: Iterable[int]) -> Iterator[tuple[int, Counter[str]]]:
+        """Each of these ends in turn, and the products sold before it; the sums go on with the next end."""
         sold: Counter[str] = Counter()
-        until, at = {}, 0
+        at = 0
         for end in sorted(set(ends)):
-            for lines in self._sold[at : self._place(end)]:
-                for product, quantity in lines:
-                    sold[product] = min(sold[product] + quantity, LARGEST)
+            for begin, stop in self._lines[at : self._place(end)].tolist():
+                for product, quantity in zip(
+                    self._products[begin:stop], self._quantities[begin:stop], strict=True
+                ):
+                    sold[str(product)] = min(sold[str(product)] + quantity, LARGEST)
             at = self._place(end)
-            until[end] = sold.copy()
-        return until
+            yield end, sold
 
     def _place(self, end: int) -> int:
-        return bisect_left(self._ts, end)
+        return int(np.searchsorted(self._ts, end))
 
 
 def begins(starts: Iterable[range]) -> set[int]:

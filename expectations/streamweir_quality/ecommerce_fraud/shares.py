@@ -16,9 +16,10 @@ SUITE = "predictions and training"
 
 def share_subjects(inputs: Inputs) -> Iterable[Subject]:
     """One subject, or none when the model's card says nothing of shares, as for a model from elsewhere."""
-    card, frame = inputs.card, inputs.frame(PREDICTIONS.name)
-    if card is None or frame.empty or not (inputs.fraud_share or card.category_shares):
+    card = inputs.card
+    if card is None or not inputs.rows(PREDICTIONS.name) or not (inputs.fraud_share or card.category_shares):
         return
+    frame = inputs.frame(PREDICTIONS.name, ["prediction", *card.category_shares])
     shares: dict[str, pd.Series] = {}
     expectations = []
     if inputs.fraud_share:

@@ -1,7 +1,9 @@
 """The products and categories sold most so far, against the predictions and the static files."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import nlargest
 from itertools import chain
 
 import pandas as pd
@@ -19,7 +21,19 @@ from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.windows import seconds, window_checks, with_windows
 
-Sold = dict[int, Counter[str]]
+
+@dataclass(frozen=True)
+class Sold:
+    """What was sold before the end of a window.
+
+    products: quantities of the products that were asked for. different: how many products. best: the largest
+    quantities, one more than are shown, in descending order. categories: quantities by category.
+    """
+
+    products: Counter[str]
+    different: int
+    best: list[int]
+    categories: Counter[str]
 
 
 def top_subjects(inputs: Inputs, sales: Sales) -> Iterable[Subject]:
@@ -30,17 +44,36 @@ def top_subjects(inputs: Inputs, sales: Sales) -> Iterable[Subject]:
     category_of = products["category_id"].map(level1).dropna().to_dict()
     frames = [inputs.frame(table.name) for table in (TOP_PRODUCTS, TOP_CATEGORIES)]
     ends = [end for frame in frames for _, end in seconds(frame)]
-    sold = sales.products_until([*ends, *(start + TOP_WINDOW_S for start in chain(*starts))])
+    ends += [start + TOP_WINDOW_S for start in chain(*starts)]
+    sold = _sold(sales, ends, frames[0], category_of)
     yield _products(inputs, frames[0], sold, products["productDisplayName"].to_dict(), starts)
-    by = {end: by_category(counts, category_of) for end, counts in sold.items()}
-    yield _categories(inputs, frames[1], by, starts)
+    yield _categories(inputs, frames[1], sold, starts)
+
+
+def _sold(
+    sales: Sales, ends: Iterable[int], shown: pd.DataFrame, category_of: Mapping[str, str]
+) -> dict[int, Sold]:
+    """By end of a window. No more is kept of it than is looked at: there may be many products and windows."""
+    asked = defaultdict(list)
+    for product, (_, end) in zip(shown["product_id"], seconds(shown), strict=True):
+        asked[end].append(product)
+    return {
+        end: Sold(
+            Counter({product: counts[product] for product in asked[end]}),
+            len(counts),
+            nlargest(TOP_PRODUCTS_SHOWN + 1, counts.values()),
+            by_category(counts, category_of),
+        )
+        for end, counts in sales.products_until(ends)
+    }
 
 
 def _products(
-    inputs: Inputs, frame: pd.DataFrame, sold: Sold, names: dict[str, str], starts: list[range]
+    inputs: Inputs, frame: pd.DataFrame, sold: Mapping[int, Sold], names: dict[str, str], starts: list[range]
 ) -> Subject:
     frame = frame.sort_values(["window_start", "rank"], ignore_index=True)
-    frame = _so_far(inputs, frame, frame["product_id"].tolist(), sold, starts).assign(
+    counts = {end: until.products for end, until in sold.items()}
+    frame = _so_far(inputs, frame, frame["product_id"].tolist(), counts, starts).assign(
         expected_rank=_ranks(frame),
         name=frame["name"].fillna(""),
         expected_name=frame["product_id"].map(names).fillna(""),
@@ -56,7 +89,7 @@ def _products(
         equal("name", "expected_name", f"name is productDisplayName of {PRODUCTS.name}"),
     ]
     if inputs.first:
-        shown = {end: min(len(counts), TOP_PRODUCTS_SHOWN) for end, counts in sold.items()}
+        shown = {end: min(until.different, TOP_PRODUCTS_SHOWN) for end, until in sold.items()}
         count = sum(shown[start + TOP_WINDOW_S] for start in chain(*starts))
         expectations += [
             rows(count, f"every window lists {TOP_PRODUCTS_SHOWN} products, or all that were sold"),
@@ -66,10 +99,13 @@ def _products(
     return Subject(TOP_PRODUCTS.name, TOP_PRODUCTS.name, frame, tuple(expectations))
 
 
-def _categories(inputs: Inputs, frame: pd.DataFrame, sold: Sold, starts: list[range]) -> Subject:
+def _categories(
+    inputs: Inputs, frame: pd.DataFrame, sold: Mapping[int, Sold], starts: list[range]
+) -> Subject:
+    counts = {end: until.categories for end, until in sold.items()}
     frame = frame.sort_values(["window_start", "category"], ignore_index=True)
     frame = frame.assign(category=frame["category"].fillna(""))
-    frame = _so_far(inputs, frame, frame["category"].tolist(), sold, starts)
+    frame = _so_far(inputs, frame, frame["category"].tolist(), counts, starts)
     expectations = [
         unique("window_start", "category"),
         *window_checks(TOP_WINDOW_S, TOP_WINDOW_S),
@@ -77,13 +113,17 @@ def _categories(inputs: Inputs, frame: pd.DataFrame, sold: Sold, starts: list[ra
         equal("quantity", "expected_quantity", "quantity is what non-fraud predictions sold so far"),
     ]
     if inputs.first:
-        count = sum(len(sold[start + TOP_WINDOW_S]) for start in chain(*starts))
+        count = sum(len(counts[start + TOP_WINDOW_S]) for start in chain(*starts))
         expectations.append(rows(count, "every window lists all categories that were sold"))
     return Subject(TOP_CATEGORIES.name, TOP_CATEGORIES.name, frame, tuple(expectations))
 
 
 def _so_far(
-    inputs: Inputs, frame: pd.DataFrame, keys: list[str], sold: Sold, starts: list[range]
+    inputs: Inputs,
+    frame: pd.DataFrame,
+    keys: list[str],
+    sold: Mapping[int, Counter[str]],
+    starts: list[range],
 ) -> pd.DataFrame:
     frame = with_windows(frame, TOP_WINDOW_S, begins(starts))
     own = [sold[end][key] for key, (_, end) in zip(keys, seconds(frame), strict=True)]
@@ -98,11 +138,7 @@ def _ranks(frame: pd.DataFrame) -> pd.Series:
     return (ordered.groupby("window_start").cumcount() + 1).reindex(frame.index)
 
 
-def _better(frame: pd.DataFrame, sold: Sold) -> list[int]:
+def _better(frame: pd.DataFrame, sold: Mapping[int, Sold]) -> list[int]:
     """How many products had sold better than the line's by the end of its window."""
-    ends = [end for _, end in seconds(frame)]
-    ordered = {end: sorted(sold[end].values(), reverse=True) for end in set(ends)}
-    return [
-        sum(other > quantity for other in ordered[end][: TOP_PRODUCTS_SHOWN + 1])
-        for end, quantity in zip(ends, frame["quantity"].tolist(), strict=True)
-    ]
+    lines = zip(seconds(frame), frame["quantity"].tolist(), strict=True)
+    return [sum(other > quantity for other in sold[end].best) for (_, end), quantity in lines]

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
+import orjson
 import pandas as pd
 import pyarrow as pa
 
@@ -22,6 +22,7 @@ from streamweir.contracts.messages import Kind, partition_of
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
+from streamweir.ledger.bundle import sorting
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
 from streamweir.replay.csvfile import text_rows
@@ -30,13 +31,15 @@ from streamweir.replay.ecommerce_fraud import recording, value
 from streamweir.replay.plan import Plan
 from streamweir_quality.checks import Subject
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.messages import write_published
 from streamweir_quality.recompute import recompute_subjects
-from streamweir_quality.replayed import Replayed, Row, in_time, in_turn
+from streamweir_quality.replayed import Replayed, in_turn, leave_out_late
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.parts import Message, Output
+from tests.support.checked_run import new_folder, replayed_as, table_files, table_of, with_table
 from tests.support.made_up_tables import conform
 from tests.unit.core.ecommerce_stream import rejected, run, scored
 
@@ -71,14 +74,16 @@ def made_up_inputs(
     predictions = every[every["run"] == run_id]
     refused = [_rejected(output) for output in rejected(outputs) if output.run == run_id]
     others = every.loc[every["run"] != run_id, [*PREDICTIONS.key, "prediction"]].to_dict("records")
-    replayed = _replayed(held, run_id, {PREDICTIONS.name: others})
+    replayed = _replayed(held, run_id, others)
     return Inputs(
         pipeline=PIPELINE,
-        tables={
-            PREDICTIONS.name: _conform(predictions, PREDICTIONS),
-            REJECTED.name: conform(pa.Table.from_pylist(refused), REJECTED),
-            **_figures(folder, every, run_id, replayed.ends(BROWSING_TOPIC)),
-        },
+        tables=table_files(
+            {
+                PREDICTIONS.name: _conform(predictions, PREDICTIONS),
+                REJECTED.name: conform(pa.Table.from_pylist(refused), REJECTED),
+                **_figures(folder, every, run_id, replayed.ends(BROWSING_TOPIC)),
+            }
+        ),
         ledger=_ledger(predictions, refused),
         dataset=folder,
         card=_card(predictions),
@@ -129,12 +134,12 @@ def put_back(records: Sequence[Record]) -> Iterator[Record]:
 def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
     """The same run with another table."""
     arrow = pa.Table.from_pandas(frame, schema=schema_of(inputs.pipeline.table(table)), preserve_index=False)
-    return replace(inputs, tables={**inputs.tables, table: arrow})
+    return with_table(inputs, table, arrow)
 
 
 def scores_of(inputs: Inputs, rows: pa.Table) -> pa.Table:
     """What the app that scores the rows again gives for a run whose scores are right."""
-    predictions = inputs.tables[PREDICTIONS.name].to_pylist()
+    predictions = table_of(inputs, PREDICTIONS.name).to_pylist()
     said = {(one["session_id"], one["transaction_id"]): one for one in predictions}
     asked = zip(rows["session_id"].to_pylist(), rows["transaction_id"].to_pylist(), strict=True)
     scores = [
@@ -151,17 +156,20 @@ def scores_of(inputs: Inputs, rows: pa.Table) -> pa.Table:
 
 def recomputed(inputs: Inputs) -> list[Subject]:
     """What `recompute_subjects` finds."""
-    with duckdb.connect() as sql:
+    with sorting(new_folder()) as sql:
         return list(recompute_subjects(inputs, sql))
 
 
-def _replayed(records: Sequence[Record], run_id: str, published: dict[str, list[Row]]) -> Replayed:
-    sent = [
-        found
+def _replayed(records: Sequence[Record], run_id: str, others: list[dict[str, Any]]) -> Replayed:
+    sent = {
+        topic.name: in_turn(topic, [record for record in records if record.topic == topic.name])
         for topic in PIPELINE.inputs
-        for found in in_turn(topic, [record for record in records if record.topic == topic.name])
-    ]
-    return Replayed(run_id, in_time(sent, 2**40, lambda run_id: LATENESS_S), published)
+    }
+    found, folder = replayed_as(run_id, sent), new_folder()
+    leave_out_late(found.messages.values(), lambda run_id: LATENESS_S, folder)
+    rows = (("another", orjson.dumps(row)) for row in others)
+    published = write_published(folder / "published.parquet", rows)
+    return replace(found, published={PREDICTIONS.name: published})
 
 
 def _message(record: Record) -> Message:

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import orjson
 import pandas as pd
 import pyarrow as pa
@@ -17,24 +16,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamweir.arrow import arrow_schema
-from streamweir.contracts.card_fraud import PIPELINE
+from streamweir.contracts.card_fraud import PIPELINE, TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.results import MODEL_COLUMNS, SCORED
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir.datasets.checks import check
+from streamweir.ledger.bundle import sorting
 from streamweir.models.card import Card
 from streamweir.replay.card_fraud import recording, value
 from streamweir_quality.card_fraud import subjects
 from streamweir_quality.card_fraud.recompute import recompute
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.messages import Message
 from streamweir_quality.model_again import sample
 from streamweir_quality.recompute import recompute_subjects
-from streamweir_quality.replayed import Message, Replayed
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 from streamweir_spark.parts import Output
 from tests.support.card_files import at, write_cards
+from tests.support.checked_run import new_folder, replayed_as, table_files, table_of
 from tests.support.made_up_tables import conform
 from tests.unit.core.test_card_scoring import START, judged, message, row
 from tests.unit.quality.made_up_inputs import recomputed, with_frame
@@ -63,7 +64,7 @@ def test_a_second_run_of_the_same_file_on_the_stream_equals_its_batch(tmp_path: 
     own = [message(3 + place, row(number)) for place, number in enumerate((0, 1, 2, 1))]
     outputs = [output for output in judged([*before, *own]) if output.run == "r1"]
     inputs = inputs_of(folder, [*before, *own], outputs)
-    assert inputs.tables[SCORED.name].num_rows == 3
+    assert inputs.rows(SCORED.name) == 3
     assert [said for _, severity, said in failed(inputs) if severity == CRITICAL] == []
 
 
@@ -78,23 +79,25 @@ def inputs_of(folder: Path, sent: list[Any], outputs: list[Output]) -> Inputs:
     total = {"scored": len(scored), **{reason: rows for reason, rows in counts.items() if reason}}
     said = [Headers.decode(one.headers) for one in sent]
     messages = [
-        Message("transactions", one.partition, one.offset, head, one.value)
+        Message(one.partition, one.offset, head, one.value)
         for one, head in zip(sent, said, strict=True)
         if head is not None
     ]
     return Inputs(
         pipeline=PIPELINE,
-        tables={
-            SCORED.name: conform(pa.Table.from_pylist(scored), SCORED),
-            REJECTED.name: conform(pa.Table.from_pylist(rejected), REJECTED),
-        },
+        tables=table_files(
+            {
+                SCORED.name: conform(pa.Table.from_pylist(scored), SCORED),
+                REJECTED.name: conform(pa.Table.from_pylist(rejected), REJECTED),
+            }
+        ),
         ledger={"totals": {"transactions": total}},
         dataset=folder,
         card=CARD,
         version="v1",
         first=True,
         parameters={},
-        replayed=Replayed("r1", messages, {}),
+        replayed=replayed_as("r1", {"transactions": messages}),
     )
 
 
@@ -201,7 +204,7 @@ def test_check_replay_stream_and_batch_agree_on_every_text_of_a_class(texts: lis
         sent = [message(at, orjson.loads(one)) for at, one in enumerate(replayed(folder))]
     inputs = inputs_of(folder, sent, judged(sent))
     labels = dict(inputs.frame(SCORED.name)[["transaction_id", "Class"]].itertuples(index=False))
-    with duckdb.connect() as sql:
+    with sorting(new_folder()) as sql:
         again = recompute(inputs, sql)[SCORED.name].select("transaction_id", "Class").fetchall()
     assert dict(again) == labels
     assert labels[0] == 1
@@ -279,9 +282,9 @@ def test_more_alerts_than_training_saw_are_a_warning(sound: Inputs) -> None:
 
 
 def test_what_only_the_model_refuses_is_no_difference(sound: Inputs) -> None:
-    scored = sound.tables[SCORED.name]
+    scored = table_of(sound, SCORED.name)
     gone = scored.filter(pa.array([number != 20 for number in scored["transaction_id"].to_pylist()]))
-    (place,) = [one for one in sound.replayed.messages if one.said.sequence == 20]
+    (place,) = [one for one in sound.replayed.of(TRANSACTIONS_TOPIC) if one.said.sequence == 20]
     refused = {
         **dict.fromkeys(REJECTED.names),
         "topic": "transactions",
@@ -292,25 +295,27 @@ def test_what_only_the_model_refuses_is_no_difference(sound: Inputs) -> None:
         "reason": "unscorable",
         "detail": f"Amount is missing, which {BY_MODEL} refuses",
     }
-    lines = [*sound.tables[REJECTED.name].to_pylist(), refused]
+    lines = [*table_of(sound, REJECTED.name).to_pylist(), refused]
     total = sound.ledger["totals"]["transactions"]
     counted = {**total, "scored": total["scored"] - 1, "unscorable": total["unscorable"] + 1}
     inputs = replace(
         sound,
-        tables={SCORED.name: gone, REJECTED.name: conform(pa.Table.from_pylist(lines), REJECTED)},
+        tables=table_files(
+            {SCORED.name: gone, REJECTED.name: conform(pa.Table.from_pylist(lines), REJECTED)}
+        ),
         ledger={"totals": {"transactions": counted}},
     )
     assert failed(inputs) == []
 
 
 def test_the_model_is_given_every_scored_transaction_a_second_time_as_numbers(sound: Inputs) -> None:
-    with duckdb.connect() as sql:
+    with sorting(new_folder()) as sql:
         list(recompute_subjects(sound, sql))
         found = sample(sound, sql, 1_000)
     assert found is not None
     assert found.rows.drop_columns("batch_index").schema.equals(arrow_schema(MODEL_COLUMNS))
     assert str(found) == "57 of 57 rows"
-    scored = sorted(sound.tables[SCORED.name]["transaction_id"].to_pylist())
+    scored = sorted(table_of(sound, SCORED.name)["transaction_id"].to_pylist())
     given = found.rows.drop_columns("batch_index").sort_by("transaction_id").to_pylist()
     assert [one.pop("transaction_id") for one in given] == scored
     assert given == [

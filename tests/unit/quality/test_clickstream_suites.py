@@ -19,9 +19,10 @@ from streamweir.replay.clickstream_anomaly import recording
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.clickstream_anomaly import subjects
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.replayed import Message, Replayed
+from streamweir_quality.messages import Message
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
+from tests.support.checked_run import replayed_as, table_files
 from tests.support.made_up_tables import conform
 from tests.unit.core.clickstream import START, Result, event, message, run
 from tests.unit.quality.made_up_inputs import recomputed, with_frame
@@ -56,20 +57,21 @@ def inputs_of(sent: list[Any], result: Result) -> Inputs:
     ]
     return Inputs(
         pipeline=PIPELINE,
-        tables={
-            WINDOWS.name: conform(pa.Table.from_pandas(windows, preserve_index=False), WINDOWS),
-            REJECTED.name: conform(pa.Table.from_pylist(rejected), REJECTED),
-        },
+        tables=table_files(
+            {
+                WINDOWS.name: conform(pa.Table.from_pandas(windows, preserve_index=False), WINDOWS),
+                REJECTED.name: conform(pa.Table.from_pylist(rejected), REJECTED),
+            }
+        ),
         ledger=_ledger(result),
         dataset=Path(),
         card=None,
         version=None,
         first=True,
         parameters={"lateness_s": LATENESS_S},
-        replayed=Replayed(
+        replayed=replayed_as(
             "run",
-            [Message("events", one.partition, one.offset, head, one.value) for one, head in in_time],
-            {},
+            {"events": (Message(one.partition, one.offset, head, one.value) for one, head in in_time)},
         ),
     )
 

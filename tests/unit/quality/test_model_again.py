@@ -17,11 +17,13 @@ from streamweir.contracts.again import ROW, SCORES
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
 from streamweir.contracts.pipelines import pipeline
 from streamweir.errors import ModelUnusable, StreamweirError
+from streamweir.ledger.bundle import sorting
 from streamweir.scorer.spec import Servers
 from streamweir_quality import score_again as app
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.model_again import Sample, Score, compared, model_again, sample
+from streamweir_quality.model_again import Sample, Score, compared, model_again, sample, scores_again
 from streamweir_quality.recompute import recompute_subjects
+from tests.support.checked_run import new_folder, table_of
 
 SERVERS = Servers(
     KafkaConnection("nowhere:1"), StoreConnection("nowhere:1", "", ""), SparkConnection("spark://elsewhere")
@@ -47,7 +49,7 @@ def difference(*batch: dict[str, Any], threshold: float | None = 0.9, **stream: 
 
 
 def chosen(inputs: Inputs, at_most: int) -> Sample:
-    with duckdb.connect() as sql:
+    with sorting(new_folder()) as sql:
         list(recompute_subjects(inputs, sql))
         found = sample(inputs, sql, at_most)
     assert found is not None
@@ -128,10 +130,10 @@ def test_a_row_that_the_stream_lacks_is_a_difference() -> None:
 
 
 def test_all_rows_up_to_the_limit_are_compared_as_the_model_takes_them(inputs: Inputs) -> None:
-    found = chosen(inputs, inputs.tables[PREDICTIONS.name].num_rows)
+    found = chosen(inputs, inputs.rows(PREDICTIONS.name))
     assert found.rows.schema.names == [column.name for column in MODEL_COLUMNS]
     assert found.rows.schema.types == arrow_schema(MODEL_COLUMNS).types
-    stream = inputs.tables[PREDICTIONS.name].select(found.rows.schema.names)
+    stream = table_of(inputs, PREDICTIONS.name).select(found.rows.schema.names)
     assert in_order(found.rows) == in_order(stream)
     assert str(found) == f"{stream.num_rows} of {stream.num_rows} rows"
     assert stream.num_rows > 100
@@ -153,7 +155,7 @@ def test_above_the_limit_a_sample_is_compared_the_same_each_time(inputs: Inputs)
     many, few = chosen(inputs, 99), chosen(inputs, 33)
     assert many.rows.slice(0, 33).equals(few.rows)
     assert str(few) == f"33 of {few.of} rows ({3300 / few.of:.1f} %, a seeded sample)"
-    first = in_order(inputs.tables[PREDICTIONS.name])[:33]
+    first = in_order(table_of(inputs, PREDICTIONS.name))[:33]
     assert {row["transaction_id"] for row in first} != set(few.rows["transaction_id"].to_pylist())
 
 
@@ -161,7 +163,8 @@ def test_a_run_without_a_model_compares_and_starts_nothing(inputs: Inputs) -> No
     without = replace(inputs, version=None)
     with duckdb.connect() as sql:
         assert sample(without, sql, 10) is None
-    assert model_again(without, None, SERVERS, Path("nowhere")) == []
+    assert scores_again(without, None, SERVERS, Path("nowhere")) is None
+    assert model_again(without, None, None) == []
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The docs load nothing, show what failed, and print what they were given as text."""
 
-import io
 import json
 import socket
 from dataclasses import replace
@@ -9,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 import streamweir_quality.inputs
 import streamweir_quality.model_again
+import streamweir_quality.runner
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
@@ -130,10 +129,8 @@ def store(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> FileStore:
     store.put_json(ModelKeys(PIPELINE.name).card(VERSION), inputs.card.to_json())
     store.put_json(RUN.ledger, dict(inputs.ledger))
     store.put_json(RUN.manifest, {"first_sequence": 0})
-    for name, table in inputs.tables.items():
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer)
-        store.put(RUN.table_file(name), buffer.getvalue())
+    for name, file in inputs.tables.items():
+        store.put(RUN.table_file(name), file.read_bytes())
     return store
 
 
@@ -209,3 +206,16 @@ def test_frames_keep_whole_numbers_whole(inputs: Inputs) -> None:
     frame = inputs.frame("sold_quantity")
     frame["quantity_so_far"] = pd.Series([largest] * len(frame), dtype="int64")
     assert with_frame(inputs, "sold_quantity", frame).frame("sold_quantity").quantity_so_far.max() == largest
+
+
+def test_a_stored_table_gives_the_same_results_however_many_of_its_columns_are_in_memory(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = len(predictions_subject(inputs).expectations)
+    (at_once,) = validate([predictions_subject(inputs)])
+    monkeypatch.setattr(streamweir_quality.runner, "_ROWS_AT_ONCE", 1)
+    (one_by_one,) = validate([predictions_subject(inputs)])
+    assert one_by_one.outcomes == at_once.outcomes
+    assert len(at_once.outcomes) == asked > 20
+    assert one_by_one.result.statistics == at_once.result.statistics
+    assert one_by_one.result.statistics["evaluated_expectations"] == asked

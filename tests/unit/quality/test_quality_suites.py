@@ -25,9 +25,10 @@ from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
 from streamweir_quality.ecommerce_fraud.shares import share_subjects
 from streamweir_quality.ecommerce_fraud.static import static_subjects
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.replayed import Message
+from streamweir_quality.messages import Message
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
+from tests.support.checked_run import replayed_as, table_files, table_of, with_table
 from tests.unit.quality.made_up_inputs import made_up_inputs, made_up_records, put_back, with_frame
 
 MOSTLY = "is given in at least 95% of the rows"
@@ -106,8 +107,10 @@ def test_a_mended_transaction_may_have_a_key_that_the_dataset_does_not_know(inpu
     mended = changed(inputs, "predictions", mend)
     row = {name: str(mended.frame("predictions").loc[0, name]) for name in TRANSACTION_KEY} | {"ts": 1}
     said = Headers(mended.replayed.run, 0, 900, 1_800_000_000, Kind.REDRIVE, 1)
-    message = Message("transactions", 0, 0, said, orjson.dumps([row]))
-    replayed = replace(mended.replayed, messages=[*mended.replayed.messages, message])
+    message = Message(0, 0, said, orjson.dumps([row]))
+    sent = {topic.name: mended.replayed.of(topic) for topic in PIPELINE.inputs}
+    sent["transactions"] = chain(sent["transactions"], [message])
+    replayed = replayed_as(mended.replayed.run, sent)
     assert failures([predictions_subject(replace(mended, replayed=replayed))]) == {}
 
 
@@ -168,7 +171,7 @@ def test_rejected_records_are_compared_with_the_ledger(inputs: Inputs) -> None:
 
     found = failures(account_subjects(changed(inputs, "rejected", edit)))
     assert found == {"as many records were rejected for each reason as the ledger says": CRITICAL}
-    assert inputs.tables["rejected"].num_rows > 10
+    assert inputs.rows("rejected") > 10
 
 
 @pytest.mark.parametrize(
@@ -288,16 +291,16 @@ def test_a_stretch_behind_an_end_begins_anew_and_is_whole(dataset_folder: Path) 
 
 
 def test_a_table_with_another_type_or_order_is_found(inputs: Inputs) -> None:
-    sold = inputs.tables["sold_quantity"]
+    sold = table_of(inputs, "sold_quantity")
     reordered = sold.select([1, 0, 2, 3])
     retyped = sold.set_column(2, "quantity", sold["quantity"].cast(pa.int32()))
     for table in (reordered, retyped, sold.select([0, 1, 2]), sold.append_column("run", sold["quantity"])):
-        found = failures([schema_subject(replace(inputs, tables={**inputs.tables, "sold_quantity": table}))])
+        found = failures([schema_subject(with_table(inputs, "sold_quantity", table))])
         assert found == {"sold_quantity has the declared columns and types, in order": CRITICAL}
 
 
 def test_a_run_that_scored_nothing_is_checked_too(inputs: Inputs) -> None:
-    tables = {table.name: schema_of(table).empty_table() for table in PIPELINE.tables}
+    tables = table_files({table.name: schema_of(table).empty_table() for table in PIPELINE.tables})
     batches = [{"batch_index": 0, "topics": {"transactions": {"scored": 0}}, "unexplained": 0}]
     ledger = {"totals": {"transactions": {"scored": 0}}, "batches": batches, "batches_per_line": 1}
     assert failures(subjects(replace(inputs, tables=tables, ledger=ledger))) == {}

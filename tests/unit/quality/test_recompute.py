@@ -20,6 +20,7 @@ from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.recompute import offers_recompute
 from streamweir_quality.runner import Outcome, validate
+from tests.support.checked_run import replayed_as, table_of, with_table
 from tests.unit.quality.made_up_inputs import (
     LATE_BATCH,
     RUN,
@@ -79,15 +80,15 @@ def test_every_pipeline_is_worked_out_again() -> None:
 def test_a_sound_run_equals_its_batch_in_every_table(inputs: Inputs) -> None:
     assert differing(inputs) == {}
     assert {subject.table: len(subject.frame) for subject in recomputed(inputs)} == {
-        table.name: inputs.tables[table.name].num_rows for table in PIPELINE.tables if table != REJECTED
+        table.name: inputs.rows(table.name) for table in PIPELINE.tables if table != REJECTED
     }
-    assert min(table.num_rows for table in inputs.tables.values()) > 10
+    assert min(map(inputs.rows, inputs.tables)) > 10
     assert inputs.frame(REJECTED.name).reason.eq("late").sum() > 10
     assert inputs.frame("predictions").session_events.gt(1).sum() > 100
 
 
 def test_the_number_of_differing_rows_is_an_expectation_that_must_be_0(inputs: Inputs) -> None:
-    rows = inputs.tables["sold_quantity"].num_rows
+    rows = inputs.rows("sold_quantity")
     assert (said(inputs).success, said(inputs).observed) == (True, f"0 of {rows} unexpected")
     wrong = edited(
         inputs, "sold_quantity", lambda frame: frame.__setitem__("quantity", frame["quantity"] + 1)
@@ -172,11 +173,11 @@ def test_a_row_that_only_the_model_refuses_is_the_models_word(inputs: Inputs) ->
     said = {"reason": "unscorable", "topic": "transactions", "id": predictions.transaction_id[3], **place}
     for detail, differs in ((f"age is missing, which {BY_MODEL} refuses", False), ("somehow unlucky", True)):
         line = pa.Table.from_pylist(
-            [{**record.to_dict(), **said, "detail": detail}], inputs.tables[REJECTED.name].schema
+            [{**record.to_dict(), **said, "detail": detail}], table_of(inputs, REJECTED.name).schema
         )
-        refused = pa.concat_tables([inputs.tables[REJECTED.name], line])
+        refused = pa.concat_tables([table_of(inputs, REJECTED.name), line])
         fewer = with_frame(inputs, "predictions", predictions.drop(index=3))
-        fewer = replace(fewer, tables={**fewer.tables, REJECTED.name: refused})
+        fewer = with_table(fewer, REJECTED.name, refused)
         assert ("predictions" in differing(fewer)) is differs
 
 
@@ -192,7 +193,7 @@ def test_bad_records_are_judged_as_the_stream_judges_them(dataset_folder: Path) 
     inputs = made_up_inputs(dataset_folder, spoilt(made_up_records(dataset_folder)))
     reasons = inputs.frame(REJECTED.name).reason.value_counts()
     assert min(reasons[["malformed", "unscorable", "duplicate", "late"]]) >= 3
-    assert inputs.tables["predictions"].num_rows > 100
+    assert inputs.rows("predictions") > 100
     assert differing(inputs) == {}
 
 
@@ -231,10 +232,14 @@ def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Pat
     inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder, later=RETENTION_S))
     assert inputs.frame(REJECTED.name).reason.eq("duplicate").sum() > 50
     assert inputs.frame("sold_quantity").quantity_so_far[0] > inputs.frame("sold_quantity").quantity[0]
-    assert inputs.tables["predictions"].num_rows > 50
+    assert inputs.rows("predictions") > 50
     assert differing(inputs) == {}
-    alone = replace(
-        inputs.replayed, messages=[one for one in inputs.replayed.messages if one.said.run == RUN]
+    alone = replayed_as(
+        RUN,
+        {
+            topic.name: (one for one in inputs.replayed.of(topic) if one.said.run == RUN)
+            for topic in PIPELINE.inputs
+        },
     )
     assert set(differing(replace(inputs, replayed=alone))) >= {"predictions", "sold_quantity", "top_products"}
 
@@ -276,6 +281,8 @@ def test_a_late_batch_is_left_out_and_repeated_messages_are_too(dataset_folder: 
     records = made_up_records(dataset_folder)
     strays = [replace(one, offset=10_000) for one in records[:40]]
     again = made_up_inputs(dataset_folder, [*records, *strays])
-    assert [one.said for one in again.replayed.messages] == [one.said for one in inputs.replayed.messages]
-    batches = {one.said.batch for one in again.replayed.messages}
-    assert batches == set(range(SECONDS + 1)) - {LATE_BATCH}
+    for topic in PIPELINE.inputs:
+        found, alone = (list(one.replayed.of(topic)) for one in (again, inputs))
+        assert [one.said for one in found] == [one.said for one in alone]
+        batches = {one.said.batch for one in found}
+        assert batches == set(range(SECONDS + 1)) - {LATE_BATCH}
