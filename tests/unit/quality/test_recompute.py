@@ -247,7 +247,7 @@ def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Pat
 def test_the_same_ids_are_scored_again_after_the_retention(dataset_folder: Path) -> None:
     inputs = made_up_inputs(dataset_folder, two_runs(dataset_folder))
     assert "duplicate" not in set(inputs.frame(REJECTED.name).reason)
-    assert inputs.tables["predictions"].num_rows > 100
+    assert inputs.rows("predictions") > 100
     assert differing(inputs) == {}
     longer = replace(inputs, parameters={**inputs.parameters, "retention_s": 2 * DAYS_60})
     assert "predictions" in differing(longer)
