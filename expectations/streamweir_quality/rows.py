@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.values import parse_time
+from streamweir.times import TimeReader
 from streamweir_quality.messages import Message
 
 Row = dict[str, Any]
 
-_EARLIEST, _LATEST = parse_time("0001-01-02 00:00:00"), parse_time("9999-12-31 00:00:00")
+_read = TimeReader()
 
 
 def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
@@ -31,12 +31,11 @@ def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
 
 
 def micros_of(text: str | None) -> int | None:
-    """A time in microseconds that the calendar of every time zone can show; None for another text."""
+    """A time in microseconds; None for another text."""
     try:
-        t = parse_time(text or "")
+        return _read(text or "")
     except ValueError:
         return None
-    return t if _EARLIEST <= t < _LATEST else None
 
 
 def _parsed(value: bytes) -> Any:

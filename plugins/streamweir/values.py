@@ -27,6 +27,8 @@ _UTC = (None, "Z", " UTC")
 _UNITS = (("s", 6), ("ms", 3), ("us", 0))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_EARLIEST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class ProductLine(NamedTuple):
@@ -41,19 +43,14 @@ def parse_time(text: str) -> int:
     """Microseconds since the epoch of `YYYY-MM-DD HH:MM:SS[.fraction][Z| UTC|offset]`; UTC without a zone.
 
     A number is a time since the epoch: of 9 to 11 digits in seconds, to 14 in milliseconds, to 17 in
-    microseconds, each with an optional fraction. What is finer than a microsecond is cut.
+    microseconds, each with an optional fraction. What is finer than a microsecond is cut. A time on the first
+    or last day of the calendar is none, so that every time zone can show what is one.
     """
     found = _TIME.fullmatch(text)
-    if found is None:
-        return _since_epoch(text)
-    day, clock, fraction, zone = found.groups()
-    micros = _scaled(fraction, 6)
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in _UTC else zone}")
-    except ValueError as error:
-        raise ValueError(f"{text[:80]!r} is not a time: {error}") from error
-    # Integer arithmetic: a float of seconds would lose the last digits.
-    return (moment - _EPOCH) // _MICROSECOND + micros
+    micros = _since_epoch(text) if found is None else _on_the_clock(text, found)
+    if not _EARLIEST <= micros < _LATEST:
+        raise ValueError(f"{text[:80]!r} lies outside the years 1 to 9999")
+    return micros
 
 
 def epoch_unit(text: str) -> str | None:
@@ -125,6 +122,17 @@ def parse_products(text: str) -> tuple[ProductLine, ...]:
     if as_json.count('"') != 2 * sum(map(len, items)):
         _refuse_repeated(as_json)
     return lines
+
+
+def _on_the_clock(text: str, found: re.Match[str]) -> int:
+    day, clock, fraction, zone = found.groups()
+    micros = _scaled(fraction, 6)
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in _UTC else zone}")
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is not a time: {error}") from error
+    # Integer arithmetic: a float of seconds would lose the last digits.
+    return (moment - _EPOCH) // _MICROSECOND + micros
 
 
 def _since_epoch(text: str) -> int:

@@ -11,12 +11,10 @@ from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, counted_types
 from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, THRESHOLDS, WINDOW_S, WINDOWS
 from streamweir.contracts.rejected import REJECTED, Reason
-from streamweir.replay.batches import UNKNOWN
-from streamweir.replay.csvfile import TimeReader
 from streamweir.values import identifier
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.messages import reader_of
-from streamweir_quality.rows import rows
+from streamweir_quality.rows import micros_of, rows
 
 _EVENTS = pa.schema(
     [
@@ -56,11 +54,10 @@ def _events(inputs: Inputs) -> Iterator[tuple[Any, ...]]:
     frame = inputs.frame(REJECTED.name, ["reason", "partition", "offset", "row"])
     late = frame[frame["reason"] == Reason.LATE.value]
     too_late = set(zip(late["partition"], late["offset"], late["row"], strict=True))
-    micros = TimeReader()
     for message in inputs.replayed.of(EVENTS_TOPIC):
         said = message.said
         for place, row in rows(message, CLICKSTREAM_KEY):
-            if (message.partition, message.offset, place) in too_late or micros(row["timestamp"]) == UNKNOWN:
+            if (message.partition, message.offset, place) in too_late or micros_of(row["timestamp"]) is None:
                 continue
             key = {name: row[name] for name in CLICKSTREAM_KEY}
             key |= {name: identifier(row[name]) for name in ("event_id", "session_id")}

@@ -9,9 +9,8 @@ from typing import NoReturn, Protocol
 from streamweir.contracts.pipelines import module_of
 from streamweir.datasets.dataset import Findings
 from streamweir.errors import DatasetUnusable
-from streamweir.replay.batches import UNKNOWN
-from streamweir.replay.csvfile import CsvFile, TimeReader, find
-from streamweir.values import identifier, parse_time
+from streamweir.replay.csvfile import CsvFile, find
+from streamweir.values import identifier
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,17 +135,6 @@ def present(text: str) -> None:
     """A key must not be empty or blank."""
     if not text.strip():
         raise ValueError("the value is empty, and it is a key")
-
-
-def time_test() -> Test:
-    """A time, tested at the speed of millions of rows."""
-    reader = TimeReader()
-
-    def test(text: str) -> None:
-        if reader(text) == UNKNOWN:
-            parse_time(text)
-
-    return test
 
 
 class Unique:

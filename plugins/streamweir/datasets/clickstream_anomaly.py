@@ -26,12 +26,11 @@ from streamweir.datasets.checks import (
     locate,
     present,
     refuse,
-    time_test,
 )
 from streamweir.datasets.dataset import Findings
 from streamweir.datasets.sampling import OneUnit, check_live
-from streamweir.replay.batches import UNKNOWN
-from streamweir.replay.csvfile import CsvFile, TimeReader
+from streamweir.replay.csvfile import CsvFile
+from streamweir.times import TimeReader
 from streamweir.values import parse_time
 
 LONGEST_DAYS = 400
@@ -54,14 +53,18 @@ class Near:
     """Every time must lie near the first one; what is no time does not count."""
 
     def __init__(self) -> None:
-        self._read, self._first = TimeReader(), UNKNOWN
+        self._read = TimeReader()
+        self._first: int | None = None
 
     def __call__(self, text: str) -> None:
         """Compare a time with the first."""
-        time = self._read(text)
-        if self._first == UNKNOWN:
+        try:
+            time = self._read(text)
+        except ValueError:
+            return
+        if self._first is None:
             self._first = time
-        elif time != UNKNOWN and abs(time - self._first) > LONGEST_DAYS * _DAY:
+        elif abs(time - self._first) > LONGEST_DAYS * _DAY:
             raise ValueError(f"{text[:80]!r} is more than {LONGEST_DAYS} days away from the first event")
 
 
@@ -104,7 +107,7 @@ def _events(folder: Path) -> CheckedFile:
 
 def _parsed() -> dict[str, list[Test]]:
     """What the stream reads of an event."""
-    return {name: [time_test() if name == _TIME else given] for name in CLICKSTREAM_KEY}
+    return {name: [TimeReader() if name == _TIME else given] for name in CLICKSTREAM_KEY}
 
 
 def _incidents(folder: Path) -> Iterator[CheckedFile]:
@@ -112,7 +115,7 @@ def _incidents(folder: Path) -> Iterator[CheckedFile]:
         return
     path = locate(folder, [INCIDENTS])
     file = CsvFile(path, INCIDENT_COLUMNS)
-    times: dict[str, list[Test]] = {name: [time_test(), OneUnit(file)] for name in ("start", "end")}
+    times: dict[str, list[Test]] = {name: [TimeReader(), OneUnit(file)] for name in ("start", "end")}
     # Other than a file of data it may be empty: nothing went wrong.
     rows = 0 if next(file.rows(), None) is None else check_rows(file, times | {"kind": [present]})
     start, end = (file.names.index(name) for name in ("start", "end"))

@@ -4,7 +4,7 @@ Bad values in the live files are no reason to refuse a dataset: they are the bad
 stand. The static files and the history must be sound, because every score depends on them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from streamweir.datasets.checks import (
     given,
     locate,
     present,
-    time_test,
 )
 from streamweir.datasets.dataset import Findings
 from streamweir.datasets.sampling import OneUnit, check_live
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.ecommerce_fraud import SORT_IT
+from streamweir.times import TimeReader
 from streamweir.values import parse_class, parse_date, parse_number, parse_products
 
 _PRODUCTS = "product_metadata"
@@ -162,8 +162,8 @@ def _tests(file: File, key: Test, extra: Mapping[str, Iterable[Test]]) -> dict[s
     return tests
 
 
-_TYPE_TESTS = {
-    Type.TIMESTAMP: time_test,
+_TYPE_TESTS: Mapping[Type, Callable[[], Test]] = {
+    Type.TIMESTAMP: TimeReader,
     Type.DOUBLE: lambda: parse_number,
 }
 

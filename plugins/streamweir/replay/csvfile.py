@@ -12,10 +12,9 @@ from streamweir.contracts.messages import ROW_BYTES
 from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN, first_unsorted
 from streamweir.replay.csvfaults import encoding_fault, separator_of
-from streamweir.values import parse_time
+from streamweir.times import TimeReader
 
 _TOO_LARGE = f"the row has more than {ROW_BYTES:,} bytes, the most that can be sent; shorten its texts"
-_REMEMBERED = 50_000
 
 
 class CsvFile:
@@ -42,7 +41,10 @@ class CsvFile:
         """The rows' times in microseconds since the epoch; UNKNOWN for one that cannot be parsed."""
         index, read = self.names.index(column), TimeReader()
         for row in self.rows():
-            yield read(row[index]) if index < len(row) else UNKNOWN
+            try:
+                yield read(row[index])
+            except (ValueError, IndexError):
+                yield UNKNOWN
 
     def check_size(self, number: int, row: Sequence[str]) -> None:
         """Raise DatasetUnusable when no message can hold a row; number: the row's, 0 first."""
@@ -143,39 +145,3 @@ def find(folder: Path, names: Iterable[str]) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise DatasetUnusable(f"{folder} holds no {' or '.join(known)}")
-
-
-class TimeReader:
-    """`values.parse_time` for many times: each part of a time is parsed once and remembered.
-
-    A time is the sum of its minute, its seconds, and its fraction with its offset, whatever the others are.
-    """
-
-    def __init__(self) -> None:
-        self._minutes: dict[str, int] = {}
-        self._seconds: dict[str, int] = {}
-        self._rests: dict[str, int] = {}
-
-    def __call__(self, text: str) -> int:
-        """Microseconds since the epoch; UNKNOWN when the text is not a time."""
-        try:
-            return self._minutes[text[:16]] + self._seconds[text[16:19]] + self._rests[text[19:]]
-        except KeyError:
-            return self._learn(text)
-
-    def _learn(self, text: str) -> int:
-        try:
-            time = parse_time(text)
-        except ValueError:
-            return UNKNOWN
-        if text[16:17] != ":":
-            return time  # A number, which is no sum of these parts.
-        seconds = parse_time(f"1970-01-01T00:00{text[16:19]}")
-        rest = parse_time(f"1970-01-01T00:00:00{text[19:]}")
-        for memory in (self._minutes, self._rests):
-            if len(memory) > _REMEMBERED:
-                memory.clear()
-        self._minutes[text[:16]] = time - seconds - rest
-        self._seconds[text[16:19]] = seconds
-        self._rests[text[19:]] = rest
-        return time

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
 from streamweir.contracts.messages import Headers, Kind
 from streamweir_spark.decode import Row, row_list
-from streamweir_spark.moments import moments
+from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
 from streamweir_spark.rows import all_well_formed, sort_out, time_problem
 
@@ -55,7 +55,7 @@ READER = Reader()
 
 def _have_times(rows: list[Row]) -> bool:
     try:
-        moments([row[_TIME] for row in rows])
+        moment.all([row[_TIME] for row in rows])
     except ValueError:
         return False
     return True

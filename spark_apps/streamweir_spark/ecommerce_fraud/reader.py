@@ -10,7 +10,7 @@ from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
 from streamweir.contracts.messages import Headers, Kind
 from streamweir_spark.decode import Row, Rows, ShardOf, row_list
-from streamweir_spark.moments import moments
+from streamweir_spark.moments import moment
 from streamweir_spark.parts import Reject
 from streamweir_spark.rows import all_well_formed, sort_out, time_problem
 
@@ -72,7 +72,9 @@ def _by_shard(
     sessions, events, times = zip(*map(_browsing_key, rows), strict=True)
     # Equal event types become one object, which pickle then writes once.
     same: dict[str, str] = {}
-    columns = zip(places, sessions, map(same.setdefault, events, events), times, moments(times), strict=True)
+    columns = zip(
+        places, sessions, map(same.setdefault, events, events), times, moment.all(times), strict=True
+    )
     shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
     for shard, row in zip(map(shard_of.__getitem__, sessions), columns, strict=True):
         shares[shard].append(row)

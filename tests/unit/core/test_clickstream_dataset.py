@@ -25,7 +25,7 @@ from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.liveplot.clickstream_anomaly import count
 from streamweir.replay.batches import Label
 from streamweir.replay.clickstream_anomaly import facts, recording
-from streamweir.replay.csvfile import TimeReader
+from streamweir.times import TimeReader
 
 HOUR = 3600
 micros = TimeReader()
