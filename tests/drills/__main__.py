@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from streamweir.cli import run
 from streamweir.errors import BadConfiguration
+from tests.drills import age
 from tests.drills.drills import Drill, chosen, drill, fault_free
 from tests.drills.faults import FAULTS
 from tests.drills.ground import drill_ground
@@ -22,21 +24,25 @@ from tests.drills.subjects import subject
 
 _WIDE = 180
 """Columns of the table where no terminal says how many there are."""
+_NAMES = (*FAULTS, age.FAULT)
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def main(
-    fault: Annotated[str, typer.Option(help=f"One of {', '.join(FAULTS)}; all when left out.")] = "",
-    n: Annotated[int, typer.Option(min=0, help="How many drills; 20, or 1 of a single fault.")] = 0,
+    fault: Annotated[str, typer.Option(help=f"One of {', '.join(_NAMES)}; all but age when left out.")] = "",
+    n: Annotated[int, typer.Option(min=0, help="How many drills; 20, or 1 of a single fault, 3 of age.")] = 0,
     seed: Annotated[int, typer.Option(help="Decides the moments; drawn when left out.")] = -1,
     pipeline: Annotated[str, typer.Option(help="The pipeline's word.")] = "ecommerce_fraud",
 ) -> None:
     """Drill a pipeline and show what came of it."""
-    if fault and fault not in FAULTS:
-        raise BadConfiguration(f"no fault is called {fault!r}; there are: {', '.join(FAULTS)}")
-    console, began = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE), time.monotonic()
+    if fault and fault not in _NAMES:
+        raise BadConfiguration(f"no fault is called {fault!r}; there are: {', '.join(_NAMES)}")
+    if fault == age.FAULT:
+        _age(pipeline, n or 3)
+        return
+    console, began = _console(), time.monotonic()
     seed = random.randrange(10_000) if seed < 0 else seed
     names = chosen(fault, n or (1 if fault else 20))
     say = partial(_say, console, began)
@@ -54,6 +60,32 @@ def main(
         console.print(f"logs and data are kept in {ground.stack.settings.var}")
         raise typer.Exit(1)
     shutil.rmtree(ground.stack.settings.var)
+
+
+def _age(pipeline: str, count: int) -> None:
+    """Measure runs on an old stream beside the same on new ones, and show what came of it."""
+    console, began = _console(), time.monotonic()
+    say = partial(_say, console, began)
+    with drill_ground(age.sized(subject(pipeline))) as ground:
+        steps = age.grow_old(ground, fault_free(ground, say), count, say)
+    table = Table(title=f"a stream of a million micro-batches beside a new one, medians of {count}")
+    for name in ("step", "new", "old", "old / new"):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    for step in steps:
+        table.add_row(
+            step.name, f"{median(step.new):.2f} s", f"{median(step.old):.2f} s", f"{step.ratio:.2f}"
+        )
+    console.print(table)
+    slow = [step.name for step in steps if step.ratio > age.AT_MOST]
+    if slow:
+        console.print(f"more than {age.AT_MOST} times as long: {', '.join(slow)}")
+        console.print(f"logs and data are kept in {ground.stack.settings.var}")
+        raise typer.Exit(1)
+    shutil.rmtree(ground.stack.settings.var)
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def _say(console: Console, began: float, text: str, title: str = "") -> None:
