@@ -1,11 +1,17 @@
 """Where the stack keeps what, below its state folder."""
 
 import hashlib
+import json
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamweir.contracts.formats import stored_format
+from streamweir.errors import StackError
+
+FORMAT = 1
+"""Of the state folder; goes up when older code would read its files wrongly."""
 # A Unix socket's path must fit into 108 bytes; the longest name below the folder is `.s.PGSQL.5432.lock`.
 _LONGEST_SOCKET_FOLDER = 80
 
@@ -57,6 +63,20 @@ class Layout:
     def log(self, service: str) -> Path:
         """A service's log file."""
         return self.logs / f"{service}.log"
+
+    def note_format(self) -> None:
+        """Say what form the folder has; raises StackError when a newer Streamweir made it.
+
+        A folder that does not say so is of format 1: services read their own older data, and each object in
+        the store says of itself what form it has.
+        """
+        file = self.var / "format.json"
+        if file.exists():
+            remedy = "name another folder by STREAMWEIR_VAR"
+            stored_format(
+                json.loads(file.read_text()), FORMAT, f"the state folder {self.var}", remedy, StackError
+            )
+        write_private(file, json.dumps({"format": FORMAT}))
 
     def make(self) -> None:
         """Create the folders; private ones with mode 0700."""

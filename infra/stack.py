@@ -55,10 +55,12 @@ class Stack:
     def up(self, board: Board) -> bool:
         """Start what is not running and wait until all is ready; returns False when all was ready before.
 
-        Raises StackError: for a port in use before anything starts, later with the end of a service's log.
+        Raises StackError: before anything starts for a port in use or a state folder that a newer version
+        made, later with the end of a service's log.
         """
         self.layout.make()
         with exclusive(self.layout.supervisor / "stack.lock", board.note):
+            self.layout.note_format()
             plan = self._planner(self.settings, self.layout)
             running = self._running(board)
             if running == plan.names and not any(service.ready() for service in plan.services):

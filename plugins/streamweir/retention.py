@@ -6,12 +6,17 @@ Of a named stream only records go, see `purge`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from streamweir.broker.topics import delete
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import STREAMS, ObjectKey, Run, Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.health import find
+
+FORMAT = 1
+"""Of the objects that say whose a stream is; the first ones of it do not say so."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,10 @@ def note_origin(store: ObjectStore, run: Run, *, isolated: bool) -> None:
 
     It is its first run's, until another run asks for it by name.
     """
-    found = store.get_json(run.stream.origin)
+    found = _origin(store, run.stream)
     if found is None or (found["isolated"] and not isolated):
-        origin = {"run": run.id, "isolated": isolated, "made_at": datetime.now(UTC).isoformat()}
+        made_at = datetime.now(UTC).isoformat()
+        origin = {"format": FORMAT, "run": run.id, "isolated": isolated, "made_at": made_at}
         store.put_json(run.stream.origin, origin)
 
 
@@ -66,10 +72,16 @@ def streams(store: ObjectStore, pipeline: str) -> Iterator[Stream]:
 
 def look(store: ObjectStore, stream: Stream) -> Trace | None:
     """What is known of a stream; None when nobody noted its origin."""
-    origin = store.get_json(stream.origin)
+    origin = _origin(store, stream)
     if origin is None:
         return None
     records = (store.get_json(key) for key in store.list(Run(stream, origin["run"]).tasks))
     signs = [origin["made_at"], *(record["ended_at"] for record in records if record)]
     last_sign = max(datetime.fromisoformat(sign) for sign in signs)
     return Trace(origin["isolated"], last_sign, find(store, stream).alive)
+
+
+def _origin(store: ObjectStore, stream: Stream) -> Any:
+    found = store.get_json(stream.origin)
+    stored_format(found or {}, FORMAT, str(stream.origin), "take another stream id")
+    return found

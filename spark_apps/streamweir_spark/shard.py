@@ -8,9 +8,15 @@ from typing import Any
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Role
+from streamweir.errors import BadConfiguration
 from streamweir_spark.decode import unpack
 from streamweir_spark.parts import FOREIGN, Domain, Output, OutputKind, Part, Reject, Verdict
 
+FORMAT = 2
+"""Of a shard's state; goes up with each change of `_Progress.plain` or of what a domain's `dump` gives.
+
+Format 1 did not say so, and the ids that it remembered have no times.
+"""
 # Looked up once: a micro-batch has tens of thousands of them.
 _SCORED, _REJECTED = OutputKind.SCORED.value, OutputKind.REJECTED.value
 
@@ -20,9 +26,9 @@ def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes,
 
     A sequence is worked on when every topic has it and all smaller ones were; so the outputs of a stream do
     not depend on how its messages fall into micro-batches. The state is pickled: only this function, in the
-    scorer's own checkpoint, writes and reads it.
+    scorer's own checkpoint, writes and reads it. Raises BadConfiguration for a state of another format.
     """
-    progress, memory = pickle.loads(state) if state is not None else (None, None)
+    progress, memory = _opened(state)
     domain.load(memory)
     shard = _Shard(_Progress.of(progress), domain)
     # A partition's own order is the only one that can be relied on; Spark does not keep it.
@@ -31,7 +37,20 @@ def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes,
     shard.release()
     shard.close()
     memory = domain.dump(shard.progress.max_ts)
-    return pickle.dumps((shard.progress.plain(), memory), protocol=5), shard.outputs
+    return pickle.dumps((FORMAT, shard.progress.plain(), memory), protocol=5), shard.outputs
+
+
+def _opened(state: bytes | None) -> tuple[Any, Any]:
+    if state is None:
+        return None, None
+    *said, progress, memory = pickle.loads(state)
+    written = said[0] if said else 1
+    if written != FORMAT:
+        raise BadConfiguration(
+            f"the stream's checkpoint has format {written}, and this version reads format {FORMAT}: take "
+            "another stream id, or the version of Streamweir that wrote it"
+        )
+    return progress, memory
 
 
 @dataclass

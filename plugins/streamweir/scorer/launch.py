@@ -11,6 +11,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
@@ -20,6 +21,8 @@ from streamweir.scorer.logfile import rotate
 from streamweir.scorer.spec import ScorerSpec, Servers
 from streamweir.scorer.status import State, Status, starting, to_bytes, touched, write
 
+FORMAT = 1
+"""Of what is stored as a scorer's settings; the first ones of it do not say so."""
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
 _CONNECTIONS = ("STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF")
@@ -55,7 +58,7 @@ def start(spec: ScorerSpec, servers: Servers, store: ObjectStore, work: Path) ->
     holder = f"{spec.scorer}-{uuid.uuid4().hex[:8]}"
     if not _claim(store, spec, holder, found):
         return start(spec, servers, store, work)
-    store.put_json(spec.stream.settings, {"holder": holder, "settings": spec.settings})
+    store.put_json(spec.stream.settings, {"format": FORMAT, "holder": holder, "settings": spec.settings})
     try:
         return Started(holder, _launch(spec, servers, holder, work))
     except (OSError, subprocess.CalledProcessError) as error:
@@ -127,6 +130,7 @@ def _attach(store: ObjectStore, status: Status, spec: ScorerSpec) -> Attached:
 def _settings(store: ObjectStore, status: Status, spec: ScorerSpec) -> Mapping[str, Any]:
     """What the running scorer counts with; what the caller wants while it has just claimed the stream."""
     found = store.get_json(spec.stream.settings)
+    stored_format(found or {}, FORMAT, str(spec.stream.settings), "take another stream id")
     settings: Mapping[str, Any] = spec.settings
     return found["settings"] if found and found["holder"] == status.holder else settings
 

@@ -13,11 +13,14 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable, StreamHeld, StreamweirError
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.status import timestamp
 
+FORMAT = 1
+"""Of the leases that are written; the first ones of it do not say so."""
 RENEW_S = 3.0
 FREE_AFTER_S = 10.0
 _LOOK_S = 1.0
@@ -50,12 +53,16 @@ class Lease:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """Take the lease; raises StreamHeld when another scorer holds it, after 10 s at the latest."""
+        """Take the lease; raises StreamHeld when another scorer holds it, after 10 s at the latest.
+
+        Raises BadConfiguration for a lease of a format that is not known.
+        """
         found = self._store.get_with_etag(self._stream.lease)
         if found is None:
             etag = self._store.put_if_absent(self._stream.lease, self._content())
         else:
             content = json.loads(found[0])
+            stored_format(content, FORMAT, str(self._stream.lease), "take another stream id")
             if not content["released"] and content["holder"] != self.holder:
                 self._watch(found[1], content["holder"])
             etag = self._store.put_if_match(self._stream.lease, self._content(), found[1])
@@ -107,6 +114,7 @@ class Lease:
     def _content(self, *, released: bool = False) -> bytes:
         self._beat += 1
         content: dict[str, Any] = {
+            "format": FORMAT,
             "holder": self.holder,
             "token": self._token,
             "beat": self._beat,

@@ -38,7 +38,7 @@ class ScorerSpec:
         return {"time_zone": self.time_zone, "lateness_s": self.lateness_s, **self.options}
 
     def to_json(self) -> dict[str, Any]:
-        """A form for a file; holds nothing secret."""
+        """A form for a file; holds nothing secret. Only the version that wrote it reads it."""
         return asdict(self)
 
     @classmethod

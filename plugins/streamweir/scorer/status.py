@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import Stream
 from streamweir.errors import (
     RunFailed,
@@ -13,6 +14,9 @@ from streamweir.errors import (
 )
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import ScorerSpec
+
+FORMAT = 1
+"""Of the status objects that are written; the first ones of it do not say so."""
 
 
 class State(StrEnum):
@@ -66,6 +70,7 @@ class Status:
     error: str | None = None
     exit_code: int | None = None
     restarts: int = 0
+    format: int = FORMAT
 
 
 class HasFlush(Protocol):
@@ -107,7 +112,8 @@ def starting(spec: ScorerSpec, holder: str, before: Status | None) -> Status:
 
 
 def of_json(value: dict[str, Any]) -> Status:
-    """A status from what was stored; a scorer that is newer than its reader may say more than that knows."""
+    """A status from what was stored; raises BadConfiguration for a format that is not known."""
+    stored_format(value, FORMAT, f"the status of stream {value.get('stream')}", "take another stream id")
     return Status(**{name: value[name] for name in Status.__dataclass_fields__ if name in value})
 
 

@@ -144,6 +144,7 @@ def test_the_lease_holds_nothing_but_who_and_when() -> None:
     lease(store, "a").take()
     assert sorted(json.loads(store.objects[str(STREAM.lease)])) == [
         "beat",
+        "format",
         "holder",
         "released",
         "token",

@@ -7,12 +7,13 @@ from zlib import crc32
 import pytest
 
 from streamweir.contracts.messages import Kind
+from streamweir.errors import BadConfiguration
 from streamweir_spark.decode import ShardOf, decode
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.local import LocalBatch
 from streamweir_spark.local import outputs as local_outputs
 from streamweir_spark.parts import OUTPUT_COLUMNS, Message, Output
-from streamweir_spark.shard import work
+from streamweir_spark.shard import FORMAT, work
 from tests.unit.core.ecommerce_stream import (
     START,
     batch,
@@ -37,6 +38,18 @@ def test_an_output_has_the_declared_columns_in_order_and_the_scored_values_last(
 
 def test_nothing_read_means_nothing_but_a_frontier_at_the_start() -> None:
     assert run([]) == [Output("frontier", None, None, 0, None)]
+
+
+@pytest.mark.parametrize("said", [(), (FORMAT + 1,)])
+def test_a_state_of_another_format_is_refused_with_the_remedy(said: tuple[int, ...]) -> None:
+    state, _ = work(None, [], domain())
+    progress, memory = pickle.loads(state)[1:]
+    for written in (state, pickle.dumps((FORMAT, progress, memory))):
+        assert work(written, [], domain())[0] == state
+    with pytest.raises(
+        BadConfiguration, match=rf"format {(said or (1,))[0]}, .* format {FORMAT}: take another"
+    ):
+        work(pickle.dumps((*said, progress, memory)), [], domain())
 
 
 def test_a_sequence_waits_for_all_topics_and_all_smaller_sequences() -> None:
