@@ -52,7 +52,10 @@ def purge(
     starts = {name: log_start(kafka, topic) for name, topic in inputs.items()}
     stretches = _held(store, stream, starts)
     past = len(list(takewhile(lambda stretch: stretch.is_past(now - keep), stretches[:-1])))
-    first = next((kept for kept in range(past, 0, -1) if _can_start(stretches[kept], stretches[kept - 1])), 0)
+    # The next run to be validated begins with what the newest of them worked out again.
+    needed = max((stretch.recomputed_up_to for stretch in stretches[:past]), default=-1)
+    begun = [stretch for stretch in stretches[: past + 1] if stretch.first_sequence <= needed]
+    first = max(len(begun) - 1, 0)
     yield from _staying(stretches, past, first, now - keep)
     if not first or not _was_read(store, stream, stretches[first].offsets):
         return
@@ -122,11 +125,6 @@ def _held(store: ObjectStore, stream: Stream, starts: Offsets) -> list[_Stretch]
     return []
 
 
-def _can_start(first: _Stretch, before: _Stretch) -> bool:
-    """Whether nobody needs the messages before these."""
-    return before.recomputed_up_to >= first.first_sequence
-
-
 def _recomputed_up_to(store: ObjectStore, run: Run) -> int:
     found = store.get_json(run.recomputed)
     return found["next_sequence"] if found else -1
@@ -154,7 +152,7 @@ def _staying(stretches: list[_Stretch], past: int, first: int, before: datetime)
             f"the records of run {stretches[past]} and of later ones stay: it is not reconciled, or not "
             "since records of it were put back; clear its task reconcile"
         )
-    if first < past:
+    if first < past and stretches[past - 1].recomputed_up_to < 0:
         yield (
             f"the records of run {stretches[first]} and of later ones stay: they are needed to validate what "
             f"comes after; clear the task validate of run {stretches[past - 1]}"

@@ -154,6 +154,15 @@ def test_what_later_runs_need_to_be_validated_stays(broker: Broker, store: Memor
     assert broker.starts[INPUT] == {0: 100}
 
 
+def test_what_a_validated_run_says_that_later_ones_need_stays(broker: Broker, store: MemoryStore) -> None:
+    run(store, 0, OLD)
+    second = run(store, 1, OLD)
+    run(store, 2, YOUNG)
+    store.put_json(second.recomputed, {"next_sequence": 150})
+    assert len(purged(store)) == 2
+    assert broker.starts[INPUT] == {0: 100}
+
+
 def test_an_earlier_run_need_not_be_validated_when_a_later_one_is(broker: Broker, store: MemoryStore) -> None:
     run(store, 0, OLD, recomputed=False)
     run(store, 1, OLD)
