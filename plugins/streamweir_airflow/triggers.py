@@ -11,7 +11,7 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import Retryable
 from streamweir.scorer.health import Watch
 from streamweir_airflow.hooks import STORE, StoreHook
-from streamweir_airflow.waiting import WAITS, Outcome, Seen, Verdict, look
+from streamweir_airflow.waiting import WAITS, Outcome, Seen, Waited, look
 
 _LOOK_EVERY_S = 1.0
 _SAY_EVERY = 10
@@ -84,7 +84,7 @@ class ScorerTrigger(BaseTrigger):
                 await asyncio.sleep(_LOOK_EVERY_S)
         yield TriggerEvent(self.event(verdict))
 
-    def event(self, verdict: Verdict) -> dict[str, Any]:
+    def event(self, verdict: Waited) -> dict[str, Any]:
         """What the resuming task is given."""
         return {
             "outcome": verdict.outcome.value,
@@ -93,14 +93,14 @@ class ScorerTrigger(BaseTrigger):
             "asked_again": self.asked_again,
         }
 
-    def _too_late(self, now: datetime) -> Verdict | None:
+    def _too_late(self, now: datetime) -> Waited | None:
         if self.deadline is None or now < datetime.fromisoformat(self.deadline):
             return None
-        return Verdict(Outcome.GIVEN_UP, f"the scorer was not {self.wait} by {self.deadline}")
+        return Waited(Outcome.GIVEN_UP, f"the scorer was not {self.wait} by {self.deadline}")
 
-    def _unreachable(self, error: Retryable, since: timedelta) -> Verdict | None:
+    def _unreachable(self, error: Retryable, since: timedelta) -> Waited | None:
         given_up = self.outage_s is not None and since > timedelta(seconds=self.outage_s)
-        return Verdict(Outcome.GIVEN_UP, str(error)) if given_up else None
+        return Waited(Outcome.GIVEN_UP, str(error)) if given_up else None
 
 
 def _words(seen: Seen) -> str:

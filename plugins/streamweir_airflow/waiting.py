@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Waited:
     """How the wait ends, and why, in one sentence."""
 
     outcome: Outcome
@@ -56,42 +56,42 @@ def look(store: ObjectStore, stream: Stream, watch: Watch) -> Seen:
     return Seen(status, watch.health(status), stop.requested(store, stream, status.holder))
 
 
-def started(seen: Seen, _: int) -> Verdict | None:
+def started(seen: Seen, _: int) -> Waited | None:
     """Waits for a scorer's first progress."""
     status = seen.status
     if status is None:
-        return Verdict(Outcome.LOST, "the scorer has not written a status")
+        return Waited(Outcome.LOST, "the scorer has not written a status")
     error = failure(status)
     if error:
-        return Verdict(Outcome.FAILED, str(error))
+        return Waited(Outcome.FAILED, str(error))
     if status.state == State.RUNNING and seen.health == Health.HEALTHY:
-        return Verdict(Outcome.READY)
+        return Waited(Outcome.READY)
     return _gone(status, seen.health)
 
 
-def until_drained(seen: Seen, flush_sequence: int) -> Verdict | None:
+def until_drained(seen: Seen, flush_sequence: int) -> Waited | None:
     """Waits until every message of the run, the flush included, is worked on."""
     status = seen.status
     if status is None:
-        return Verdict(Outcome.LOST, "the scorer's status is gone")
+        return Waited(Outcome.LOST, "the scorer's status is gone")
     if drained(status, Flush(flush_sequence)):
-        return Verdict(Outcome.READY)
+        return Waited(Outcome.READY)
     error = failure(status)
     if error:
-        return Verdict(Outcome.FAILED, str(error))
+        return Waited(Outcome.FAILED, str(error))
     if seen.stop_requested and seen.health == Health.ENDED:
         at = f"at sequence {status.next_sequence} of {flush_sequence}"
-        return Verdict(Outcome.FAILED, f"the scorer was stopped on request before the run was drained, {at}")
+        return Waited(Outcome.FAILED, f"the scorer was stopped on request before the run was drained, {at}")
     return _gone(status, seen.health)
 
 
-def stopped(seen: Seen, _: int) -> Verdict | None:
+def stopped(seen: Seen, _: int) -> Waited | None:
     """Waits until no scorer works on the stream."""
     status = seen.status
     if status is None or seen.health in (Health.ENDED, Health.FAILED):
-        return Verdict(Outcome.READY)
+        return Waited(Outcome.READY)
     if seen.health == Health.STALE:
-        return Verdict(
+        return Waited(
             Outcome.READY, f"the scorer died before it was stopped: no word since {status.updated_at}"
         )
     return None
@@ -105,20 +105,20 @@ def lost(seen: Seen) -> str | None:
     return verdict.sentence if verdict and verdict.outcome == Outcome.LOST else None
 
 
-def _gone(status: Status, found: Health | None) -> Verdict | None:
+def _gone(status: Status, found: Health | None) -> Waited | None:
     if found == Health.ENDED:
-        return Verdict(Outcome.LOST, f"the scorer ended at {status.updated_at}, unasked")
+        return Waited(Outcome.LOST, f"the scorer ended at {status.updated_at}, unasked")
     if found == Health.STALE:
-        return Verdict(
+        return Waited(
             Outcome.LOST, f"no word from the scorer since {status.updated_at} ({status.error or 'no error'})"
         )
     if found == Health.STUCK:
         sentence = f"the scorer lives, but nothing moved since {status.progressed_at}: see its log"
-        return Verdict(Outcome.GIVEN_UP, sentence)
+        return Waited(Outcome.GIVEN_UP, sentence)
     return None
 
 
-Waiting = Callable[[Seen, int], Verdict | None]
+Waiting = Callable[[Seen, int], Waited | None]
 
 WAITS: dict[str, Waiting] = {"started": started, "drained": until_drained, "stopped": stopped}
 """By the word that travels in a trigger's arguments."""

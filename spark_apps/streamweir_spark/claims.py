@@ -9,7 +9,7 @@ from streamweir.connections import StoreConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Payload, Pipeline
 from streamweir.objectstore import ObjectStore
-from streamweir_spark.parts import Reader, Reject
+from streamweir_spark.core import Reader, Reject
 
 
 @dataclass(frozen=True)

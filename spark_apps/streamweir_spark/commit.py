@@ -13,7 +13,7 @@ from streamweir.arrow import arrow_schema
 from streamweir.commits import Commit
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.worked import WORKED
-from streamweir_spark.parts import OutputKind
+from streamweir_spark.core import OutputKind
 
 SPANS_KEPT = 16
 """Runs whose windows can still be open: a window is some minutes long, and runs follow one another."""

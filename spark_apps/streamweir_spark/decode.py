@@ -12,7 +12,7 @@ import orjson
 from streamweir.contracts.messages import LATEST_TS, Headers, Kind
 from streamweir.errors import RejectRecord
 from streamweir.values import identifier
-from streamweir_spark.parts import FOREIGN, Message, Part, Reader, Reject
+from streamweir_spark.core import FOREIGN, Part, Reader, Received, Reject
 
 Row = dict[str, Any]
 
@@ -20,7 +20,7 @@ _CACHED_KEYS = 100_000
 _LONGEST_CACHED_KEY = 200
 
 
-def decode(messages: Iterable[Message], shards: int, reader: Reader) -> Iterator[Part]:
+def decode(messages: Iterable[Received], shards: int, reader: Reader) -> Iterator[Part]:
     """The parts of the messages: for each message one per shard, in order.
 
     A message without a replay's headers becomes one foreign part in shard 0. No message raises.
@@ -159,7 +159,7 @@ def _shown(value: object) -> str:
     return f"{value!r:.80}"
 
 
-def _parts(message: Message, headers: Headers, shards: int, reader: Reader) -> Iterator[Part]:
+def _parts(message: Received, headers: Headers, shards: int, reader: Reader) -> Iterator[Part]:
     value = message.value or b""
     rows: Mapping[int, object] = {}
     try:
@@ -183,7 +183,7 @@ def _parts(message: Message, headers: Headers, shards: int, reader: Reader) -> I
         )
 
 
-def _foreign(message: Message, detail: str) -> Part:
+def _foreign(message: Received, detail: str) -> Part:
     blob = pack([Reject(-1, 1, None, detail, message.value)], None)
     place = (message.topic, message.partition, message.offset, message.appended_at)
     return Part(0, *place, run=None, batch_index=None, sequence=None, ts=None, kind=FOREIGN, blob=blob)

@@ -7,8 +7,8 @@ import orjson
 
 from streamweir.contracts.messages import Headers, Kind, partition_of
 from streamweir.contracts.tables import Input
+from streamweir_spark.core import Domain, Output, Part, Reader, Received
 from streamweir_spark.decode import decode
-from streamweir_spark.parts import Domain, Message, Output, Part, Reader
 from streamweir_spark.shard import work
 
 _BATCHES_AT_ONCE = 500
@@ -37,12 +37,12 @@ def outputs(batches: Iterable[LocalBatch], reader: Reader, domain: Domain) -> It
     yield from work(state, parts, domain)[1]
 
 
-def messages(sequence: int, batch: LocalBatch, reads: Iterable[Input]) -> Iterator[Message]:
+def messages(sequence: int, batch: LocalBatch, reads: Iterable[Input]) -> Iterator[Received]:
     """The messages of a batch, one a topic, as the replay would send them."""
     for topic in (read.topic for read in reads):
         rows = [row | {"ts": batch.ts} for row in batch.rows.get(topic.name, [])]
         headers = Headers("local", sequence, sequence, batch.ts, Kind.BATCH, len(rows))
         place = partition_of(sequence, topic.partitions)
-        yield Message(
+        yield Received(
             topic.name, place, sequence // topic.partitions, 0, headers.encode(), orjson.dumps(rows)
         )

@@ -19,10 +19,10 @@ from streamweir.models.card import Card
 from streamweir.models.rule import deciding
 from streamweir_spark.columns import quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
+from streamweir_spark.ml_stages import UNKNOWN, Examiner, Origin
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.scala import INDEXER, SQL, Stage, kind_of, title
 from streamweir_spark.spelling import numbers_of, spell
-from streamweir_spark.stages import UNKNOWN, Examiner, Origin
 
 ROW = "__streamweir_row"
 """The struct that carries the frame's own columns through the stages, out of the way of the model's names."""

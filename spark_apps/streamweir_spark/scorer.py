@@ -20,9 +20,9 @@ from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir_spark.claims import claiming
 from streamweir_spark.columns import core_arrow_schema, core_schema
+from streamweir_spark.core import Domain, Reader
 from streamweir_spark.log import say
 from streamweir_spark.model import Asked, ScoringModel, load
-from streamweir_spark.parts import Domain, Reader
 from streamweir_spark.publish import Publisher
 from streamweir_spark.results import Results
 from streamweir_spark.sink import Sink

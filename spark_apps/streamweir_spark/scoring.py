@@ -16,11 +16,11 @@ from streamweir.contracts.rejected import BY_MODEL, Reason
 from streamweir.contracts.tables import OutputTopic, Pipeline, Table
 from streamweir_spark import commit as commits
 from streamweir_spark.columns import quoted, struct
+from streamweir_spark.core import Output, OutputKind
 from streamweir_spark.decode import canonical
 from streamweir_spark.doubts import Doubts, Key, Place, Row
 from streamweir_spark.evaluating import RowByRow
 from streamweir_spark.model import UNSCORABLE
-from streamweir_spark.parts import Output, OutputKind
 from streamweir_spark.results import Results
 from streamweir_spark.tables import stored_schema
 from streamweir_spark.transform import PLACE, SCORED_AT, Lines, table_of

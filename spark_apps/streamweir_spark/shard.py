@@ -9,8 +9,8 @@ from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Role
 from streamweir.errors import BadConfiguration
+from streamweir_spark.core import FOREIGN, Domain, Judged, Output, OutputKind, Part, Reject
 from streamweir_spark.decode import unpack
-from streamweir_spark.parts import FOREIGN, Domain, Output, OutputKind, Part, Reject, Verdict
 
 FORMAT = 2
 """Of a shard's state; goes up with each change of `_Progress.plain` or of what a domain's `dump` gives.
@@ -143,7 +143,7 @@ class _Shard:
         largest = self.progress.max_ts
         return largest is not None and largest - ts > self.domain.lateness_s
 
-    def _judge(self, part: Part, verdicts: Iterable[Verdict]) -> None:
+    def _judge(self, part: Part, verdicts: Iterable[Judged]) -> None:
         for verdict in verdicts:
             self.outputs.append(
                 _output(

@@ -25,9 +25,9 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import commit as commits
 from streamweir_spark.collector import collector_paused
+from streamweir_spark.core import OutputKind
 from streamweir_spark.doubts import Doubts
 from streamweir_spark.log import show_windows
-from streamweir_spark.parts import OutputKind
 from streamweir_spark.publish import Outgoing, Publisher
 from streamweir_spark.results import Results, Rows
 from streamweir_spark.scoring import Scored, Scoring, messages_of

@@ -14,8 +14,8 @@ from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Column, Pipeline, Type
 from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import core_arrow_schema, core_schema
+from streamweir_spark.core import Part, Reader, Received
 from streamweir_spark.decode import decode
-from streamweir_spark.parts import Message, Part, Reader
 from streamweir_spark.shards import shard_keys
 
 KEY = Column("key", Type.INT, "puts the shard into a partition of its own")
@@ -26,7 +26,7 @@ _FETCH_WAIT_MS = "20"
 """A micro-batch ends behind a transaction's marker, which is no record: there Kafka would let the reader wait
 for half a second by default, in case that something comes."""
 
-_FIELDS = Message._fields
+_FIELDS = Received._fields
 _SASL = {"sasl_plain_username", "sasl_plain_password"}
 _LOGIN_MODULES = {
     "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
@@ -38,7 +38,7 @@ _LOGIN_MODULES = {
 def read_messages(
     spark: SparkSession, kafka: KafkaConnection, stream: Stream, pipeline: Pipeline, max_messages: int
 ) -> DataFrame:
-    """The stream's input topics: columns as in `parts.Message`, the topic by its short name."""
+    """The stream's input topics: columns as in `core.Received`, the topic by its short name."""
     topics = [stream.topic(topic.name) for topic in pipeline.inputs]
     records = (
         spark.readStream.format("kafka")
@@ -111,9 +111,9 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _messages(batch: pa.RecordBatch) -> Iterator[Message]:
+def _messages(batch: pa.RecordBatch) -> Iterator[Received]:
     columns = [_READ.get(name, pa.Array.to_pylist)(batch[name]) for name in _FIELDS]
-    return map(Message, *columns)
+    return map(Received, *columns)
 
 
 def _names(column: pa.StringArray) -> list[str]:

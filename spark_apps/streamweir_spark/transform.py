@@ -14,7 +14,7 @@ from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 from streamweir.contracts.tables import Column, Type
 from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import core_arrow_schema
-from streamweir_spark.parts import OUTPUT_COLUMNS, Domain, Output, OutputKind
+from streamweir_spark.core import OUTPUT_COLUMNS, Domain, Output, OutputKind
 from streamweir_spark.shard import work
 from streamweir_spark.source import BUNDLE, KEY, open_bundles
 

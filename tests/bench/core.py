@@ -16,6 +16,7 @@ from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PIPELINE, TRANS
 from streamweir.datagen import generator
 from streamweir.progress import no_progress
 from streamweir.replay.ecommerce_fraud import batches
+from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
@@ -23,7 +24,6 @@ from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.local import LocalBatch, messages
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Message, Output, OutputKind, Part
 from streamweir_spark.shard import work
 
 SHARDS = PIPELINE.shards
@@ -71,19 +71,19 @@ def _best(measured: Callable[[], object]) -> float:
     return min(found)
 
 
-def _messages(folder: Path, domain: Domain) -> list[Message]:
-    found: list[Message] = []
+def _messages(folder: Path, domain: Domain) -> list[Received]:
+    found: list[Received] = []
     for batch in batches(folder):
         rows = {topic: [dict(row) for row in rows] for topic, rows in batch.rows.items()}
         found += messages(batch.index, LocalBatch(batch.index, rows), domain.reads)
     return found
 
 
-def _rows(sent: list[Message]) -> int:
+def _rows(sent: list[Received]) -> int:
     return sum(len(orjson.loads(one.value or b"")) for one in sent)
 
 
-def _decode(sent: list[Message]) -> list[Part]:
+def _decode(sent: list[Received]) -> list[Part]:
     return list(decode(sent, SHARDS, READER))
 
 

@@ -11,9 +11,9 @@ from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir_spark.card_fraud.memory import Scored, State
 from streamweir_spark.card_fraud.reader import Transaction
+from streamweir_spark.core import Judged, Reject
 from streamweir_spark.decode import canonical
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Reject, Verdict
 
 SCORED_COLUMNS = (*MODEL_COLUMNS, CLASS)
 _NAMES = tuple(column.name for column in SCORED_COLUMNS)
@@ -26,7 +26,7 @@ Plain = tuple[int, tuple[object, ...] | None, str | None, bytes | None]
 
 
 class Domain:
-    """Scores card transactions; see `streamweir_spark.parts.Domain`."""
+    """Scores card transactions; see `streamweir_spark.core.Domain`."""
 
     reads = PIPELINE.reads
     scored_columns = SCORED_COLUMNS
@@ -48,22 +48,22 @@ class Domain:
         """Which transactions were scored, as far as one that is not late may be a duplicate."""
         return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s)
 
-    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
+    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """There is no topic of context."""
         raise AssertionError(f"topic {topic} has no rows to use")
 
-    def score(self, run: str, ts: int, rows: Plain) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Plain) -> Iterator[Judged]:
         """Judge a transaction: unscorable, duplicate, or ready for the model."""
         found = Transaction._make(rows)
         name = str(found.number)
         if problem := found.problem or self._refused(found):
             raw = found.raw or _as_json(found)
-            yield Verdict(_WHOLE, name, None, Reason.UNSCORABLE.value, problem, raw)
+            yield Judged(_WHOLE, name, None, Reason.UNSCORABLE.value, problem, raw)
         elif self.memory.first_time(run, found.number, ts):
-            yield Verdict(_WHOLE, name, found.values)
+            yield Judged(_WHOLE, name, found.values)
         else:
             detail = f"transaction {name} was scored before in its run"
-            yield Verdict(_WHOLE, name, found.values, Reason.DUPLICATE.value, detail, _as_json(found))
+            yield Judged(_WHOLE, name, found.values, Reason.DUPLICATE.value, detail, _as_json(found))
 
     def late(self, topic: str, ts: int, rows: Plain) -> Iterator[Reject]:
         """The transaction of a late message."""

@@ -13,9 +13,9 @@ from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
 from streamweir.values import parse_class
+from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, may_repeat_keys, parse_pairs
 from streamweir_spark.moments import moment
-from streamweir_spark.parts import Reject
 
 _LARGEST_ID = 2**63 - 1
 _NUMERIC = frozenset((int, float))
@@ -37,7 +37,7 @@ class Transaction(NamedTuple):
 
 
 class Reader:
-    """Reads the topic of transactions; see `streamweir_spark.parts.Reader`."""
+    """Reads the topic of transactions; see `streamweir_spark.core.Reader`."""
 
     def read(
         self, topic: str, headers: Headers, value: bytes, shards: int

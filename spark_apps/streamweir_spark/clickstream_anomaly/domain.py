@@ -10,12 +10,12 @@ from streamweir.contracts.tables import Column
 from streamweir.values import identifier
 from streamweir_spark.clickstream_anomaly.memory import Seen, Site, Window
 from streamweir_spark.clickstream_anomaly.reader import END, Events
+from streamweir_spark.core import Judged, Reject
 from streamweir_spark.decode import canonical
-from streamweir_spark.parts import Reject, Verdict
 
 
 class Domain:
-    """Sums events up in windows; see `streamweir_spark.parts.Domain`.
+    """Sums events up in windows; see `streamweir_spark.core.Domain`.
 
     An event is a duplicate when the one seen before it with its id is at most the lateness away from it. A
     window is final once no event can fall into it without being late, or once its replay has ended.
@@ -42,7 +42,7 @@ class Domain:
             self.seen.forget(now)
         return self.seen.found, self.site.state()
 
-    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
+    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Count the events of a message, or end the replay with its flush."""
         if rows == END:
             self.final += self.site.end()
@@ -51,7 +51,7 @@ class Domain:
         refused = list(self._refused(ts, events))
         return len(events.ids) - len(refused), refused
 
-    def score(self, run: str, ts: int, rows: Any) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Any) -> Iterator[Judged]:
         """Nothing is scored row by row."""
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class Domain:
         for index, (place, name) in enumerate(zip(events.places, events.ids, strict=True)):
             yield Reject(place, 1, identifier(name), detail, _raw(events, index))
 
-    def _refused(self, ts: int, events: Events) -> Iterator[Verdict]:
+    def _refused(self, ts: int, events: Events) -> Iterator[Judged]:
         """Count the events that can be counted; gives the others."""
         if events.own_ts is not None:
             yield from self._refused_again(events.own_ts, events)
@@ -80,7 +80,7 @@ class Domain:
         self._count(ts, events, again)
         yield from (_duplicate(events, index) for index in again)
 
-    def _refused_again(self, own_ts: Sequence[int], events: Events) -> Iterator[Verdict]:
+    def _refused_again(self, own_ts: Sequence[int], events: Events) -> Iterator[Judged]:
         """The same for redriven events, which are as old as they were."""
         for index, ts in enumerate(own_ts):
             if self.site.is_final(ts, self.lateness_s):
@@ -98,14 +98,14 @@ class Domain:
             self.site.add(ts, sessions, types)
 
 
-def _duplicate(events: Events, index: int) -> Verdict:
+def _duplicate(events: Events, index: int) -> Judged:
     detail = f"event {events.ids[index][:80]!r} was seen before"
     return _verdict(events, index, Reason.DUPLICATE, detail)
 
 
-def _verdict(events: Events, index: int, reason: Reason, detail: str) -> Verdict:
+def _verdict(events: Events, index: int, reason: Reason, detail: str) -> Judged:
     place, name = events.places[index], identifier(events.ids[index])
-    return Verdict(place, name, None, reason.value, detail, _raw(events, index))
+    return Judged(place, name, None, reason.value, detail, _raw(events, index))
 
 
 def _raw(events: Events, index: int) -> bytes:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
 from streamweir.contracts.messages import Headers, Kind
+from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, row_list
 from streamweir_spark.moments import moment
-from streamweir_spark.parts import Reject
-from streamweir_spark.rows import all_well_formed, sort_out, time_problem
+from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
 
 END: tuple[()] = ()
 """What stands for the rows of a flush: the replay's last event was before it."""
@@ -34,7 +34,7 @@ class Events(NamedTuple):
 
 
 class Reader:
-    """Reads the events; see `streamweir_spark.parts.Reader`. All are in shard 0, which is the only one."""
+    """Reads the events; see `streamweir_spark.core.Reader`. All are in shard 0, which is the only one."""
 
     def read(
         self, topic: str, headers: Headers, value: bytes, shards: int

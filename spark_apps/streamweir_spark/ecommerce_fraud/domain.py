@@ -17,12 +17,12 @@ from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir.errors import RejectRecord
 from streamweir.values import identifier
+from streamweir_spark.core import Judged, Reject
 from streamweir_spark.decode import Row, canonical
 from streamweir_spark.ecommerce_fraud.features import Customer, created_micros, features, typed, visit
 from streamweir_spark.ecommerce_fraud.memory import Memory, State
 from streamweir_spark.ecommerce_fraud.reader import Browsing, Transactions
 from streamweir_spark.moments import LocalClock
-from streamweir_spark.parts import Reject, Verdict
 
 _MICROSECONDS = 1_000_000
 _IDS = tuple(IDS.intersection(TRANSACTION_KEY))
@@ -38,7 +38,7 @@ class Needs(Protocol):
 
 
 class Domain:
-    """Scores transactions with their session's browsing behaviour; see `streamweir_spark.parts.Domain`."""
+    """Scores transactions with their session's browsing behaviour; see `streamweir_spark.core.Domain`."""
 
     reads = PIPELINE.reads
     scored_columns = _SCORED_COLUMNS
@@ -69,7 +69,7 @@ class Domain:
         """The state without what no transaction can reach any more without being late itself."""
         return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s, self.lookback_s)
 
-    def use(self, topic: str, ts: int, rows: Browsing | tuple[()]) -> tuple[int, tuple[Verdict, ...]]:
+    def use(self, topic: str, ts: int, rows: Browsing | tuple[()]) -> tuple[int, tuple[Judged, ...]]:
         """Remember browsing rows, or an end; none is refused."""
         if not rows:
             self.ends.append(ts)
@@ -84,7 +84,7 @@ class Domain:
             numbers += (row_ts, time, EVENT_LEVELS.get(event, 0))
         return len(sessions), ()
 
-    def score(self, run: str, ts: int, rows: Transactions) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Transactions) -> Iterator[Judged]:
         """Judge transactions: unscorable, duplicate, or ready for the model."""
         for place, row in rows:
             ids = {column: identifier(row[column]) for column in _IDS}
@@ -92,13 +92,13 @@ class Domain:
             try:
                 values = self._values(row, ids, ts)
             except RejectRecord as problem:
-                yield Verdict(place, name, None, Reason.UNSCORABLE.value, str(problem), canonical(row))
+                yield Judged(place, name, None, Reason.UNSCORABLE.value, str(problem), canonical(row))
                 continue
             if self.memory.first_time(session, name, ts):
-                yield Verdict(place, name, values)
+                yield Judged(place, name, values)
             else:
                 detail = f"transaction {name[:80]!r} of session {session[:80]!r} was scored before"
-                yield Verdict(place, name, values, Reason.DUPLICATE.value, detail, canonical(row))
+                yield Judged(place, name, values, Reason.DUPLICATE.value, detail, canonical(row))
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
         """The rows of a late message: a browsing row as its key columns, a transaction whole."""

@@ -9,10 +9,10 @@ from operator import itemgetter
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
 from streamweir.contracts.messages import Headers, Kind
+from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, Rows, ShardOf, row_list
 from streamweir_spark.moments import moment
-from streamweir_spark.parts import Reject
-from streamweir_spark.rows import all_well_formed, sort_out, time_problem
+from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
 
 Places = tuple[int, ...]
 Browsing = tuple[Places, tuple[str, ...], tuple[str, ...], tuple[str, ...], "array[int]", Places | None]
@@ -30,7 +30,7 @@ _ID = "transaction_id"
 
 
 class Reader:
-    """Reads both topics; see `streamweir_spark.parts.Reader`."""
+    """Reads both topics; see `streamweir_spark.core.Reader`."""
 
     def read(
         self, topic: str, headers: Headers, value: bytes, shards: int

@@ -13,12 +13,12 @@ from streamweir.replay.batches import virtual_ts
 from streamweir.replay.csvfile import CsvFile, text_rows
 from streamweir.replay.ecommerce_fraud import history_batches
 from streamweir.values import identifier, parse_class
+from streamweir_spark.core import OutputKind
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.local import LocalBatch, outputs
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import OutputKind
 from streamweir_spark.training.examples import LABEL, Examples
 
 FILES = (CUSTOMERS.name, *(file.name for file in HISTORY_FILES))

@@ -9,8 +9,8 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir_spark.clickstream_anomaly.domain import Domain
 from streamweir_spark.clickstream_anomaly.figures import Figures
 from streamweir_spark.clickstream_anomaly.reader import READER
+from streamweir_spark.core import Output, Received
 from streamweir_spark.decode import decode
-from streamweir_spark.parts import Message, Output
 from streamweir_spark.shard import work
 
 START = 1_700_000_100
@@ -26,12 +26,12 @@ def event(name: str, session: str = "s", kind: str = "page_view", **more: Any) -
 
 def message(
     sequence: int, ts: int, events: Sequence[Any] = (), kind: Kind = Kind.BATCH, **raw: Any
-) -> Message:
+) -> Received:
     """The message of a second; a flush has no events. raw: `value` instead of the events' JSON."""
     rows = [{"ts": ts, **one} if isinstance(one, dict) else one for one in events]
     headers = Headers("run", sequence, sequence, ts, kind, len(rows))
     value = raw.get("value", json.dumps(rows).encode())
-    return Message(
+    return Received(
         "events", sequence % PARTITIONS, sequence // PARTITIONS, 5_000_000, headers.encode(), value
     )
 
@@ -51,13 +51,13 @@ class Result(NamedTuple):
         return sum(one.rows or 0 for one in self.outputs if one.kind == "tally")
 
 
-def run(messages: Iterable[Message], **settings: Any) -> Result:
+def run(messages: Iterable[Received], **settings: Any) -> Result:
     """What a scorer makes of the messages in one micro-batch."""
     return run_apart([list(messages)], **settings)
 
 
 def run_apart(
-    micro_batches: Iterable[Sequence[Message]], thresholds: dict[str, float] | None = None, **settings: Any
+    micro_batches: Iterable[Sequence[Received]], thresholds: dict[str, float] | None = None, **settings: Any
 ) -> Result:
     """The same when they are read in these micro-batches, each by a domain of its own as after a restart."""
     state, totals = None, None

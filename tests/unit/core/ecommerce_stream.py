@@ -7,12 +7,12 @@ from random import Random
 from typing import Any
 
 from streamweir.contracts.messages import Headers, Kind
+from streamweir_spark.core import Output, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import Customer
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Message, Output
 from streamweir_spark.shard import work
 
 START = 1_700_000_000
@@ -64,28 +64,28 @@ def message(
     kind: Kind = Kind.BATCH,
     value: bytes | None = None,
     announced: int | None = None,
-) -> Message:
+) -> Received:
     """A message as the replay sends it; offset and append time follow from the sequence."""
     ts = START + sequence if ts is None else ts
     headers = Headers("run", sequence, sequence, ts, kind, len(rows) if announced is None else announced)
     content = json.dumps([{"ts": ts} | row for row in rows]).encode() if value is None else value
     place = sequence % PARTITIONS
-    return Message(topic, place, 10 * sequence, 1_000_000 * sequence, headers.encode(), content)
+    return Received(topic, place, 10 * sequence, 1_000_000 * sequence, headers.encode(), content)
 
 
 def batch(
     sequence: int, seen: Sequence[dict] = (), bought: Sequence[dict] = (), **more: Any
-) -> list[Message]:
+) -> list[Received]:
     """A batch's two messages."""
     return [message("browsing", sequence, seen, **more), message("transactions", sequence, bought, **more)]
 
 
-def run(messages: Iterable[Message], dom: Domain | None = None, shards: int = 1) -> list[Output]:
+def run(messages: Iterable[Received], dom: Domain | None = None, shards: int = 1) -> list[Output]:
     """All outputs when the messages are read in one go."""
     return run_apart([list(messages)], dom or domain(), shards)
 
 
-def run_apart(micro_batches: Iterable[Sequence[Message]], dom: Domain, shards: int) -> list[Output]:
+def run_apart(micro_batches: Iterable[Sequence[Received]], dom: Domain, shards: int) -> list[Output]:
     """All outputs when the messages are read in these micro-batches."""
     states: dict[int, bytes] = {}
     found: list[Output] = []
@@ -98,12 +98,12 @@ def run_apart(micro_batches: Iterable[Sequence[Message]], dom: Domain, shards: i
     return found
 
 
-def fall_apart(messages: Sequence[Message], random: Random) -> list[list[Message]]:
+def fall_apart(messages: Sequence[Received], random: Random) -> list[list[Received]]:
     """Micro-batches as Kafka may give them: any topic or partition first, each partition in its order."""
-    logs: dict[tuple[str, int], list[Message]] = {}
+    logs: dict[tuple[str, int], list[Received]] = {}
     for one in sorted(messages, key=lambda one: one.offset):
         logs.setdefault((one.topic, one.partition), []).append(one)
-    found: list[list[Message]] = [[]]
+    found: list[list[Received]] = [[]]
     while logs:
         place = random.choice(sorted(logs))
         count = random.randint(1, 4)

@@ -15,9 +15,9 @@ from streamweir.contracts.messages import RETENTION_S, Headers, Kind
 from streamweir_spark.card_fraud.domain import SCORED_COLUMNS, Domain
 from streamweir_spark.card_fraud.memory import Scored
 from streamweir_spark.card_fraud.reader import READER
+from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Message, Output, OutputKind, Part
 from streamweir_spark.shard import work
 
 START = 1_700_000_000
@@ -38,17 +38,17 @@ def message(
     kind: Kind = Kind.BATCH,
     rows: int = 1,
     run: str = "r1",
-) -> Message:
+) -> Received:
     raw = value if isinstance(value, bytes) else orjson.dumps(value)
     headers = Headers(run, sequence, sequence, ts, kind, rows).encode()
-    return Message("transactions", sequence % PARTITIONS, sequence // PARTITIONS, 0, headers, raw)
+    return Received("transactions", sequence % PARTITIONS, sequence // PARTITIONS, 0, headers, raw)
 
 
-def parts(messages: Iterable[Message]) -> list[Part]:
+def parts(messages: Iterable[Received]) -> list[Part]:
     return list(decode(messages, 1, READER))
 
 
-def judged(messages: Sequence[Message], needs: ModelNeeds | None = None) -> list[Output]:
+def judged(messages: Sequence[Received], needs: ModelNeeds | None = None) -> list[Output]:
     outputs = work(None, parts(messages), Domain(needs or ModelNeeds()))[1]
     return [output for output in outputs if output.kind != OutputKind.FRONTIER]
 

@@ -14,8 +14,8 @@ from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Input, Payload, Pipeline, Role, Topic
 from streamweir.errors import BadConfiguration, DatasetUnusable, RejectRecord
 from streamweir_spark.claims import claiming
+from streamweir_spark.core import Part, Received, Reject
 from streamweir_spark.decode import decode, unpack
-from streamweir_spark.parts import Message, Part, Reject
 from tests.support.memory_store import MemoryStore
 
 KEY = ObjectKey("datasets", "drop/part 1.csv")
@@ -61,7 +61,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
 
 def parts_of(topic: Topic, value: bytes, kind: Kind = Kind.BATCH) -> Part:
     headers = Headers("run", 0, 0, 0, kind, 3)
-    message = Message(topic.name, 0, 0, 0, headers.encode(), value)
+    message = Received(topic.name, 0, 0, 0, headers.encode(), value)
     [part] = decode([message], 1, claiming(Lines(), PIPELINE, StoreConnection("nowhere:1", "a", "b")))
     return part
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from streamweir.contracts.messages import Kind
 from streamweir_spark.clickstream_anomaly.domain import Domain
 from streamweir_spark.clickstream_anomaly.reader import READER
+from streamweir_spark.core import Received
 from streamweir_spark.decode import decode
-from streamweir_spark.parts import Message
 from streamweir_spark.shard import work
 from tests.unit.core.clickstream import START, Result, event, message, run, run_apart
 from tests.unit.core.naive_clickstream import Naive
@@ -19,7 +19,7 @@ from tests.unit.core.naive_clickstream import Naive
 
 def steady(
     minutes: int, *, skip: range = range(0), first: int = 0, start: int = START, each: int = 1
-) -> list[Message]:
+) -> list[Received]:
     """A message a minute with `each` page views of sessions of their own, none in the minutes of `skip`."""
     kept = [minute for minute in range(minutes) if minute not in skip]
     return [
@@ -32,7 +32,7 @@ def views(count: int, name: str) -> list[dict[str, Any]]:
     return [event(f"{name}.{number}", session=f"{name}.{number}") for number in range(count)]
 
 
-def ended(messages: list[Message], ts: int = START + 10**6) -> list[Message]:
+def ended(messages: list[Received], ts: int = START + 10**6) -> list[Received]:
     return [*messages, message(len(messages), ts, kind=Kind.FLUSH)]
 
 
@@ -117,7 +117,7 @@ def test_a_drop_is_less_than_its_share_of_the_mean(flag: str, threshold: float, 
 
 
 def test_conversion_and_abandonment_are_flagged_by_their_means() -> None:
-    def minute(at: int, kinds: list[str]) -> Message:
+    def minute(at: int, kinds: list[str]) -> Received:
         return message(at, START + 60 * at, [event(f"{at}.{n}", kind=kind) for n, kind in enumerate(kinds)])
 
     good = ["checkout_start", "checkout_start", "checkout_complete", "checkout_complete", "purchase"]
@@ -354,10 +354,10 @@ def test_the_stream_equals_the_batch_however_it_is_read(
     }
 
 
-def apart(messages: list[Message], random: Random) -> list[list[Message]]:
+def apart(messages: list[Received], random: Random) -> list[list[Received]]:
     """The messages in micro-batches, each partition in its order, any partition first."""
     logs = [[one for one in messages if one.partition == at] for at in range(4)]
-    found: list[list[Message]] = [[]]
+    found: list[list[Received]] = [[]]
     while any(logs):
         log = random.choice([log for log in logs if log])
         found[-1].append(log.pop(0))

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.values import parse_time
+from streamweir_spark.core import Part, Received
 from streamweir_spark.decode import decode, row_list, row_problem, unpack
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.moments import moment
-from streamweir_spark.parts import Message, Part
 from tests.unit.core.ecommerce_stream import START, browsing, message, rejected, run, transaction
 
 TOPICS = ("browsing", "transactions")
 
 
-def parts_of(one: Message, shards: int = 4) -> list[Part]:
+def parts_of(one: Received, shards: int = 4) -> list[Part]:
     return list(decode([one], shards, READER))
 
 

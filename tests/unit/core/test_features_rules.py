@@ -7,10 +7,10 @@ import pytest
 
 from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.contracts.tables import Type
+from streamweir_spark.core import Received
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import Customer, customers_of, time_of_day
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Message
 from tests.unit.core.ecommerce_stream import (
     CUSTOMERS,
     START,
@@ -26,7 +26,7 @@ from tests.unit.core.ecommerce_stream import (
 )
 
 
-def features_of(*messages: Message, dom: Domain | None = None) -> dict[str, Any]:
+def features_of(*messages: Received, dom: Domain | None = None) -> dict[str, Any]:
     """The one scored row of a stream."""
     dom = dom or domain()
     (row,) = scored(run(messages, dom), dom)

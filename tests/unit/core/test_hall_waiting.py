@@ -4,7 +4,7 @@ import pytest
 
 from streamweir.scorer.health import Health, Watch
 from streamweir.scorer.status import State, Status, timestamp
-from streamweir_airflow.waiting import Outcome, Seen, Verdict, started, stopped, until_drained
+from streamweir_airflow.waiting import Outcome, Seen, Waited, started, stopped, until_drained
 
 FLUSH = 40
 
@@ -34,7 +34,7 @@ def seen(found: Status | None, health: Health | None = None, *, stop_requested: 
     return Seen(found, health or (Watch().health(found) if found else None), stop_requested)
 
 
-def outcome(verdict: Verdict | None) -> Outcome | None:
+def outcome(verdict: Waited | None) -> Outcome | None:
     return verdict.outcome if verdict else None
 
 

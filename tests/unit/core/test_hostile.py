@@ -20,12 +20,12 @@ from streamweir.replay.deliveries import Delivery, deliveries, messages
 from streamweir.replay.plan import Plan
 from streamweir_spark.clickstream_anomaly.domain import Domain as SiteDomain
 from streamweir_spark.clickstream_anomaly.reader import READER as SITE_READER
+from streamweir_spark.core import Domain, Output, OutputKind, Reader, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.domain import Domain as ShopDomain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Domain, Message, Output, OutputKind, Reader
 from streamweir_spark.shard import work
 from tests.support.hostile import FIRST_BATCH, FOREIGN, SPOILT_MESSAGES, SPOILT_ROWS, Hostile
 
@@ -56,14 +56,14 @@ class Subject:
 
     def on_the_wire(
         self, found: Iterable[Delivery], hostile: Hostile | None = None
-    ) -> Iterator[list[Message]]:
+    ) -> Iterator[list[Received]]:
         """The messages as Kafka holds them, a micro-batch for each delivery."""
         ends: Counter[tuple[str, int]] = Counter()
         partitions = {topic.name: topic.partitions for topic in self.pipeline.inputs}
 
-        def held(topic: str, partition: int, headers: list, text: bytes) -> Message:
+        def held(topic: str, partition: int, headers: list, text: bytes) -> Received:
             ends[topic, partition] += 1
-            return Message(topic, partition, ends[topic, partition], 0, headers, text)
+            return Received(topic, partition, ends[topic, partition], 0, headers, text)
 
         for delivery in found:
             micro_batch = []
@@ -74,7 +74,7 @@ class Subject:
                     micro_batch.append(held(other.topic, place, other.headers, other.value))
             yield micro_batch
 
-    def outputs(self, micro_batches: Iterable[list[Message]]) -> list[Output]:
+    def outputs(self, micro_batches: Iterable[list[Received]]) -> list[Output]:
         domain, state, found = self.domain(self.folder), None, list[Output]()
         for micro_batch in micro_batches:
             state, outputs = work(state, list(decode(micro_batch, 1, self.reader)), domain)
@@ -148,7 +148,7 @@ def test_all_kinds_are_sent(subject: Subject) -> None:
 
 
 def test_the_same_seed_gives_the_same_messages(subject: Subject) -> None:
-    def sent() -> list[list[Message]]:
+    def sent() -> list[list[Received]]:
         hostile = Hostile(subject.pipeline, 3, hostile_per_batch=4, foreign_per_batch=4)
         return list(subject.on_the_wire(subject.mixed(hostile), hostile))
 

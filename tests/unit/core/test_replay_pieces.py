@@ -33,12 +33,12 @@ from streamweir.replay.plan import Plan
 from streamweir.replay.produced import Counting, Produced, parts
 from streamweir_spark.clickstream_anomaly.domain import Domain as SiteDomain
 from streamweir_spark.clickstream_anomaly.reader import READER as SITE_READER
+from streamweir_spark.core import Domain, Output, OutputKind, Reader, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.domain import Domain as ShopDomain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Domain, Message, Output, OutputKind, Reader
 from streamweir_spark.shard import work
 from tests.support.memory_store import MemoryStore
 
@@ -284,7 +284,7 @@ def outputs(word: str, sent: Sequence[Delivery], reader: Reader, domain: Domain)
     """What a scorer makes of the messages."""
     partitions = {topic.name: topic.partitions for topic in pipeline(word).inputs}
     wire = [
-        Message(
+        Received(
             one.topic, partition_of(delivery.sequence, partitions[one.topic]), delivery.sequence, 0,
             one.headers, one.value,
         )

@@ -8,11 +8,11 @@ import pytest
 
 from streamweir.contracts.messages import Kind
 from streamweir.errors import BadConfiguration
+from streamweir_spark.core import OUTPUT_COLUMNS, Output, Received
 from streamweir_spark.decode import ShardOf, decode
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.local import LocalBatch
 from streamweir_spark.local import outputs as local_outputs
-from streamweir_spark.parts import OUTPUT_COLUMNS, Message, Output
 from streamweir_spark.shard import FORMAT, work
 from tests.unit.core.ecommerce_stream import (
     START,
@@ -92,7 +92,7 @@ def test_a_second_message_with_a_sequence_is_foreign_and_listed_once(shards: int
     message("browsing", 10**15, [browsing()])._replace(offset=5),
     message("browsing", 4, [browsing()])._replace(partition=4, offset=5),
 ])  # fmt: skip
-def test_a_message_out_of_its_turn_is_foreign_and_leaves_no_trace_in_the_state(stranger: Message) -> None:
+def test_a_message_out_of_its_turn_is_foreign_and_leaves_no_trace_in_the_state(stranger: Received) -> None:
     dom = domain()
     without, _ = work(None, list(decode(batch(0), 1, READER)), dom)
     state, outputs = work(None, list(decode([*batch(0), stranger], 1, READER)), dom)
@@ -132,7 +132,7 @@ def test_a_redriven_record_is_never_late_and_may_keep_its_own_ts() -> None:
     assert len(scored(outputs, domain())) == 1
 
 
-def redriven(sequence: int, seen: list[dict], bought: list[dict], ts: int) -> list[Message]:
+def redriven(sequence: int, seen: list[dict], bought: list[dict], ts: int) -> list[Received]:
     return batch(sequence, seen, bought, ts=ts, kind=Kind.REDRIVE)
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Kind
-from streamweir_spark.parts import Message
+from streamweir_spark.core import Received
 from tests.unit.core import naive_ecommerce as naive
 from tests.unit.core.ecommerce_stream import (
     CUSTOMERS,
@@ -57,9 +57,9 @@ def rows(draw: st.DrawFn, topic: str) -> dict:
 
 
 @st.composite
-def streams(draw: st.DrawFn) -> list[Message]:
+def streams(draw: st.DrawFn) -> list[Received]:
     """A stream's messages: batches, some delayed, some broken, some put back, and strangers between them."""
-    messages: list[Message] = []
+    messages: list[Received] = []
     largest = START
     for sequence in range(draw(st.integers(1, 14))):
         kind = draw(st.sampled_from([Kind.BATCH] * 8 + [Kind.REDRIVE] * 2 + [Kind.FLUSH]))
@@ -95,7 +95,7 @@ def new_domain():
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(streams(), st.integers(0, 2**32), st.integers(1, 5))
 def test_the_result_does_not_depend_on_micro_batches_partitions_shards_or_topic_order(
-    messages: list[Message], seed: int, shards: int
+    messages: list[Received], seed: int, shards: int
 ) -> None:
     at_once = run(messages, new_domain())
     apart = run_apart(fall_apart(messages, Random(seed)), new_domain(), shards)
@@ -107,7 +107,7 @@ def test_the_result_does_not_depend_on_micro_batches_partitions_shards_or_topic_
 
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(streams())
-def test_every_record_gets_the_verdict_that_the_specification_gives_it(messages: list[Message]) -> None:
+def test_every_record_gets_the_verdict_that_the_specification_gives_it(messages: list[Received]) -> None:
     dom = new_domain()
     outputs = run(messages, dom)
     expected = naive.verdicts(messages, CUSTOMERS, LOOKBACK, LATENESS, RETENTION, ZONE)
@@ -116,7 +116,7 @@ def test_every_record_gets_the_verdict_that_the_specification_gives_it(messages:
 
 @settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(streams(), st.integers(0, 2**32))
-def test_every_record_that_was_produced_is_accounted_for_once(messages: list[Message], seed: int) -> None:
+def test_every_record_that_was_produced_is_accounted_for_once(messages: list[Received], seed: int) -> None:
     outputs = run_apart(fall_apart(messages, Random(seed)), new_domain(), 3)
     foreign = {(o.topic, o.partition, o.offset) for o in outputs if o.reason == "foreign"}
     counted: dict[tuple, int] = {}

@@ -34,11 +34,11 @@ from streamweir_quality.inputs import Inputs
 from streamweir_quality.messages import write_published
 from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.replayed import Replayed, in_turn, leave_out_late
+from streamweir_spark.core import Output, Received
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.parts import Message, Output
 from tests.support.checked_run import new_folder, replayed_as, table_files, table_of, with_table
 from tests.support.made_up_tables import conform
 from tests.unit.core.ecommerce_stream import rejected, run, scored
@@ -172,8 +172,8 @@ def _replayed(records: Sequence[Record], run_id: str, others: list[dict[str, Any
     return replace(found, published={PREDICTIONS.name: published})
 
 
-def _message(record: Record) -> Message:
-    return Message(record.topic, record.partition, record.offset, 0, record.headers, record.value)
+def _message(record: Record) -> Received:
+    return Received(record.topic, record.partition, record.offset, 0, record.headers, record.value)
 
 
 def _predictions(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -33,7 +33,7 @@ from streamweir_quality.model_again import sample
 from streamweir_quality.recompute import recompute_subjects
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
-from streamweir_spark.parts import Output
+from streamweir_spark.core import Output
 from tests.support.card_files import at, write_cards
 from tests.support.checked_run import new_folder, replayed_as, table_files, table_of
 from tests.support.made_up_tables import conform

@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir_spark.columns import core_arrow_schema
+from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.reader import READER
-from streamweir_spark.parts import Message, Output, OutputKind, Part
 from streamweir_spark.shards import shard_keys
 from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles
 from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
@@ -41,9 +41,9 @@ MESSAGES = pa.schema(
 )
 
 
-def stream() -> list[list[Message]]:
+def stream() -> list[list[Received]]:
     """Two micro-batches: the second holds the browsing rows that a transaction of the first waits for."""
-    foreign = Message("transactions", 0, 5000, 7, None, b"not the replay's")
+    foreign = Received("transactions", 0, 5000, 7, None, b"not the replay's")
     first = [
         *batch(0, [browsing("s1"), browsing("s2")], [transaction("t1", "s1"), transaction("t2", "s2")]),
         message("transactions", 1, [transaction("t3", "s1"), {"transaction_id": "t4"}]),
@@ -53,7 +53,7 @@ def stream() -> list[list[Message]]:
     return [first, second]
 
 
-def as_file(messages: list[Message], path: Path) -> None:
+def as_file(messages: list[Received], path: Path) -> None:
     rows = [
         {**one._asdict(), "headers": one.headers and [{"key": k, "value": v} for k, v in one.headers]}
         for one in messages

@@ -20,10 +20,10 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir_spark.columns import core_arrow_schema
+from streamweir_spark.core import Output, OutputKind, Received
 from streamweir_spark.ecommerce_fraud.figures import Figures, Product
 from streamweir_spark.ecommerce_fraud.query import ShopResults
 from streamweir_spark.model import UNSCORABLE
-from streamweir_spark.parts import Message, Output, OutputKind
 from streamweir_spark.publish import Offsets, Outgoing, Publisher
 from streamweir_spark.sink import Sink
 from streamweir_spark.transform import _packed, scored_columns
@@ -110,21 +110,21 @@ def shares(spark: SparkSession, outputs: Sequence[Output]) -> DataFrame:
     return spark.createDataFrame(rows, "scored binary, lines binary, state_bytes long")
 
 
-def outputs_of(*micro_batches: list[Message]) -> list[list[Output]]:
+def outputs_of(*micro_batches: list[Received]) -> list[list[Output]]:
     """What each of these micro-batches puts out."""
     found = [run_apart(micro_batches[: count + 1], domain(), 1) for count in range(len(micro_batches))]
     return [after[len(before) :] for before, after in zip([[], *found], found, strict=False)]
 
 
-def first() -> list[Message]:
+def first() -> list[Received]:
     return [
         *batch(0, [browsing("s")], [transaction("t1", "s"), transaction("t-fraud", "s")]),
         *batch(1, [browsing("s"), browsing("")], [transaction("t2", "s"), transaction("t1", "s")]),
-        Message("browsing", 2, 77, 5, None, b"\xffnot ours"),
+        Received("browsing", 2, 77, 5, None, b"\xffnot ours"),
     ]
 
 
-def flush() -> list[Message]:
+def flush() -> list[Received]:
     return [message(topic, 2, [], ts=START + 1000, value=b"[]") for topic in ("browsing", "transactions")]
 
 

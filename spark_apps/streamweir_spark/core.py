@@ -16,7 +16,7 @@ FOREIGN = "foreign"
 """The kind of a part whose message carries no headers of a replay, or a ts beyond all timestamps."""
 
 
-class Message(NamedTuple):
+class Received(NamedTuple):
     """A message as Kafka holds it. topic: the short name. appended_at: the broker's time, microseconds."""
 
     topic: str
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
     shard: as the reader chose, e.g. crc32(session) % shards; 0 for what is rejected. run, batch_index,
     sequence, ts: None for a foreign message. kind: batch, flush, redrive or foreign. blob: pickled rejects
-    and rows of this shard; empty when it has none. The rest: as in `Message`.
+    and rows of this shard; empty when it has none. The rest: as in `Received`.
     """
 
     shard: int
@@ -118,7 +118,7 @@ class Reject(NamedTuple):
     raw: bytes | None
 
 
-class Verdict(NamedTuple):
+class Judged(NamedTuple):
     """What became of a record that was to be scored: values when it can be scored, else reason and reject.
 
     A duplicate has both.
@@ -161,10 +161,10 @@ class Domain(Protocol):
     def dump(self, max_ts: int | None) -> object:
         """All that later records can ask for, in a form that can be pickled."""
 
-    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Verdict]]:
+    def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Remember or count the rows of a message; gives their number, and those that are refused."""
 
-    def score(self, run: str, ts: int, rows: Any) -> Iterator[Verdict]:
+    def score(self, run: str, ts: int, rows: Any) -> Iterator[Judged]:
         """Judge the records of a scored input's message, in their order."""
 
     def late(self, topic: str, ts: int, rows: Any) -> Iterator[Reject]:
