@@ -19,6 +19,7 @@ from streamweir.redrive.records import rejected_records
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.replayer import replay
+from streamweir.scorer.launch import log_folder
 from tests.integration.test_named_stream import with_new_ids
 from tests.support.scoring import Scoring
 
@@ -65,6 +66,7 @@ def test_a_stream_goes_on_when_the_records_of_its_first_run_are_deleted(
     scoring.stop(first.stream)
     scoring.begin(first.stream, lateness_s=3, max_messages=MESSAGES)
     worked_on(scoring, third, next(folders))
+    assert len(list(log_folder(scoring.work, first.stream).glob("*.json"))) == 1
     assert scoring.reconcile(second).ok
     with pytest.raises(BadConfiguration, match=f"records of run {first.id} were deleted .* stays as it is"):
         scoring.reconcile(first)
