@@ -19,7 +19,9 @@ from streamweir.errors import BadConfiguration
 from streamweir.models.card import Card
 from streamweir.models.rule import deciding
 from streamweir.objectstore import ObjectStore
-from streamweir_quality.replayed import Replayed, read_replayed
+from streamweir.replay.plan import Plan
+from streamweir_quality.carried import Carried, carried_before, carries_of, last_to_carry
+from streamweir_quality.replayed import Replayed, Stretch, read_replayed
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -
     version = model["result"]["version"] if model else None
     keys = ModelKeys(declared.name)
     ledger = _required(store, run.ledger)
+    plan = Plan.from_json(_required(store, run.plan))
+    stretch = stretch_of(store, run, plan, ledger["next_sequence"], folder / "carried")
     return Inputs(
         pipeline=declared,
         tables={
@@ -106,12 +110,19 @@ def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -
         dataset=download(store, load(store, declared.name, said["fingerprint"]), folder / "dataset"),
         card=Card.from_json(_required(store, keys.card(version))) if version else None,
         version=version,
-        first=_required(store, run.manifest)["first_sequence"] == 0,
+        first=plan.first_sequence == 0,
         parameters=_required(store, run.parameters),
-        replayed=read_replayed(
-            kafka, run, declared, ledger["next_sequence"], _lateness(store, run), folder / "messages"
-        ),
+        replayed=read_replayed(kafka, run, declared, stretch, _lateness(store, run), folder / "messages"),
     )
+
+
+def stretch_of(store: ObjectStore, run: Run, plan: Plan, until: int, folder: Path) -> Stretch:
+    """From where an earlier run left off, or from the run's first message when it asks nothing of others."""
+    left_before = last_to_carry(store, run, plan, until)
+    if carries_of(run.stream.pipeline):
+        return Stretch(carried_before(store, run, plan, folder), until, left_before, alone=False)
+    own = Carried(plan.first_sequence, offsets=plan.offsets if plan.first_sequence else {})
+    return Stretch(own, until, left_before, alone=True)
 
 
 def _lateness(store: ObjectStore, run: Run) -> Callable[[str], int]:

@@ -10,12 +10,13 @@ from streamweir.errors import RunFailed
 from streamweir.ledger.bundle import sorting
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import Servers
+from streamweir_quality.carried import leave
 from streamweir_quality.checks import CRITICAL, Subject
 from streamweir_quality.docs import write_docs
 from streamweir_quality.inputs import Inputs, gather
 from streamweir_quality.model_again import model_again, sample, scores_again
-from streamweir_quality.recompute import recompute_subjects
-from streamweir_quality.runner import Outcome, Validated, validate
+from streamweir_quality.recompute import left_tables, recompute_subjects
+from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 
 RESULTS = "results.json"
@@ -35,7 +36,16 @@ def inspect(
     Raises RunFailed, after publishing, when a critical expectation failed.
     """
     inputs = gather(store, servers.kafka, run, work)
-    validated = _validated(inputs, servers, subjects, rows_again, work)
+    with sorting(work) as sql:
+        tables = list(recompute_subjects(inputs, sql))
+        chosen = sample(inputs, sql, rows_again)
+        # Also when an expectation fails: later runs are measured by what the stream published.
+        leave(store, run, inputs.replayed.left, left_tables(inputs, sql), work)
+    with ThreadPoolExecutor(1) as beside:
+        # A JVM takes seconds to start: meanwhile the other expectations are checked.
+        again = beside.submit(scores_again, inputs, chosen, servers, work)
+        validated = validate([*subjects(inputs), *tables, schema_subject(inputs)])
+        validated += validate(model_again(inputs, chosen, again.result()))
     docs = work / "docs"
     write_docs(validated, docs, title=inputs.pipeline.title, run=run.id)
     outcomes = [outcome for suite in validated for outcome in suite.outcomes]
@@ -47,23 +57,6 @@ def inspect(
     if fatal:
         raise RunFailed(_complaint(fatal, run))
     return _summary(outcomes)
-
-
-def _validated(
-    inputs: Inputs,
-    servers: Servers,
-    subjects: Callable[[Inputs], Iterable[Subject]],
-    rows_again: int,
-    work: Path,
-) -> list[Validated]:
-    with ThreadPoolExecutor(1) as beside:
-        with sorting(work) as sql:
-            tables = list(recompute_subjects(inputs, sql))
-            chosen = sample(inputs, sql, rows_again)
-        # A JVM takes seconds to start: meanwhile the other expectations are checked.
-        again = beside.submit(scores_again, inputs, chosen, servers, work)
-        validated = validate([*subjects(inputs), *tables, schema_subject(inputs)])
-        return [*validated, *validate(model_again(inputs, chosen, again.result()))]
 
 
 def _complaint(fatal: list[Outcome], run: Run) -> str:

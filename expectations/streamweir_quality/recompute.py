@@ -1,20 +1,19 @@
 """Stream equals batch: a run's tables against the same tables worked out again, in DuckDB, from the messages.
 
-A pipeline offers `streamweir_quality.<word>.recompute` with `recompute(inputs, sql)`: by table name the rows
-that its result tables must hold, as relations of the connection `sql` with the table's key and any of its
-columns.
+A pipeline offers `streamweir_quality.<word>.recompute`, which fulfils `Recompute`.
 """
 
 import importlib
-from collections.abc import Iterable, Sequence
-from importlib.resources import files
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from streamweir.contracts.tables import Table
+from streamweir_quality.carried import carries_of, offers_recompute
 from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.inputs import Inputs
 
@@ -24,20 +23,52 @@ _TOLD = 1_000
 _MORE = "a further row"
 
 
-def offers_recompute(pipeline: str) -> bool:
-    """Whether the tables of this pipeline can be worked out again."""
-    return files(__package__).joinpath(pipeline, "recompute.py").is_file()
+class Recompute(Protocol):
+    """What a pipeline's module offers.
+
+    CARRIES: tables of what later runs of a stream can ask of earlier messages. `recompute` finds in the
+    connection as `carried_<name>` what is known before the first message, and makes `left_<name>`: the same
+    of all messages before the sequence `left_before`, the largest ts of which is `left_ts` (two variables).
+    Empty: a run asks nothing of others.
+    """
+
+    CARRIES: Mapping[str, pa.Schema]
+
+    def recompute(
+        self, inputs: Inputs, sql: duckdb.DuckDBPyConnection
+    ) -> Mapping[str, duckdb.DuckDBPyRelation]:
+        """By table name the rows that a result table must hold, with its key and any of its columns."""
 
 
 def recompute_subjects(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> Iterable[Subject]:
     """A subject per table that the pipeline works out again, in `sql`; none where it offers no way."""
     if not offers_recompute(inputs.pipeline.name):
         return
-    module = importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")
+    _register_carried(inputs, sql)
+    module: Recompute = importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")
     for name, batch in module.recompute(inputs, sql).items():
         frame = _compared(sql, inputs.pipeline.table(name), inputs, batch)
         said = f"{name} holds what a batch computation makes of the messages: 0 rows differ"
         yield Subject(f"{name} again as a batch", name, frame, (all_equal("difference", said),))
+
+
+def left_tables(
+    inputs: Inputs, sql: duckdb.DuckDBPyConnection
+) -> dict[str, tuple[duckdb.DuckDBPyRelation, pa.Schema]]:
+    """What the recomputation in `sql` leaves for later runs, by name, as `CARRIES` declares it."""
+    carries = carries_of(inputs.pipeline.name)
+    return {name: (sql.table(f"left_{name}"), schema) for name, schema in carries.items()}
+
+
+def _register_carried(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> None:
+    replayed = inputs.replayed
+    for name, schema in carries_of(inputs.pipeline.name).items():
+        if (file := replayed.carried.tables.get(name)) is None:
+            sql.register(f"carried_{name}", schema.empty_table())
+        else:
+            sql.read_parquet(str(file)).create_view(f"carried_{name}")
+    for name, value in (("left_before", replayed.left.next_sequence), ("left_ts", replayed.left.max_ts)):
+        sql.execute(f"set variable {name} = $1", [value])
 
 
 def _compared(

@@ -13,13 +13,15 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from streamweir.broker.records import Record, read_topic
+from streamweir.broker.records import Record, log_end, read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Run
 from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.errors import BadConfiguration
 from streamweir.ledger.bundle import ROWS_AT_ONCE, sorting
+from streamweir_quality.carried import Carried, after
 from streamweir_quality.messages import Message, read_messages, write_messages, write_published
 
 Lateness = Callable[[str], int]
@@ -28,15 +30,18 @@ Lateness = Callable[[str], int]
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a stream holds, from its start to the last message that the run's tables account for.
+    """What a stream holds, up to the last message that the run's tables account for.
 
-    run: the run's id. messages: by input topic a file of `MESSAGES`, without the late ones, in the order in
-    which each partition holds them. published: by output topic a file of `PUBLISHED`, what the scorer made of
-    the stream's other runs, which were checked in their time; a lookback, a duplicate and a sum so far reach
-    into them.
+    run: the run's id. carried: what is known of the messages before these. left: the same of what later runs
+    need no message of, but for its tables. messages: by input topic a file of `MESSAGES`, without the late
+    ones, in the order in which each partition holds them. published: by output topic a file of `PUBLISHED`,
+    what the scorer made of the stream's other runs, which were checked in their time; a lookback, a duplicate
+    and a sum so far reach into them.
     """
 
     run: str
+    carried: Carried
+    left: Carried
     messages: Mapping[str, Path]
     published: Mapping[str, Path] = field(default_factory=dict)
 
@@ -51,34 +56,75 @@ class Replayed:
         return sorted({headers.ts for one in without_rows if (headers := Headers(**one)).is_end})
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Which messages of a stream a run is worked out from.
+
+    carried: what is known before the first of them. until: the sequence before which they end. left_before:
+    the sequence before which later runs need none. alone: whether the run asks nothing of other runs.
+    """
+
+    carried: Carried
+    until: int
+    left_before: int
+    alone: bool
+
+
 def read_replayed(
-    kafka: KafkaConnection, run: Run, pipeline: Pipeline, until: int, lateness: Lateness, folder: Path
+    kafka: KafkaConnection, run: Run, pipeline: Pipeline, stretch: Stretch, lateness: Lateness, folder: Path
 ) -> Replayed:
-    """Read the stream from its start up to the sequence `until`; files go into `folder`."""
+    """Read a stretch of the stream; files go into `folder`.
+
+    Raises BadConfiguration when some of it was deleted.
+    """
     folder.mkdir()
-    messages = {}
+    carried, messages = stretch.carried, {}
     for topic in pipeline.inputs:
-        found = in_turn(topic, read_topic(kafka, topic.of(run.stream)))
-        before = (message for message in found if message.said.sequence < until)
-        messages[topic.name] = write_messages(folder / f"{topic.name}.parquet", before)
-    leave_out_late(messages.values(), lateness, folder)
+        records = read_topic(kafka, topic.of(run.stream), start=carried.offsets.get(topic.name))
+        found = in_turn(topic, records, carried.next_sequence)
+        whole = _whole(found, topic.of(run.stream), run, stretch)
+        messages[topic.name] = write_messages(folder / f"{topic.name}.parquet", whole)
+    left = after(carried, messages, stretch.left_before)
+    leave_out_late(messages.values(), lateness, folder, carried.max_ts)
     published = {}
-    if others := _runs(messages.values()) - {run.id}:
+    others = set() if stretch.alone else _runs(messages.values()) - {run.id}
+    if others:
         for output in pipeline.outputs:
             if output.name != REJECTED.name:
-                rows = of_runs(others, read_topic(kafka, output.of(run.stream)))
-                published[output.name] = write_published(folder / f"{output.name}.parquet", rows)
-    return Replayed(run.id, messages, published)
+                name = output.of(run.stream)
+                # As in the ledger: another stream's open transaction on a shared topic is waited for.
+                made = read_topic(kafka, name, start=carried.published.get(name), end=log_end(kafka, name))
+                file = folder / f"{output.name}.parquet"
+                published[output.name] = write_published(file, of_runs(others, made))
+    return Replayed(run.id, carried, left, messages, published)
 
 
-def in_turn(topic: Topic, records: Iterable[Record]) -> Iterator[Message]:
-    """The records of a topic that a replay sent: all others break the dense row of sequences."""
-    due = {partition: partition for partition in range(topic.partitions)}
+def in_turn(topic: Topic, records: Iterable[Record], first: int = 0) -> Iterator[Message]:
+    """The records of a topic that a replay sent, from the sequence `first` on.
+
+    All others break the dense row of sequences.
+    """
+    due = {partition: first + (partition - first) % topic.partitions for partition in range(topic.partitions)}
     for record in records:
         said = record.said
         if said is not None and said.sequence == due.get(record.partition):
             due[record.partition] += topic.partitions
             yield Message(record.partition, record.offset, said, record.value)
+
+
+def _whole(messages: Iterable[Message], topic: str, run: Run, stretch: Stretch) -> Iterator[Message]:
+    """The messages of a stretch, each of which the scorer has worked on."""
+    count, first, of = 0, stretch.carried.next_sequence, stretch.until - stretch.carried.next_sequence
+    for message in messages:
+        if message.said.sequence < stretch.until:
+            count += 1
+            yield message
+    if count < of:
+        raise BadConfiguration(
+            f"topic {topic} holds {count:,} of {of:,} messages from sequence {first} on, and run {run.id} "
+            "needs them all: the others were deleted, and no earlier run of the stream left what it asks of "
+            "them. Take another stream id, and validate each run while its records are kept"
+        )
 
 
 def of_runs(runs: Iterable[str], records: Iterable[Record]) -> Iterator[tuple[str, bytes]]:
@@ -90,10 +136,13 @@ def of_runs(runs: Iterable[str], records: Iterable[Record]) -> Iterator[tuple[st
             yield run, record.value
 
 
-def leave_out_late(files: Iterable[Path], lateness: Lateness, folder: Path) -> None:
-    """Write anew, without the late messages, the files in which there are some."""
+def leave_out_late(files: Iterable[Path], lateness: Lateness, folder: Path, largest: int = 0) -> None:
+    """Write anew, without the late messages, the files in which there are some.
+
+    largest: ts of the messages before these.
+    """
     with sorting(folder) as sql:
-        late = _late(sql, list(map(str, files)), lateness)
+        late = _late(sql, list(map(str, files)), lateness, largest)
     for name, sequences in late.items():
         file, before = Path(name), folder / "before.parquet"
         file.rename(before)
@@ -101,10 +150,11 @@ def leave_out_late(files: Iterable[Path], lateness: Lateness, folder: Path) -> N
         before.unlink()
 
 
-def _late(sql: duckdb.DuckDBPyConnection, files: list[str], lateness: Lateness) -> dict[str, set[int]]:
+def _late(
+    sql: duckdb.DuckDBPyConnection, files: list[str], lateness: Lateness, largest: int
+) -> dict[str, set[int]]:
     """By file the sequences of the late messages; all topics have one order of sequences."""
     found: defaultdict[str, set[int]] = defaultdict(set)
-    largest = 0
     said = sql.read_parquet(files, filename=True).select("sequence, ts, kind, run, filename")
     for share in said.order("sequence").to_arrow_reader(ROWS_AT_ONCE):
         ts = share["ts"].to_numpy()

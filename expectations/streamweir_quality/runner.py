@@ -1,5 +1,6 @@
 """Running the suites, and their results as plain values."""
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -83,6 +84,8 @@ def _parts(subject: Subject) -> Iterator[tuple[pd.DataFrame, Sequence[Expectatio
     while checks := list(islice(rest, at_once)):
         columns = dict.fromkeys(name for check in checks for name in _columns(check.configuration.kwargs))
         yield subject.frame[list(columns)], checks
+        # Great Expectations refers to a frame in circles: it would stay while the next ones are read.
+        gc.collect()
 
 
 def _result(

@@ -26,6 +26,7 @@ from tests.unit.quality.made_up_inputs import (
     VERSION,
     made_up_dataset,
     made_up_inputs,
+    made_up_plan,
     made_up_records,
     with_frame,
 )
@@ -81,7 +82,7 @@ def publish(store: ObjectStore, run: Run, inputs: Inputs) -> None:
     store.put_json(run.task("ensure_dataset"), {"result": dataset.to_json()})
     store.put_json(run.task("ensure_model"), {"result": {"version": version}})
     store.put_json(run.ledger, dict(inputs.ledger))
-    store.put_json(run.manifest, {"first_sequence": 0})
+    store.put_json(run.plan, made_up_plan(run.id).to_json())
     store.put_json(run.parameters, dict(inputs.parameters))
     frame = inputs.frame("predictions")
     frame["model_version"] = frame["model_version"].replace(VERSION, version)

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir_quality.carried import BEGINNING, Carried, after
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.messages import Message, write_messages
 from streamweir_quality.replayed import Replayed
@@ -43,9 +44,13 @@ def table_of(inputs: Inputs, name: str) -> pa.Table:
     return pq.read_table(inputs.tables[name])
 
 
-def replayed_as(run: str, messages: Mapping[str, Iterable[Message]]) -> Replayed:
-    """A stream that holds these messages, by input topic."""
+def replayed_as(
+    run: str,
+    messages: Mapping[str, Iterable[Message]],
+    carried: Carried = BEGINNING,
+    left_before: int = 2**40,
+) -> Replayed:
+    """A stream that holds these messages, by input topic, after what is `carried`."""
     folder = new_folder()
-    return Replayed(
-        run, {topic: write_messages(folder / f"{topic}.parquet", found) for topic, found in messages.items()}
-    )
+    files = {topic: write_messages(folder / f"{topic}.parquet", found) for topic, found in messages.items()}
+    return Replayed(run, carried, after(carried, files, left_before), files)

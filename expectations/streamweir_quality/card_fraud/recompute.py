@@ -6,6 +6,7 @@ What the model says is taken as it is: which rows it refuses; `streamweir_qualit
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 from duckdb.func import SPECIAL
 
 from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
@@ -17,6 +18,8 @@ from streamweir_quality.model_again import Score
 from streamweir_quality.rejected import refused_by_model
 from streamweir_quality.rows import micros_of
 
+CARRIES: dict[str, pa.Schema] = {}
+"""Nothing: a transaction's number is unique within its run."""
 SCORES = {"fraud_prob": Score.FRAUD, "prediction": Score.OWN, IS_ALERT.name: Score.DECIDED}
 """What the columns of SCORED hold that come from the model."""
 

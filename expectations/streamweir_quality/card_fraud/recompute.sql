@@ -1,8 +1,7 @@
 -- The batch computation of `card_fraud`. recompute.py registers what it begins with: messages, in time;
 -- refused: what only the model refuses; the variables: the run, its retention, the paths of a row's parts, which part
 -- is the amount; micros_of: the microseconds of a text that is a time.
--- A transaction's number is unique within its run: no other run says anything of it. The rows themselves are larger
--- than memory: they stay where they are, and no table holds more than a few columns of them.
+-- The rows may be larger than memory: they stay where they are, and no table holds more than a few columns of them.
 
 -- Of each row its id, class and time, and then its numbers: as JSON, and what kind of JSON they are.
 create view rows as

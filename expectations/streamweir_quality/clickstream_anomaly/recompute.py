@@ -27,6 +27,10 @@ _EVENTS = pa.schema(
 )
 
 
+CARRIES: dict[str, pa.Schema] = {}
+"""Nothing: a run's flush lies further behind its events than any lateness, so no later event repeats one."""
+
+
 def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckdb.DuckDBPyRelation]:
     """All windows with figures, means and flags."""
     variables = {

@@ -1,5 +1,5 @@
 -- The batch computation of `clickstream_anomaly`. recompute.py registers what it begins with:
--- event_rows: those of the messages, in time and readable, of all runs of the stream; counted_types: what their types count
+-- event_rows: those of the messages, in time and readable; counted_types: what their types count
 -- as; the variables: run, settings, windows.
 
 create table events as from event_rows;

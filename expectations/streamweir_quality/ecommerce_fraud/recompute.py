@@ -66,6 +66,12 @@ _BROWSING = pa.schema(
         ("sequence", pa.int64()),
     ]
 )
+CARRIES = {
+    "scored": pa.schema([("session_id", pa.string()), ("transaction_id", pa.string()), ("ts", pa.int64())]),
+    "browsing": _BROWSING,
+    "sold": pa.schema([("product_id", pa.int64()), ("quantity", pa.int64())]),
+}
+"""The ids that were scored within the retention, browsing rows within reach, and all that was sold so far."""
 _LINES = pa.list_(pa.struct([("product_id", pa.int64()), ("quantity", pa.int64())]))
 _BOUGHT = pa.schema(
     [

@@ -1,5 +1,6 @@
 -- The batch computation of `ecommerce_fraud`. recompute.py registers what it begins with:
--- browsing_rows, bought_rows: of the messages, in time and readable, of all runs of the stream, to be read once;
+-- browsing_rows, bought_rows: of the messages, in time and readable, to be read once;
+-- carried_scored, carried_browsing, carried_sold: what is known of the messages before these;
 -- levels: of event types; ends: the ts behind which windows begin anew;
 -- said: the run's predictions; published: those of the stream's other runs, as JSON; refused: what only the model
 -- refuses; customer, product, category: the static files; the variables: the run, its settings, the windows.
@@ -8,7 +9,7 @@
 create macro day_of(text) as
   case when regexp_full_match(text, '\d{4}-\d\d-\d\d') and text >= '0001' then try_cast(text as date) end;
 
-create table browsing as from browsing_rows;
+create table browsing as from browsing_rows union all from carried_browsing;
 create table bought as from bought_rows;
 
 create table said_before as
@@ -24,14 +25,21 @@ select b.*, b.run = getvariable('run') as own, c.gender as customer_gender,
     then not exists (from refused r where (r.partition, r.offset, r.row) = (b.partition, b.offset, b.row))
     else exists (from said_before s
       where (s.session_id, s.transaction_id, s.ts) = (b.session_id, b.transaction_id, b.ts)) end as has_score,
+  k.ts as scored_before,
   row_number() over (partition by session_id, transaction_id order by sequence, row) as nth,
   count(*) over (partition by session_id, transaction_id) as of_id
-from bought b join customer c using (customer_id);
+from bought b join customer c using (customer_id) left join carried_scored k using (session_id, transaction_id);
+
+-- Of each id that comes several times, the one that the others are measured by.
+create table begun as
+select session_id, transaction_id, nth, ts, has_score from scorable where nth = 1 and of_id > 1 and scored_before is null
+union all
+select distinct session_id, transaction_id, 0, scored_before, true from scorable where scored_before is not null;
 
 -- A row is a duplicate when its id was scored within the retention before it; of each id the others are tried.
 create table tried as
 with recursive walk as (
-  select session_id, transaction_id, nth, ts, has_score from scorable where nth = 1 and of_id > 1
+  from begun
   union all
   select n.session_id, n.transaction_id, n.nth, r.ts, r.has_score
   from (
@@ -44,7 +52,7 @@ with recursive walk as (
 from walk;
 
 create table scored as
-from scorable where has_score and (of_id = 1 or (session_id, transaction_id, nth) in (
+from scorable where has_score and ((of_id = 1 and scored_before is null) or (session_id, transaction_id, nth) in (
   select (session_id, transaction_id, nth) from tried));
 
 -- A record that was put back looks back from its own ts, but no further than any record that came in time.
@@ -84,13 +92,33 @@ from features;
 
 -- The figures: of all that was scored, with what the model said of it. `sold` are the lines of honest transactions.
 create table judged as
-select scored.ts, own, products, scored.num_purchase, coalesce(said.prediction, said_before.prediction) <> 0 as fraud
+select session_id, transaction_id, scored.ts, scored.sequence, own, products, scored.num_purchase, coalesce(said.prediction, said_before.prediction) <> 0 as fraud
 from scored
   left join said using (session_id, transaction_id, ts)
   left join said_before using (session_id, transaction_id, ts);
 
 create table sold as
-select ts, unnest(products, recursive := true) from judged where not fraud;
+select ts, sequence, unnest(products, recursive := true) from judged where not fraud;
+
+-- What later runs can ask of these messages and all before them.
+create table left_scored as
+select session_id, transaction_id, max(ts) as ts
+from (
+  select session_id, transaction_id, ts from judged where fraud is not null and sequence < getvariable('left_before')
+  union all by name from carried_scored)
+where ts >= getvariable('left_ts') - getvariable('retention_s')
+group by all;
+
+create table left_browsing as
+from browsing
+where sequence < getvariable('left_before')
+  and ts >= getvariable('left_ts') - getvariable('lookback_s') - getvariable('lateness_s');
+
+create table left_sold as
+select product_id, least(sum(quantity), getvariable('largest'))::bigint as quantity
+from (
+  select product_id, quantity from sold where sequence < getvariable('left_before') union all from carried_sold)
+group by product_id;
 
 -- The windows that hold one of the run's rows, and those between two of them without an end in between.
 create macro windows(length, slide) as table
@@ -114,7 +142,8 @@ select *, row_number() over (order by start) as n from windows(getvariable('sold
 
 create table batch_sold_quantity as
 select moment(start) as window_start, moment(stop) as window_end, quantity_of(own_quantity) as quantity,
-  quantity_of(sum(all_quantity) over (order by n)) as quantity_so_far
+  quantity_of(coalesce(sum(all_quantity) over (order by n), 0) + (select coalesce(sum(quantity), 0) from carried_sold))
+    as quantity_so_far
 from sold_windows left join (
     select n, sum(num_purchase) filter (ts >= start) as own_quantity, sum(num_purchase) as all_quantity
     from judged asof join sold_windows on ts < stop
@@ -127,7 +156,9 @@ select *, row_number() over (order by start) as n from windows(getvariable('top_
 
 create table sold_in as
 select n, product_id, sum(quantity) as quantity
-from sold asof join top_windows on ts < stop
+from (
+  select n, product_id, quantity from sold asof join top_windows on ts < stop
+  union all select 1, product_id, quantity from carried_sold)
 group by all;
 
 -- A sum holds from the window in which it changes up to the one before the next change.

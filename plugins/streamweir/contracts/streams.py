@@ -248,6 +248,10 @@ class Run:
         """How far the stream was worked out again, and what the next run's validation begins with."""
         return self.bundle / "recomputed" / "next.json"
 
+    def recomputed_table(self, name: str, next_sequence: int) -> ObjectKey:
+        """A table of what the next run's validation begins with, of all messages before `next_sequence`."""
+        return self.bundle / "recomputed" / str(next_sequence) / f"{name}.parquet"
+
     @property
     def plots(self) -> ObjectKey:
         """The prefix of the plots."""

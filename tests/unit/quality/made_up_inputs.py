@@ -94,9 +94,9 @@ def made_up_inputs(
     )
 
 
-def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **more: Any) -> list[Record]:
-    """What a replay leaves on the topics; one batch is late, another one only comes after its successors."""
-    plan = Plan(
+def made_up_plan(run_id: str = RUN, first_sequence: int = 0, **more: Any) -> Plan:
+    """The plan of a replay with one late batch, and one that only comes after its successors."""
+    return Plan(
         **{
             **{"run": run_id, "pipeline": PIPELINE.name, "stream": "made-up", "dataset": "f" * 64},
             **{"start_ts": START_TS, "interval_s": 1, "speed": 0, "batches": None, "batch_rows": 10},
@@ -108,6 +108,11 @@ def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **
             **{"planned_at": "", **more},
         }
     )
+
+
+def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **more: Any) -> list[Record]:
+    """What a replay by that plan leaves on the topics."""
+    plan = made_up_plan(run_id, first_sequence, **more)
     batches = islice(recording(folder, batch_rows=plan.batch_rows).batches(), plan.batches)
     sent = [
         (delivery.sequence, message)

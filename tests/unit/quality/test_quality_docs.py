@@ -29,7 +29,7 @@ from streamweir_quality.inputs import Inputs
 from streamweir_quality.publishing import inspect
 from streamweir_quality.runner import validate
 from tests.support.file_store import FileStore
-from tests.unit.quality.made_up_inputs import VERSION, scores_of, with_frame
+from tests.unit.quality.made_up_inputs import VERSION, made_up_plan, scores_of, with_frame
 
 EVIL = "<script>alert(1)</script><img src='http://evil.example/x.png'> $name"
 RUN = Run(Stream("ecommerce_fraud", "s-1"), "manual__2026-01-02T03:04:05+00:00")
@@ -128,7 +128,7 @@ def store(inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> FileStore:
     assert inputs.card is not None
     store.put_json(ModelKeys(PIPELINE.name).card(VERSION), inputs.card.to_json())
     store.put_json(RUN.ledger, dict(inputs.ledger))
-    store.put_json(RUN.manifest, {"first_sequence": 0})
+    store.put_json(RUN.plan, made_up_plan().to_json())
     for name, file in inputs.tables.items():
         store.put(RUN.table_file(name), file.read_bytes())
     return store

@@ -16,9 +16,9 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
+from streamweir_quality.carried import offers_recompute
 from streamweir_quality.checks import CRITICAL
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.recompute import offers_recompute
 from streamweir_quality.runner import Outcome, validate
 from tests.support.checked_run import replayed_as, table_of, with_table
 from tests.unit.quality.made_up_inputs import (
