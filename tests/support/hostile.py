@@ -16,7 +16,7 @@ import pytest
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Pipeline
-from streamweir.replay import replayer, transmission
+from streamweir.replay import parcels, transmission
 from streamweir.replay.backlog import Parcel
 from streamweir.replay.deliveries import Delivery, Message
 from streamweir.replay.pieces import Value
@@ -143,10 +143,12 @@ class Hostile:
 
     def mix_into(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the replays of this test send all that, as long as the patch holds."""
-        deliveries, write = replayer.deliveries, transmission.Transmission._write
+        deliveries, write = parcels.deliveries, transmission.Transmission._write
 
-        def mixed(batches: Any, plan: Any, pipeline: Pipeline, value: Value) -> Iterator[Delivery]:
-            return self.mixed(deliveries(batches, plan, pipeline, value), value, plan.first_sequence)
+        def mixed(
+            batches: Any, plan: Any, pipeline: Pipeline, value: Value, *more: Any
+        ) -> Iterator[Delivery]:
+            return self.mixed(deliveries(batches, plan, pipeline, value, *more), value, plan.first_sequence)
 
         def write_more(sending: Any, writer: TransactionalWriter, parcel: Parcel) -> None:
             write(sending, writer, parcel)
@@ -154,7 +156,7 @@ class Hostile:
                 for partition, other in self.foreign_after(message):
                     writer.send(sending._run.stream.topic(other.topic), partition, other.value, other.headers)
 
-        monkeypatch.setattr(replayer, "deliveries", mixed)
+        monkeypatch.setattr(parcels, "deliveries", mixed)
         monkeypatch.setattr(transmission.Transmission, "_write", write_more)
 
     def mixed(self, good: Iterable[Delivery], value: Value, sequence: int) -> Iterator[Delivery]:
