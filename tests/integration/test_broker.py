@@ -17,7 +17,7 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.tables import Topic
+from streamweir.contracts.tables import Pipeline, Topic
 from streamweir.errors import BadConfiguration
 
 
@@ -73,10 +73,15 @@ def test_topics_are_created_once_and_as_declared(kafka_connection: KafkaConnecti
     assert found == {stream.topic(topic.name): topic.partitions for topic in PIPELINE.topics}
 
 
+def with_browsing(topic: Topic) -> Pipeline:
+    context, *others = PIPELINE.reads
+    return replace(PIPELINE, reads=(replace(context, topic=topic), *others))
+
+
 def test_a_topic_that_differs_is_an_error_that_names_every_difference(
     kafka_connection: KafkaConnection, stream: Stream
 ) -> None:
-    other = replace(PIPELINE, used=(Topic("browsing", 2, {"retention.ms": "1000"}),))
+    other = with_browsing(Topic("browsing", 2, {"retention.ms": "1000"}))
     provision(kafka_connection, stream, other)
     with pytest.raises(
         BadConfiguration, match=r"browsing has 2 partitions instead of 4.*retention\.ms=1000 instead"
@@ -87,7 +92,7 @@ def test_a_topic_that_differs_is_an_error_that_names_every_difference(
 def test_what_kafka_refuses_is_told_from_what_went_wrong(
     kafka_connection: KafkaConnection, stream: Stream
 ) -> None:
-    wrong = replace(PIPELINE, used=(Topic("browsing", 4, {"retention.ms": "soon"}),))
+    wrong = with_browsing(Topic("browsing", 4, {"retention.ms": "soon"}))
     with pytest.raises(BadConfiguration, match="refused"):
         provision(kafka_connection, stream, wrong)
 
