@@ -91,13 +91,13 @@ def _parts(subject: Subject) -> Iterator[tuple[pd.DataFrame, Sequence[Expectatio
 def _result(
     suite: str, frame: pd.DataFrame, expectations: Sequence[Expectation]
 ) -> ExpectationSuiteValidationResult:
-    # A context keeps the frames that it was given.
-    context = quiet.context()
+    # A context keeps the frames that it was given, and an expectation the context that it was used in.
+    context, copies = quiet.context(), [copy(expectation) for expectation in expectations]
     asset = context.data_sources.add_pandas("tables").add_dataframe_asset(suite)
     definition = gx.ValidationDefinition(
         name=suite,
         data=asset.add_batch_definition_whole_dataframe("all rows"),
-        suite=context.suites.add(gx.ExpectationSuite(name=suite, expectations=list(expectations))),
+        suite=context.suites.add(gx.ExpectationSuite(name=suite, expectations=copies)),
     )
     context.validation_definitions.add(definition)
     return definition.run(batch_parameters={"dataframe": frame}, result_format=dict(_RESULT_FORMAT))

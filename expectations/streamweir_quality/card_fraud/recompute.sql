@@ -3,12 +3,19 @@
 -- is the amount; micros_of: the microseconds of a text that is a time.
 -- The rows may be larger than memory: they stay where they are, and no table holds more than a few columns of them.
 
--- Of each row its id, class and time, and then its numbers: as JSON, and what kind of JSON they are.
+-- A row's id, class and time, and then its numbers: as JSON, and what kind of JSON they are.
 create view rows as
 select sequence, batch, ts, partition, "offset",
   json_extract(row, getvariable('paths')) as parts, json_type(row, getvariable('paths')) as kinds
 from (
   select *, try_cast(try(decode(value)) as json) as row from messages where run = getvariable('run') and rows = 1);
+
+-- Each row is taken apart once: conditions on it would do it again for each of them.
+create table read as
+select sequence, batch, ts, partition, "offset", kinds[1:3] as kinds,
+  [part ->> '$' for part in parts[1:3]] as texts, try_cast(parts[getvariable('amount')] as double) as amount,
+  list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false) for kind in kinds[4:]]) as has_numbers
+from rows;
 
 -- A class is 0 or 1 as a number, or a text that says so, also in quotes.
 create macro unquoted(text) as regexp_replace(text, '^(?:''(.*)''|"(.*)")$', '\1\2');
@@ -24,23 +31,22 @@ create macro class_of(kind, text) as case
 end;
 
 create view transactions as
-select *, try_cast(parts[1] ->> '$' as bigint) as transaction_id,
-  case when coalesce(kinds[2], 'NULL') <> 'NULL' then class_of(kinds[2], parts[2] ->> '$') end as class,
-  case when kinds[3] = 'VARCHAR' then micros_of(parts[3] ->> '$') end as micros
-from rows
-where kinds[1] = 'UBIGINT';
+select *, try_cast(texts[1] as bigint) as transaction_id,
+  case when coalesce(kinds[2], 'NULL') <> 'NULL' then class_of(kinds[2], texts[2]) end as class,
+  case when kinds[3] = 'VARCHAR' then micros_of(texts[3]) end as micros
+from read
+where kinds[1] = 'UBIGINT' and has_numbers;
 
 -- A class may be missing, like all classes of a dataset without the column.
 create table scorable as
-select transaction_id, sequence, batch as batch_index, ts, micros, class,
-  parts[getvariable('amount')]::double as amount, r.offset is null as has_score,
+select transaction_id, sequence, batch as batch_index, ts, micros, class, amount, r.offset is null as has_score,
   row_number() over (partition by transaction_id order by sequence) as nth,
   count(*) over (partition by transaction_id) as of_id
 from transactions t left join refused r using (partition, "offset")
 where transaction_id is not null
-  and list_bool_and([coalesce(kind in ('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE'), false) for kind in kinds[4:]])
   and (coalesce(kinds[2], 'NULL') = 'NULL' or class is not null)
   and micros is not null;
+drop table read cascade;
 
 -- A row is a duplicate when its id was scored within the retention before it; of each id the others are tried.
 create table tried as

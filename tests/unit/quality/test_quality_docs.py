@@ -2,6 +2,7 @@
 
 import json
 import socket
+import weakref
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -219,3 +220,22 @@ def test_a_stored_table_gives_the_same_results_however_many_of_its_columns_are_i
     assert len(at_once.outcomes) == asked > 20
     assert one_by_one.result.statistics == at_once.result.statistics
     assert one_by_one.result.statistics["evaluated_expectations"] == asked
+
+
+def test_a_stored_table_leaves_memory_column_by_column(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[weakref.ref[pd.DataFrame]] = []
+    result = streamweir_quality.runner._result
+
+    def noted(suite: str, frame: pd.DataFrame, checks: Any) -> Any:
+        # Great Expectations itself still refers to the last one.
+        assert sum(one() is not None for one in frames) <= 1
+        frames.append(weakref.ref(frame))
+        return result(suite, frame, checks)
+
+    monkeypatch.setattr(streamweir_quality.runner, "_result", noted)
+    monkeypatch.setattr(streamweir_quality.runner, "_ROWS_AT_ONCE", 1)
+    subject = predictions_subject(inputs)
+    validate([subject])
+    assert len(frames) == len(subject.expectations) > 20
