@@ -2,17 +2,16 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
-
-import typer
 
 from streamweir.errors import StreamweirError
 
 TRACEBACK = "STREAMWEIR_TRACEBACK"
 
 
-def run(app: typer.Typer) -> NoReturn:
-    """Run a typer app as a program; set STREAMWEIR_TRACEBACK=1 to see a failure's traceback."""
+def run(app: Callable[[], object]) -> NoReturn:
+    """Run a program, e.g. a typer app; set STREAMWEIR_TRACEBACK=1 to see a failure's traceback."""
     try:
         app()
     except StreamweirError as error:

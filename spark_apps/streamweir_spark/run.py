@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from py4j.protocol import Py4JError
@@ -13,20 +13,20 @@ from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.tables import Pipeline
-from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import stop
-from streamweir.scorer.lease import Lease, Renewal
+from streamweir.scorer.arguments import parse
+from streamweir.scorer.lease import Lease, held
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State
-from streamweir_spark.arguments import parse
+from streamweir.scorer.stopping import Stopping, StopRequested
 from streamweir_spark.failures import give_up
 from streamweir_spark.log import say
 from streamweir_spark.readback import show_results
 from streamweir_spark.scorer import Scorer
 from streamweir_spark.session import open_session, spark_conf
-from streamweir_spark.stopping import Stopping, StopRequested
-from streamweir_spark.watch import Listener, Reporter
+from streamweir_spark.watch import Listener, QueryReporter
 
 _LOOK_S = 0.5
 
@@ -43,7 +43,8 @@ def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> in
     stopping.listen()
     try:
         spec, holder = parse(pipeline.name, argv)
-        _live(pipeline_of(pipeline.name), door, spec, holder, stopping)
+        narrowed = pipeline_of(pipeline.name).of_stage(spec.stream.stage)
+        _live(narrowed, door, spec, holder, stopping)
     except (StreamweirError, PySparkException, Py4JError) as raised:
         return give_up(raised)
     finally:
@@ -54,8 +55,8 @@ def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> in
 def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stopping: Stopping) -> None:
     kafka, store = KafkaConnection.from_env(), ObjectStore(StoreConnection.from_env())
     lease = Lease(store, spec.stream, holder)
-    with _held(lease, stopping), tempfile.TemporaryDirectory(prefix="streamweir-") as folder:
-        reporter = Reporter(store, spec, holder)
+    with held(lease, stopping.lose), tempfile.TemporaryDirectory(prefix="streamweir-") as folder:
+        reporter = QueryReporter(store, spec, holder)
         reporter.show(state=State.STARTING)
         _check_topics(kafka, spec, pipeline)
         with _session(spec) as spark:
@@ -64,18 +65,6 @@ def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stoppin
             _watch(scorer, reporter)
             show_results(spark, store, spec.stream, pipeline, scorer.sink.newest(reporter.batch_id))
     reporter.show(state=State.STOPPED, error=None, exit_code=0)
-
-
-@contextmanager
-def _held(lease: Lease, stopping: Stopping) -> Iterator[None]:
-    lease.take()
-    try:
-        with Renewal(lease, stopping.lose):
-            yield
-    finally:
-        # Without an answer the lease becomes free by itself.
-        with suppress(DependencyUnreachable, StreamHeld):
-            lease.release()
 
 
 @contextmanager
@@ -102,7 +91,7 @@ def _check_topics(kafka: KafkaConnection, spec: ScorerSpec, pipeline: Pipeline) 
         )
 
 
-def _watch(scorer: Scorer, reporter: Reporter) -> None:
+def _watch(scorer: Scorer, reporter: QueryReporter) -> None:
     query, stopping = scorer.query, scorer.stopping
     scorer.spark.streams.addListener(Listener(reporter, scorer.sink))
     say("scoring")

@@ -21,7 +21,7 @@ from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable, StreamweirError
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
-from streamweir_spark.arguments import Parser
+from streamweir.scorer.arguments import Parser
 from streamweir_spark.evaluating import blames_values
 from streamweir_spark.failures import give_up, sentence
 from streamweir_spark.flow import Flow, flatten, leaves

@@ -74,8 +74,9 @@ def test_topics_are_created_once_and_as_declared(kafka_connection: KafkaConnecti
 
 
 def with_browsing(topic: Topic) -> Pipeline:
-    context, *others = PIPELINE.reads
-    return replace(PIPELINE, reads=(replace(context, topic=topic), *others))
+    [stage] = PIPELINE.stages
+    context, *others = stage.reads
+    return replace(PIPELINE, stages=(replace(stage, reads=(replace(context, topic=topic), *others)),))
 
 
 def test_a_topic_that_differs_is_an_error_that_names_every_difference(

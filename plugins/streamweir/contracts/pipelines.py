@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 import streamweir.contracts as contracts
-from streamweir.contracts.tables import OutputTopic, Pipeline
+from streamweir.contracts.tables import OutputTopic, Pipeline, Stage
 from streamweir.errors import BadConfiguration
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def pipeline(name: str) -> Pipeline:
     if name not in pipeline_names():
         raise BadConfiguration(f"no pipeline is called {name!r}; there are: {', '.join(pipeline_names())}")
     found: Pipeline = importlib.import_module(f"streamweir.contracts.{name}").PIPELINE
-    return replace(found, outputs=tuple(_as_set(found, topic) for topic in found.outputs))
+    return replace(found, stages=tuple(_as_set(found, stage) for stage in found.stages))
 
 
 def module_of(package: str, name: str, protocol: type[T]) -> T:
@@ -48,7 +48,12 @@ def module_of(package: str, name: str, protocol: type[T]) -> T:
     return cast(T, module)
 
 
-def _as_set(of: Pipeline, topic: OutputTopic) -> OutputTopic:
+def _as_set(of: Pipeline, stage: Stage) -> Stage:
+    """The stage with its topics as the settings name them."""
+    return replace(stage, writes=tuple(_named(of, topic) for topic in stage.writes))
+
+
+def _named(of: Pipeline, topic: OutputTopic) -> OutputTopic:
     """The topic under the name that a setting gives it."""
     variable = f"{FIXED_TOPIC_OF}{of.name}_{topic.name}".upper()
     name = os.environ.get(variable, "")

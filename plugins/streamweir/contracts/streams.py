@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamweir.errors import BadConfiguration
 
@@ -40,10 +40,15 @@ def stream_id_of(run_id: str) -> str:
 
 @dataclass(frozen=True)
 class Stream:
-    """A pipeline and a stream id: one set of topics, one checkpoint, one set of output tables."""
+    """A pipeline and a stream id: one set of topics, one checkpoint, one set of output tables.
+
+    stage: whose status, lease, checkpoint, commits, tables and stop are meant, where a pipeline has several
+    stages; empty for a pipeline's only stage.
+    """
 
     pipeline: str
     id: str
+    stage: str = ""
 
     def __post_init__(self) -> None:
         if not _STREAM_ID.fullmatch(self.id):
@@ -52,7 +57,11 @@ class Stream:
             )
 
     def __str__(self) -> str:
-        return f"{self.pipeline}.{self.id}"
+        return ".".join(filter(None, (self.pipeline, self.id, self.stage)))
+
+    def of_stage(self, stage: str) -> "Stream":
+        """The same stream, as one of its stages has it."""
+        return replace(self, stage=stage)
 
     def topic(self, name: str) -> str:
         """The full name of one of the pipeline's topics."""
@@ -79,33 +88,38 @@ class Stream:
         return self.root / "newest_run.json"
 
     @property
+    def own(self) -> ObjectKey:
+        """Everything that the stage keeps in the object store."""
+        return self.root / "stages" / self.stage if self.stage else self.root
+
+    @property
     def status(self) -> ObjectKey:
         """The scorer's status object."""
-        return self.root / "status.json"
+        return self.own / "status.json"
 
     @property
     def settings(self) -> ObjectKey:
         """What the scorer that has the stream was asked to count with, and which scorer that is."""
-        return self.root / "settings.json"
+        return self.own / "settings.json"
 
     @property
     def lease(self) -> ObjectKey:
         """The object whose compare-and-set makes sure of one writer."""
-        return self.root / "lease.json"
+        return self.own / "lease.json"
 
     @property
     def stop_marker(self) -> ObjectKey:
         """An object that asks the scorer that it names to stop."""
-        return self.root / "stop.json"
+        return self.own / "stop.json"
 
     @property
     def checkpoint(self) -> ObjectKey:
         """Spark's checkpoint location."""
-        return self.root / "checkpoint"
+        return self.own / "checkpoint"
 
     def table(self, name: str) -> ObjectKey:
         """The prefix of an output table; its files lie in `batch_id=<n>/data.parquet`."""
-        return self.root / "tables" / name
+        return self.own / "tables" / name
 
     def table_file(self, name: str, batch_id: int) -> ObjectKey:
         """The one file that micro-batch `batch_id` writes, whole, to an output table."""
@@ -114,7 +128,7 @@ class Stream:
     @property
     def commits(self) -> ObjectKey:
         """The prefix of the micro-batches' commit records."""
-        return self.root / "commits"
+        return self.own / "commits"
 
     def commit(self, batch_id: int) -> ObjectKey:
         """The commit record of a micro-batch: what it read, when it was readable."""
@@ -131,7 +145,7 @@ class Stream:
 
     def totals(self, batch_id: int) -> ObjectKey:
         """The figures' totals after a micro-batch: two objects in turn, so that the ones before it stay."""
-        return self.root / "totals" / f"{batch_id % 2}.json"
+        return self.own / "totals" / f"{batch_id % 2}.json"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """How columns, tables, topics and pipelines are declared."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
 
 
 class Type(StrEnum):
@@ -114,12 +115,35 @@ class OutputTopic(Topic):
         return self.columns or self.table.names
 
 
+class Engine(StrEnum):
+    """What runs a stage: Spark's driver, on `spark_apps/<pipeline>.py`; or Python, on the stage's module."""
+
+    SPARK = "spark"
+    PYTHON = "python"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A process of a stream, with offsets, status, lease, commits, checkpoint and stop of its own.
+
+    reads: its inputs in the order in which a batch is sent and worked on. writes: topics that it writes.
+    tables: its output tables. name: among the stages of a pipeline that has several; a pipeline's only stage
+    has none, and the stream's own keys. module: what `python -m` runs, with the engine PYTHON.
+    """
+
+    reads: tuple[Input, ...]
+    writes: tuple[OutputTopic, ...] = ()
+    tables: tuple[Table, ...] = ()
+    name: str = ""
+    engine: Engine = Engine.SPARK
+    module: str = ""
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """What every room must know of a pipeline before it loads the pipeline's own module.
 
-    reads: the inputs in the order in which a batch is sent and worked on; one of them is no context.
-    outputs: topics that the scorer writes. tables: the scorer's output tables.
+    stages: its processes; each works on a stream by itself.
     interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
     flush_after_s: how far after the last batch's ts the flush lies, so that every window closes with the
     lateness of the contract; see `flush_after`.
@@ -133,9 +157,7 @@ class Pipeline:
 
     name: str
     title: str
-    reads: tuple[Input, ...]
-    outputs: tuple[OutputTopic, ...]
-    tables: tuple[Table, ...]
+    stages: tuple[Stage, ...]
     interval_s: int
     lateness_s: int
     flush_after_s: int
@@ -144,6 +166,31 @@ class Pipeline:
     shards: int = 4
     max_messages: int = 2_000
     options: tuple[str, ...] = ()
+
+    def of_stage(self, name: str) -> "Pipeline":
+        """The pipeline as if it had this stage only; raises BadConfiguration when it has no such stage."""
+        found = tuple(stage for stage in self.stages if stage.name == name)
+        if not found:
+            names = ", ".join(stage.name or "(the only one)" for stage in self.stages)
+            raise BadConfiguration(f"{self.name} has no stage {name!r}; there are: {names}")
+        return replace(self, stages=found)
+
+    @property
+    def reads(self) -> tuple[Input, ...]:
+        """What the stages read and none of them writes; for each topic as the first of them reads it."""
+        written = {topic.name for topic in self.outputs}
+        found = {read.topic.name: read for stage in self.stages[::-1] for read in stage.reads[::-1]}
+        return tuple(read for name, read in reversed(found.items()) if name not in written)
+
+    @property
+    def outputs(self) -> tuple[OutputTopic, ...]:
+        """The topics that the stages write."""
+        return tuple(topic for stage in self.stages for topic in stage.writes)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The stages' output tables."""
+        return tuple(table for stage in self.stages for table in stage.tables)
 
     @property
     def inputs(self) -> tuple[Topic, ...]:

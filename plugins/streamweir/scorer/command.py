@@ -1,13 +1,14 @@
-"""The command line that Spark is given. It holds nothing secret: those travel by environment."""
+"""The command line of a stage, for Spark or Python. It holds nothing secret: that travels by environment."""
 
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamweir.connections import SparkConnection
+from streamweir.contracts.tables import Engine, Stage
 from streamweir.errors import BadConfiguration
 from streamweir.scorer.spec import ScorerSpec
 
@@ -72,10 +73,26 @@ def spark_submit(
     ]  # fmt: skip
 
 
+def stage_command(
+    stage: Stage, spec: ScorerSpec, holder: str, *, spark: SparkConnection, at: Callable[[], Installation]
+) -> list[str]:
+    """The command that runs a stage of a stream; `holder` is the one who may take over his own lease."""
+    if stage.engine is Engine.PYTHON:
+        return [sys.executable, "-m", stage.module, *_arguments(spec, holder)]
+    return scorer_command(spec, holder, spark=spark, at=at())
+
+
 def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at: Installation) -> list[str]:
-    """The command that runs a stream's scorer; `holder` is the one who may take over his own lease."""
+    """The command that runs a stage in Spark."""
+    name, arguments = f"streamweir {spec.stream}", _arguments(spec, holder)
+    return spark_submit(spec.stream.pipeline, arguments, name=name, spark=spark, at=at)
+
+
+def _arguments(spec: ScorerSpec, holder: str) -> list[str]:
+    """What `arguments.parse` reads."""
     arguments = {
         "--stream": spec.stream.id,
+        "--stage": spec.stream.stage,
         "--scorer": spec.scorer,
         "--dataset": spec.dataset,
         "--model": spec.model,
@@ -85,8 +102,7 @@ def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at:
         "--max-messages": str(spec.max_messages),
         "--options": json.dumps(dict(spec.options), sort_keys=True),
     }
-    flat = [word for pair in arguments.items() if pair[1] for word in pair]
-    return spark_submit(spec.stream.pipeline, flat, name=f"streamweir {spec.stream}", spark=spark, at=at)
+    return [word for pair in arguments.items() if pair[1] for word in pair]
 
 
 def _class_path(spark: SparkConnection, at: Installation) -> list[str]:

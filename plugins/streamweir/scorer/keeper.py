@@ -21,6 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 
 from streamweir.cli import run as run_cli
 from streamweir.connections import SparkConnection, StoreConnection
+from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.errors import (
     BadConfiguration,
     DependencyUnreachable,
@@ -30,7 +31,7 @@ from streamweir.errors import (
 )
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import package, stop
-from streamweir.scorer.command import locate, scorer_command
+from streamweir.scorer.command import Installation, locate, stage_command
 from streamweir.scorer.driver import HOLDER, Driver, end_all_of
 from streamweir.scorer.guard import guarded, listen
 from streamweir.scorer.signalled import Signalled
@@ -225,9 +226,13 @@ def _keep(spec: Path, holder: str, *, again: bool) -> int:
 
 
 def _starter(spec: ScorerSpec, holder: str, folder: Path, env: Mapping[str, str]) -> Callable[[], Driver]:
+    [stage] = pipeline_of(spec.stream.pipeline).of_stage(spec.stream.stage).stages
+
+    def installed() -> Installation:
+        return locate(package.build(folder.parent / "packages"), env)
+
     def start() -> Driver:
-        at = locate(package.build(folder.parent / "packages"), env)
-        argv = scorer_command(spec, holder, spark=SparkConnection.from_env(env), at=at)
+        argv = stage_command(stage, spec, holder, spark=SparkConnection.from_env(env), at=installed)
         return Driver(argv, {**env, HOLDER: holder}, folder / "scorer.log")
 
     return start

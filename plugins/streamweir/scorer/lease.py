@@ -10,7 +10,8 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from streamweir.contracts.formats import stored_format
@@ -154,3 +155,16 @@ class Renewal:
             except StreamweirError as error:
                 self._lost(error)
                 return
+
+
+@contextmanager
+def held(lease: Lease, lost: Callable[[StreamweirError], None]) -> Iterator[None]:
+    """Take a lease and renew it meanwhile; errors as in `Lease.take`, lost: as in `Renewal`."""
+    lease.take()
+    try:
+        with Renewal(lease, lost):
+            yield
+    finally:
+        # Without an answer the lease becomes free by itself.
+        with suppress(DependencyUnreachable, StreamHeld):
+            lease.release()

@@ -16,7 +16,7 @@ from streamweir.contracts.tables import Column, Pipeline
 from streamweir.datasets import store as datasets
 from streamweir.errors import BadConfiguration, StreamweirError
 from streamweir.objectstore import ObjectStore
-from streamweir_spark.arguments import Parser
+from streamweir.scorer.arguments import Parser
 from streamweir_spark.failures import give_up
 from streamweir_spark.log import say
 from streamweir_spark.session import open_session, spark_conf

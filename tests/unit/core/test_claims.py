@@ -11,7 +11,7 @@ from streamweir.connections import StoreConnection
 from streamweir.contracts import card_fraud
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey
-from streamweir.contracts.tables import Input, Payload, Pipeline, Role, Topic
+from streamweir.contracts.tables import Input, Payload, Pipeline, Role, Stage, Topic
 from streamweir.errors import BadConfiguration, DatasetUnusable, RejectRecord
 from streamweir_spark.claims import claiming
 from streamweir_spark.core import Part, Received, Reject
@@ -25,9 +25,7 @@ HINTS = Topic("hints", partitions=1)
 PIPELINE = Pipeline(
     name="chunked",
     title="Chunked",
-    reads=(Input(HINTS, Role.CONTEXT), Input(CHUNKS, Role.COUNTED, Payload.REFERENCE)),
-    outputs=(),
-    tables=(),
+    stages=(Stage((Input(HINTS, Role.CONTEXT), Input(CHUNKS, Role.COUNTED, Payload.REFERENCE))),),
     interval_s=1,
     lateness_s=0,
     flush_after_s=1,

@@ -412,7 +412,9 @@ def ledger_of(
 def test_what_explains_a_row_that_is_missing_follows_from_the_inputs_role(
     role: Role, worked_as: str, explained: set[str], reason: str
 ) -> None:
-    pipeline = replace(clickstream_anomaly.PIPELINE, reads=(Input(Topic("events", 1), role),))
+    [stage] = clickstream_anomaly.PIPELINE.stages
+    stage = replace(stage, reads=(Input(Topic("events", 1), role),))
+    pipeline = replace(clickstream_anomaly.PIPELINE, stages=(stage,))
     found = ledger_of(pipeline, used=7, rejected={reason: 3}, produced=10)
     assert found.unexplained == (0 if reason in explained else 3)
     line = found.to_dict()["totals"]["events"]

@@ -12,7 +12,7 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read
-from streamweir_spark.watch import Listener, Reporter
+from streamweir_spark.watch import Listener, QueryReporter
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream("ecommerce_fraud", "s")
@@ -37,7 +37,7 @@ class FakeSink:
 
 def idle_status(sink: FakeSink, store: MemoryStore | None = None) -> Status:
     store = store or MemoryStore()
-    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter = QueryReporter(store, SPEC, "a-2")  # type: ignore[arg-type]
     reporter.show(state=State.STARTING)
     Listener(reporter, sink).onQueryIdle(None)  # type: ignore[arg-type]
     found = read(store, STREAM)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def test_a_driver_that_finds_nothing_new_says_that_it_runs_and_where_the_stream_
 
 def test_the_newest_commit_is_looked_for_after_the_one_that_the_driver_before_had_shown() -> None:
     store, sink = MemoryStore(), FakeSink(commit_at(41))
-    before = Reporter(store, SPEC, "a-1")  # type: ignore[arg-type]
+    before = QueryReporter(store, SPEC, "a-1")  # type: ignore[arg-type]
     before.micro_batch(PROGRESS, replace(commit_at(30), batch_id=5))
     assert idle_status(sink, store).batch_id == 7
     assert sink.known == 5
@@ -70,7 +70,7 @@ def test_a_new_stream_without_messages_runs_from_its_beginning() -> None:
 
 def test_a_driver_that_is_stopping_does_not_say_that_it_runs() -> None:
     store = MemoryStore()
-    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter = QueryReporter(store, SPEC, "a-2")  # type: ignore[arg-type]
     reporter.show(state=State.STOPPING)
     reporter.nothing_to_read(commit_at(41))
     found = read(store, STREAM)  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ def test_a_driver_that_is_stopping_does_not_say_that_it_runs() -> None:
 
 def test_the_last_micro_batch_of_a_scorer_that_is_stopping_leaves_it_stopping() -> None:
     store = MemoryStore()
-    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter = QueryReporter(store, SPEC, "a-2")  # type: ignore[arg-type]
     reporter.show(state=State.STOPPING)
     reporter.micro_batch(PROGRESS, commit_at(41))
     found = read(store, STREAM)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def test_the_last_micro_batch_of_a_scorer_that_is_stopping_leaves_it_stopping() 
 
 def test_a_micro_batch_ends_what_was_said_of_an_error() -> None:
     store = MemoryStore()
-    reporter = Reporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    reporter = QueryReporter(store, SPEC, "a-2")  # type: ignore[arg-type]
     reporter.show(state=State.STARTING, error="the driver was killed")
     reporter.micro_batch(PROGRESS, commit_at(41))
     found = read(store, STREAM)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, SCORED, TRANSACTION_ID
 from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Topic
+from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Stage, Topic
 
 # Two, because alerts are waited for: each further partition is a further task in every micro-batch.
 TRANSACTIONS_TOPIC = Topic("transactions", partitions=2)
@@ -15,9 +15,13 @@ LATENESS_S = 60
 PIPELINE = Pipeline(
     name="card_fraud",
     title="Card fraud",
-    reads=(Input(TRANSACTIONS_TOPIC, Role.SCORED),),
-    outputs=(ALERTS_TOPIC, REJECTED_TOPIC),
-    tables=(SCORED, REJECTED),
+    stages=(
+        Stage(
+            reads=(Input(TRANSACTIONS_TOPIC, Role.SCORED),),
+            writes=(ALERTS_TOPIC, REJECTED_TOPIC),
+            tables=(SCORED, REJECTED),
+        ),
+    ),
     # Every transaction has a place of its own on the clock, to which this is only the unit.
     interval_s=1,
     lateness_s=LATENESS_S,

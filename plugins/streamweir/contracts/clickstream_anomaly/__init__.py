@@ -2,7 +2,7 @@
 
 from streamweir.contracts.clickstream_anomaly.results import ANOMALY, THRESHOLDS, WINDOW_S, WINDOWS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Topic
+from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Stage, Topic
 
 EVENTS_TOPIC = Topic("events", partitions=4)
 ANOMALIES_TOPIC = OutputTopic("anomalies", partitions=1, table=WINDOWS, where="flagged", columns=ANOMALY)
@@ -13,9 +13,13 @@ LATENESS_S = 600
 PIPELINE = Pipeline(
     name="clickstream_anomaly",
     title="Clickstream anomalies",
-    reads=(Input(EVENTS_TOPIC, Role.COUNTED),),
-    outputs=(ANOMALIES_TOPIC, REJECTED_TOPIC),
-    tables=(WINDOWS, REJECTED),
+    stages=(
+        Stage(
+            reads=(Input(EVENTS_TOPIC, Role.COUNTED),),
+            writes=(ANOMALIES_TOPIC, REJECTED_TOPIC),
+            tables=(WINDOWS, REJECTED),
+        ),
+    ),
     interval_s=1,
     lateness_s=LATENESS_S,
     # Far enough that no window of the next replay touches one of this.

@@ -10,7 +10,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
 )
 from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Topic
+from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Stage, Topic
 
 BROWSING_TOPIC = Topic("browsing", partitions=4)
 TRANSACTIONS_TOPIC = Topic("transactions", partitions=4)
@@ -22,9 +22,13 @@ LATENESS_S = 60
 PIPELINE = Pipeline(
     name="ecommerce_fraud",
     title="E-commerce fraud",
-    reads=(Input(BROWSING_TOPIC, Role.CONTEXT), Input(TRANSACTIONS_TOPIC, Role.SCORED)),
-    outputs=(PREDICTIONS_TOPIC, REJECTED_TOPIC),
-    tables=(PREDICTIONS, FRAUD_WINDOWS, SOLD_QUANTITY, TOP_PRODUCTS, TOP_CATEGORIES, REJECTED),
+    stages=(
+        Stage(
+            reads=(Input(BROWSING_TOPIC, Role.CONTEXT), Input(TRANSACTIONS_TOPIC, Role.SCORED)),
+            writes=(PREDICTIONS_TOPIC, REJECTED_TOPIC),
+            tables=(PREDICTIONS, FRAUD_WINDOWS, SOLD_QUANTITY, TOP_PRODUCTS, TOP_CATEGORIES, REJECTED),
+        ),
+    ),
     interval_s=1,
     lateness_s=LATENESS_S,
     # A window of every length is closed once the clock has passed its end by the allowed lateness.

@@ -1,18 +1,20 @@
 """The contracts of `ticks`: numbers from a recipe without end, in objects that the messages name."""
 
-from streamweir.contracts.tables import Input, Payload, Pipeline, Role, Topic
+from streamweir.contracts.tables import Engine, Input, Payload, Pipeline, Role, Stage, Topic
 
 TICKS_TOPIC = Topic("ticks", partitions=2)
+
+_READS = (Input(TICKS_TOPIC, Role.COUNTED, Payload.REFERENCE),)
 
 PIPELINE = Pipeline(
     name="ticks",
     title="Ticks",
-    reads=(Input(TICKS_TOPIC, Role.COUNTED, Payload.REFERENCE),),
-    outputs=(),
-    tables=(),
+    stages=(
+        Stage(_READS, name="sum", engine=Engine.PYTHON, module="tests.support.tiny.sum"),
+        Stage(_READS, name="count", engine=Engine.PYTHON, module="tests.support.tiny.sum"),
+    ),
     interval_s=1,
     lateness_s=0,
     flush_after_s=10,
-    shards=1,
     options=("step",),
 )

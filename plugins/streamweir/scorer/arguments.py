@@ -1,4 +1,4 @@
-"""The arguments of every door that scores a stream."""
+"""The arguments of every program that works on a stream."""
 
 import argparse
 import json
@@ -22,10 +22,12 @@ def parse(pipeline: str, argv: Sequence[str] | None = None) -> tuple[ScorerSpec,
     parser = Parser(prog=pipeline, description="Scores a stream until it is stopped.")
     for name in ("--stream", "--scorer", "--holder", "--dataset", "--time-zone"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--model", default="")
+    for name in ("--stage", "--model"):
+        parser.add_argument(name, default="")
     for name in ("--lateness-s", "--max-messages"):
         parser.add_argument(name, required=True, type=int)
     parser.add_argument("--options", type=json.loads, default={})
     values = vars(parser.parse_args(argv))
     holder = values.pop("holder")
-    return ScorerSpec(**{**values, "stream": Stream(pipeline, values["stream"])}), holder
+    stream = Stream(pipeline, values["stream"], values.pop("stage"))
+    return ScorerSpec(**{**values, "stream": stream}), holder
