@@ -8,11 +8,16 @@ from pathlib import Path
 import psutil
 
 from infra.environment import STACK
+from streamweir.scorer.launch import STAGE
 
 _SERVICE = "SUPERVISOR_PROCESS_NAME"
 SUPERVISOR = "supervisor"
 DETACHED = "spark"
 """What was started by a task and lives on its own: scorers, and training while it runs."""
+
+
+_STAGE = "stage "
+"""Before the name of a stage, where a stream has several: each is shown by itself."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,11 @@ class StackProcess:
 
     process: psutil.Process
     service: str
+
+    @property
+    def detached(self) -> bool:
+        """Whether it was started by a task and lives on its own."""
+        return self.service == DETACHED or self.service.startswith(_STAGE)
 
 
 def find(var: Path) -> list[StackProcess]:
@@ -81,9 +91,13 @@ def _service(process: psutil.Process, var: Path) -> str | None:
         env = process.environ()
         if env.get(STACK) != str(var):
             return None
-        return env.get(_SERVICE) or (SUPERVISOR if _is_supervisor(process) else DETACHED)
+        return env.get(_SERVICE) or (SUPERVISOR if _is_supervisor(process) else _detached(env))
     except (psutil.Error, OSError):
         return None
+
+
+def _detached(env: Mapping[str, str]) -> str:
+    return f"{_STAGE}{env[STAGE]}" if env.get(STAGE) else DETACHED
 
 
 def _is_supervisor(process: psutil.Process) -> bool:

@@ -113,9 +113,7 @@ class Stack:
         if self.supervisor.is_alive():
             RunningSettings(self.layout).check(self.settings)
             return {name for name, state in self.supervisor.states().items() if state.alive}
-        left = [
-            item.process for item in processes.find(self.settings.var) if item.service != processes.DETACHED
-        ]
+        left = [item.process for item in processes.find(self.settings.var) if not item.detached]
         if left:
             board.note(f"ending {len(left)} processes that an interrupted stack has left behind")
             processes.kill(processes.ask_to_end(left, 10))
@@ -142,7 +140,7 @@ class Stack:
 
     def _end_scorers(self, board: Board) -> None:
         """Before the servers: they write their last status while those are still there."""
-        scorers = [item for item in processes.find(self.settings.var) if item.service == processes.DETACHED]
+        scorers = [item for item in processes.find(self.settings.var) if item.detached]
         if scorers:
             board.say("scorers", "stopping")
             processes.ask_to_end(processes.topmost(scorers), SCORER_SECONDS)

@@ -32,6 +32,7 @@ class ScorerTrigger(BaseTrigger):
         wait: str,
         pipeline: str,
         stream: str,
+        stage: str = "",
         flush_sequence: int = -1,
         asked_again: int = 0,
         deadline: str | None = None,
@@ -40,7 +41,7 @@ class ScorerTrigger(BaseTrigger):
     ) -> None:
         super().__init__()
         self.wait = wait
-        self.stream = Stream(pipeline, stream)
+        self.stream = Stream(pipeline, stream, stage)
         self.flush_sequence = flush_sequence
         self.asked_again = asked_again
         self.deadline = deadline
@@ -53,6 +54,7 @@ class ScorerTrigger(BaseTrigger):
             "wait": self.wait,
             "pipeline": self.stream.pipeline,
             "stream": self.stream.id,
+            "stage": self.stream.stage,
             "flush_sequence": self.flush_sequence,
             "asked_again": self.asked_again,
             "deadline": self.deadline,

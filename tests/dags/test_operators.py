@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -488,6 +489,45 @@ class TestStartScorer:
         with pytest.raises(StreamweirError, match=r"not started by.*no space left") as raised:
             task.after(attempt(), {"outcome": "given_up", "sentence": "not started by noon"})
         assert not isinstance(as_airflow(raised.value), AirflowFailException)
+
+
+class TestStages:
+    """Where a stream has several stages, each has tasks of its own."""
+
+    STAGE = RUN.stream.of_stage("db")
+
+    @pytest.fixture
+    def arguments(self) -> dict[str, str]:
+        return {"pipeline": "ecommerce_fraud", "stage": "db"}
+
+    def test_a_stage_is_started_and_waited_for_under_its_name(
+        self, store: MemoryStore, launched: list[ScorerSpec], arguments: dict[str, str]
+    ) -> None:
+        task = StartScorer(task_id="start_db", dataset="d", **arguments)
+        waits = deferred(lambda: task.work(attempt()))
+        assert (waits["stream"], waits["stage"]) == ("s", "db")
+        assert [spec.stream for spec in launched] == [self.STAGE]
+
+    def test_a_drain_looks_at_the_stages_status(
+        self, store: MemoryStore, launched: list[ScorerSpec], arguments: dict[str, str]
+    ) -> None:
+        store.put_json(RUN.manifest, {"flush_sequence": FLUSH})
+        put_status(store, State.RUNNING, FLUSH + 1)
+        task = AwaitDrained(
+            task_id="await_db", scorer=replace(SPEC, stream=self.STAGE).to_json(), **arguments
+        )
+        deferred(lambda: task.work(attempt()))
+        [spec] = launched
+        assert spec.stream == self.STAGE
+        store.objects[str(self.STAGE.status)] = store.objects.pop(str(RUN.stream.status))
+        assert task.work(attempt()) == {"flush_sequence": FLUSH, "started_again": 0}
+
+    def test_a_stop_reaches_the_stage_alone(self, store: MemoryStore, arguments: dict[str, str]) -> None:
+        put_status(store, State.RUNNING, scorer=stream_id_of(RUN.id))
+        store.objects[str(self.STAGE.status)] = store.objects[str(RUN.stream.status)]
+        deferred(lambda: StopScorer(task_id="stop_db", **arguments).work(attempt()))
+        assert store.exists(self.STAGE.stop_marker)
+        assert not store.exists(RUN.stream.stop_marker)
 
 
 class TestReplay:

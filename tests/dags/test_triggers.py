@@ -55,7 +55,7 @@ def drain(**arguments: object) -> ScorerTrigger:
 
 
 def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
-    trigger = drain(asked_again=2, deadline="2026-01-01T00:00:00+00:00", outage_s=300)
+    trigger = drain(stage="db", asked_again=2, deadline="2026-01-01T00:00:00+00:00", outage_s=300)
     path, arguments = trigger.serialize()
     assert path == "streamweir_airflow.triggers.ScorerTrigger"
     assert ScorerTrigger(**arguments).serialize() == (path, arguments)
@@ -63,6 +63,7 @@ def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
         "wait": "drained",
         "pipeline": "ecommerce_fraud",
         "stream": "s",
+        "stage": "db",
         "flush_sequence": 40,
         "asked_again": 2,
         "deadline": "2026-01-01T00:00:00+00:00",

@@ -26,6 +26,8 @@ FORMAT = 1
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
 _CONNECTIONS = ("STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF")
+STAGE = "STREAMWEIR_STAGE"
+"""The environment variable that says which stage a process belongs to, where a stream has several."""
 _SECONDS_TO_STOP = 90
 _LOOK_S = 1.0
 
@@ -155,7 +157,7 @@ def _launch(spec: ScorerSpec, servers: Servers, holder: str, work: Path) -> Path
     with (folder / "keeper.log").open("ab") as log:
         subprocess.run(
             [*argv, "--spec", str(described), "--holder", holder, "--detach"],
-            env=environment(servers),
+            env=environment(servers) | ({STAGE: str(spec.stream)} if spec.stream.stage else {}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -40,7 +40,7 @@ def _look_after(attempt: Attempt, scorer: "ScorerSpec", ended: threading.Event) 
     watch, left = Watch(), ASK_AGAIN
     while left and not ended.wait(_LOOK_EVERY_S):
         try:
-            if why := lost(look(attempt.store, attempt.run.stream, watch)):
+            if why := lost(look(attempt.store, scorer.stream, watch)):
                 _LOG.warning("starting the scorer again: %s", why)
                 left, watch = left - 1, Watch()
                 launch(attempt, scorer)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Context
 
-from streamweir.contracts.streams import stream_id_of
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import RunFailed, StreamweirError
 from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
@@ -27,7 +27,15 @@ Event = dict[str, Any]
 
 
 class ScorerOperator(StreamweirOperator):
-    """What tasks that wait for a scorer share."""
+    """What tasks that wait for a scorer share. stage: which of the pipeline's, where it has several."""
+
+    def __init__(self, *, stage: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage
+
+    def stream(self, attempt: Attempt) -> Stream:
+        """The run's stream as the stage has it."""
+        return attempt.run.stream.of_stage(self.stage)
 
     def wait(
         self, attempt: Attempt, wait: str, *, within: timedelta | None = None, **arguments: Any
@@ -35,13 +43,14 @@ class ScorerOperator(StreamweirOperator):
         """Give the worker slot back until the trigger has a verdict; `resume` goes on then."""
         from streamweir_airflow.triggers import ScorerTrigger
 
-        stream = attempt.run.stream
+        stream = self.stream(attempt)
         deadline = (datetime.now(UTC) + within).isoformat() if within else None
         self.defer(
             trigger=ScorerTrigger(
                 wait=wait,
                 pipeline=stream.pipeline,
                 stream=stream.id,
+                stage=stream.stage,
                 deadline=deadline,
                 outage_s=attempt.outage_s,
                 **arguments,
@@ -53,6 +62,16 @@ class ScorerOperator(StreamweirOperator):
     def resume(self, context: Context, event: Event) -> Result:
         """Airflow's entry after the wait."""
         return self.recorded(context, lambda attempt: self.after(attempt, event))
+
+    def error(self, attempt: Attempt, event: Event) -> StreamweirError:
+        """What a verdict stands for, in the scorer's own words and of its exit code's type."""
+        from streamweir.scorer import status
+
+        found = status.read(attempt.store, self.stream(attempt))
+        error = status.failure(found) if found else None
+        kind = RunFailed if event["outcome"] == Outcome.FAILED else StreamweirError
+        last = f"; its last error: {found.error}" if found and found.error else ""
+        return error or kind(f"{event['sentence']}{last}")
 
     def after(self, attempt: Attempt, event: Event) -> Result:
         """Turn the trigger's verdict into the task's end."""
@@ -78,7 +97,7 @@ class StartScorer(ScorerOperator):
         """Raises the driver's own error, of the type that its exit code stands for."""
         if event["outcome"] == Outcome.READY:
             return self.spec(attempt).to_json()
-        raise scorer_error(attempt, event)
+        raise self.error(attempt, event)
 
     def spec(self, attempt: Attempt) -> "ScorerSpec":
         """What to score, and with what."""
@@ -87,7 +106,7 @@ class StartScorer(ScorerOperator):
 
         params, pipeline = attempt.params, pipeline_of(attempt.run.stream.pipeline)
         return ScorerSpec(
-            stream=attempt.run.stream,
+            stream=self.stream(attempt),
             scorer=stream_id_of(attempt.run.id),
             dataset=self.dataset,
             model=self.model,
@@ -122,7 +141,7 @@ class AwaitDrained(ScorerOperator):
             raise RunFailed(f"the replay left no manifest at {attempt.run.manifest}: clear the task replay")
         redriven = attempt.store.get_json(attempt.run.redriven) or {}
         flush = max(manifest["flush_sequence"], redriven.get("last_sequence", -1))
-        verdict = until_drained(look(attempt.store, attempt.run.stream, Watch()), flush)
+        verdict = until_drained(look(attempt.store, self.stream(attempt), Watch()), flush)
         if verdict and verdict.outcome == Outcome.READY:
             return _drained(flush, 0)
         if verdict and (verdict.outcome == Outcome.LOST or attempt.number > 1):
@@ -135,7 +154,7 @@ class AwaitDrained(ScorerOperator):
         if event["outcome"] == Outcome.READY:
             return _drained(flush, event["asked_again"])
         if event["outcome"] != Outcome.LOST or again > ASK_AGAIN:
-            raise scorer_error(attempt, event)
+            raise self.error(attempt, event)
         self.start_again(attempt, event["sentence"])
         self.wait(attempt, "drained", flush_sequence=flush, asked_again=again)
 
@@ -161,7 +180,7 @@ class StopScorer(ScorerOperator):
 
         if attempt.params.get("keep_scorer"):
             return {"kept": True}
-        stream = attempt.run.stream
+        stream = self.stream(attempt)
         seen = look(attempt.store, stream, Watch())
         # One without a word for long is asked, too: it may only be slow, and would hear it when it comes up.
         if seen.status is None or seen.health in (Health.ENDED, Health.FAILED):
@@ -175,7 +194,7 @@ class StopScorer(ScorerOperator):
     def after(self, attempt: Attempt, event: Event) -> Result:
         """Raises when the scorer did not stop in time."""
         if event["outcome"] != Outcome.READY:
-            raise scorer_error(attempt, event)
+            raise self.error(attempt, event)
         if event["sentence"]:
             self.log.warning(event["sentence"])
         return {"stopped": True}
@@ -205,17 +224,6 @@ def launch(attempt: Attempt, spec: "ScorerSpec") -> None:
     from streamweir.scorer.launch import start
 
     start(spec, attempt.scorer_servers, attempt.store, work_folder())
-
-
-def scorer_error(attempt: Attempt, event: Event) -> StreamweirError:
-    """The error that a verdict stands for, in the scorer's own words and of its exit code's type."""
-    from streamweir.scorer import status
-
-    found = status.read(attempt.store, attempt.run.stream)
-    error = status.failure(found) if found else None
-    kind = RunFailed if event["outcome"] == Outcome.FAILED else StreamweirError
-    last = f"; its last error: {found.error}" if found and found.error else ""
-    return error or kind(f"{event['sentence']}{last}")
 
 
 def _drained(flush_sequence: int, started_again: int) -> Result:

@@ -20,6 +20,7 @@ from infra.running import RunningSettings
 from infra.secrets import Secrets
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.errors import BadConfiguration, StackError
+from streamweir.scorer import launch
 from streamweir.settings import Settings
 
 TOOLS = {name: Path(f"/tools/{name}") for name in ("java_home", "minio", "kafka_jars", "spark_jars")}
@@ -190,6 +191,21 @@ def test_a_launched_process_gets_argv_and_environment_from_the_file(tmp_path: Pa
     assert "'OWN'" in done.stdout
     assert "'SUPERVISOR_PROCESS_NAME'" in done.stdout
     assert "LEAKED" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("stage", "service"), [("", processes.DETACHED), ("ticks.s.sum", "stage ticks.s.sum")]
+)
+def test_a_stage_among_several_is_shown_by_its_name(tmp_path: Path, stage: str, service: str) -> None:
+    env = {environment.STACK: str(tmp_path), launch.STAGE: stage}
+    say = "print('up', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", say], env=env, stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        found = [(item.service, item.detached) for item in processes.find(tmp_path)]
+        process.stdin.write("\n")
+    assert found == [(service, True)]
 
 
 def test_memory_counts_the_stacks_processes_and_keeps_the_peak(tmp_path: Path) -> None:
