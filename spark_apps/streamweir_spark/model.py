@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from streamweir.contracts.rejected import BY_MODEL
 from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
-from streamweir.models.card import Card
+from streamweir.models.card import Card, Flavour
 from streamweir.models.rule import deciding
 from streamweir_spark.columns import quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
@@ -84,6 +84,11 @@ def load(
 
 def saved(location: str, card: Card) -> PipelineModel:
     """The model as Spark loads it; raises ModelUnusable."""
+    if card.flavour is not Flavour.SPARK:
+        raise ModelUnusable(
+            f"model {card.version} is of flavour {card.flavour}, and this stream scores with Spark's "
+            "PipelineModels: take another `model`"
+        )
     try:
         return PipelineModel.load(location)
     except _CANNOT_LOAD as error:

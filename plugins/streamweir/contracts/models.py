@@ -32,6 +32,10 @@ class ModelKeys:
         """The saved PipelineModel, with `metadata/` and `stages/` at the zip's top."""
         return self._version(version) / "model.zip"
 
+    def onnx(self, version: str) -> ObjectKey:
+        """The file of a version whose card says ONNX."""
+        return self._version(version) / "model.onnx"
+
     def card(self, version: str) -> ObjectKey:
         """What the version is; a version exists as soon as its card does."""
         return self._version(version) / "card.json"

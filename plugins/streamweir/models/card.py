@@ -2,23 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from streamweir.contracts.formats import stored_format
 from streamweir.errors import ModelUnusable
 
-FORMAT = 2
-"""Of the cards that are written; format 1 had no such entry."""
+FORMAT = 3
+"""Of the cards that are written; format 1 had no such entry, formats 1 and 2 no flavour."""
 TRAINED = "trained"
 EXTERNAL = "external"
+
+
+class Flavour(StrEnum):
+    """What a version's file is: the zip of a Spark PipelineModel with two classes, or an ONNX model."""
+
+    SPARK = "spark"
+    ONNX = "onnx"
 
 
 @dataclass(frozen=True)
 class Card:
     """The card of a version, as it lies beside the model.
 
-    source: "trained" or "external". pipeline, version (its id), sha256 (of model.zip), created_at (UTC, ISO
-    8601): filled in by the registry. features: the input columns in order. label: the label's column.
+    source: "trained" or "external". flavour: what loads it. pipeline, version (its id), sha256 (of its file),
+    created_at (UTC, ISO 8601): filled in by the registry. features: the input columns in order. label: the
+    label's column.
     threshold: chosen at the training: a row is called fraud when its probability is at least this; None when
     nobody chose one. own_rule: how the model's own `prediction` is decided, as `rule.own_rule` reads it; None
     on cards of format 1.
@@ -33,6 +42,7 @@ class Card:
     """
 
     source: str
+    flavour: Flavour = Flavour.SPARK
     pipeline: str = ""
     version: str = ""
     sha256: str = ""
@@ -88,4 +98,5 @@ class Card:
         if written == 1 and parts["source"] == EXTERNAL:
             # Format 1 gave every model from elsewhere a threshold of 0.5, which nobody had chosen.
             parts["threshold"] = None
-        return cls(**parts | {"format": FORMAT})
+        flavour = Flavour(parts.get("flavour", Flavour.SPARK))
+        return cls(**parts | {"flavour": flavour, "format": FORMAT})

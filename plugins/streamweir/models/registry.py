@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from streamweir.contracts.models import ModelKeys, is_version
+from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, ModelUnusable
 from streamweir.models import archive, saved
-from streamweir.models.card import EXTERNAL, TRAINED, Card
+from streamweir.models.card import EXTERNAL, TRAINED, Card, Flavour
 from streamweir.models.gate import Decision
 from streamweir.models.rule import own_rule
 from streamweir.objectstore import ObjectStore, to_json
@@ -51,17 +52,18 @@ class Registry:
             raise ModelUnusable(f"{self.pipeline} has no model version {version!r}; the newest are: {known}")
         return Card.from_json(found)
 
-    def publish(self, model_zip: Path, draft: Card) -> Card:
-        """Create a version of an archive; returns the card, completed with version, sha256 and created_at.
+    def publish(self, model: Path, draft: Card) -> Card:
+        """Create a version of a file of the draft's flavour; returns the card, completed with version, sha256
+        and created_at.
 
         An external model's id comes from its content alone: registering it again finds the same version.
         """
-        digest, now = archive.sha256(model_zip), datetime.now(UTC)
+        digest, now = archive.sha256(model), datetime.now(UTC)
         trained = draft.source == TRAINED
         version = f"{now:%Y%m%dT%H%M%SZ}-{digest[:8]}" if trained else f"external-{digest[:16]}"
         created_at = now.isoformat("T", "seconds")
         card = replace(draft, pipeline=self.pipeline, version=version, sha256=digest, created_at=created_at)
-        self._store.put_if_absent(self._keys.archive(version), model_zip.read_bytes())
+        self._store.put_if_absent(self._file(card), model.read_bytes())
         # The card comes last: a version whose upload broke off does not exist.
         created = self._store.put_if_absent(self._keys.card(version), to_json(card.to_json()))
         return card if created else self.card(version)
@@ -96,25 +98,32 @@ class Registry:
         return self.card(asked)
 
     def fetch(self, version: str, folder: Path) -> Path:
-        """Download a version into `folder`/<version>, verified and unzipped; returns the model's folder.
+        """Download a version into `folder`, verified; returns a PipelineModel's folder or an ONNX file.
 
-        Raises ModelUnusable when the archive is missing, differs from the card's checksum, or is no model.
+        Raises ModelUnusable when the file is missing, differs from the card's checksum, or is no model.
         """
-        card, key = self.card(version), self._keys.archive(version)
+        card = self.card(version)
+        key = self._file(card)
         if not self._store.exists(key):
-            raise ModelUnusable(f"model version {version} has lost its archive {key}: make it again")
+            raise ModelUnusable(f"model version {version} has lost its file {key}: make it again")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
-            packed = Path(temporary) / "model.zip"
+            packed = Path(temporary) / Path(key.key).name
             self._store.download(key, packed)
             if archive.sha256(packed) != card.sha256:
                 raise ModelUnusable(
                     f"model {version} was tampered with: {key} differs from its card's sha256"
                 )
+            if card.flavour is Flavour.ONNX:
+                return packed.replace(folder / f"{version}.onnx")
             model = archive.unpack(packed, Path(temporary) / "model")
             saved.stages(model)
             archive.replace_folder(model, folder / version)
         return folder / version
+
+    def _file(self, card: Card) -> ObjectKey:
+        of_flavour = {Flavour.SPARK: self._keys.archive, Flavour.ONNX: self._keys.onnx}
+        return of_flavour[card.flavour](card.version)
 
     def champion(self) -> Champion | None:
         """The version that new runs take; None before the first promotion."""

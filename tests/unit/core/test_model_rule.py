@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamweir.errors import BadConfiguration, ModelUnusable
-from streamweir.models.card import FORMAT, Card
+from streamweir.models.card import FORMAT, Card, Flavour
 from streamweir.models.rule import Rule, deciding, in_words, own_rule
 
 
@@ -85,13 +85,19 @@ def test_a_card_from_before_cards_had_a_format_keeps_only_a_threshold_that_was_c
     assert in_words(foreign.own_rule).startswith("not known")
 
 
+def test_a_card_from_before_there_were_flavours_is_a_pipeline_models() -> None:
+    for written in ({}, {"format": 2}):
+        old = {"source": "trained", "version": "v1", "metrics": {"pr_auc": 0.4}, **written}
+        assert (Card.from_json(old).flavour, Card.from_json(old).format) == (Flavour.SPARK, FORMAT)
+
+
 def test_a_card_of_today_comes_back_as_it_was() -> None:
     card = Card(source="external", threshold=0.5, own_rule={"threshold": 0.1})
-    assert card.to_json()["format"] == FORMAT == 2
+    assert card.to_json()["format"] == FORMAT == 3
     assert Card.from_json(card.to_json()) == card
 
 
 def test_a_card_of_a_format_to_come_is_refused_by_its_version() -> None:
-    newer = {"source": "trained", "version": "v9", "format": 3, "decision": "new"}
-    with pytest.raises(ModelUnusable, match="the card of model v9 has format 3, but only formats up to 2"):
+    newer = {"source": "trained", "version": "v9", "format": 4, "decision": "new"}
+    with pytest.raises(ModelUnusable, match="the card of model v9 has format 4, but only formats up to 3"):
         Card.from_json(newer)

@@ -10,7 +10,7 @@ import pytest
 from streamweir.contracts.models import ModelKeys
 from streamweir.errors import BadConfiguration, ModelUnusable
 from streamweir.models import archive, saved
-from streamweir.models.card import Card
+from streamweir.models.card import Card, Flavour
 from streamweir.models.gate import Decision, passes
 from streamweir.models.registry import Registry
 from tests.support.file_store import FileStore
@@ -59,6 +59,19 @@ def test_a_published_version_comes_back_as_it_was(registry: Registry, packed: Pa
     assert registry.fetch(card.version, tmp_path / "models") == folder
 
 
+def test_an_onnx_model_is_a_version_of_its_flavour(
+    registry: Registry, store: FileStore, tmp_path: Path
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"a graph")
+    metrics = {"pr_auc": 0.7, "recall_by_kind": {"click_flood": 0.9}}
+    card = registry.publish(tmp_path / "m.onnx", replace(DRAFT, flavour=Flavour.ONNX, metrics=metrics))
+    assert (registry.card(card.version).flavour, registry.card(card.version).metrics) == ("onnx", metrics)
+    assert registry.fetch(card.version, tmp_path / "models").read_bytes() == b"a graph"
+    store.put(KEYS.onnx(card.version), b"another graph")
+    with pytest.raises(ModelUnusable, match=f"{card.version} was tampered with"):
+        registry.fetch(card.version, tmp_path / "models")
+
+
 def test_an_unknown_version_is_named_beside_those_that_exist(registry: Registry, packed: Path) -> None:
     known = registry.publish(packed, DRAFT).version
     with pytest.raises(ModelUnusable, match=f"no model version 'nope'; the newest are: {known}"):
@@ -96,7 +109,7 @@ def test_a_tampered_archive_is_refused_by_its_checksum(
 def test_a_lost_archive_is_named(registry: Registry, store: FileStore, packed: Path, tmp_path: Path) -> None:
     card = registry.publish(packed, DRAFT)
     store.delete(KEYS.archive(card.version))
-    with pytest.raises(ModelUnusable, match="has lost its archive"):
+    with pytest.raises(ModelUnusable, match="has lost its file"):
         registry.fetch(card.version, tmp_path)
 
 

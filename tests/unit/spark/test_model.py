@@ -36,7 +36,7 @@ from pyspark.sql import DataFrame, SparkSession
 from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable
 from streamweir.models.archive import unpack
-from streamweir.models.card import Card
+from streamweir.models.card import Card, Flavour
 from streamweir_spark.flow import Flow
 from streamweir_spark.model import UNSCORABLE, Asked, ScoringModel, load, prepare
 from streamweir_spark.spelling import spell
@@ -583,6 +583,12 @@ def test_a_model_without_raw_predictions_has_null_there(spark: SparkSession, rea
 def test_a_folder_that_is_no_model_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match=r"model v1 cannot be loaded: .+"):
         load(spark, str(tmp_path / "nothing"), Card(source="external", version="v1"), COLUMNS)
+
+
+def test_a_model_of_another_flavour_is_refused_before_it_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    card = Card(source="trained", flavour=Flavour.ONNX, version="v1")
+    with pytest.raises(ModelUnusable, match="model v1 is of flavour onnx, and this stream scores with Spark"):
+        load(spark, str(tmp_path / "v1.onnx"), card, COLUMNS)
 
 
 def test_a_model_saved_by_spark_3_5_scores_as_it_did_there(spark: SparkSession, tmp_path: Path) -> None:
