@@ -137,7 +137,7 @@ class Stream:
     @property
     def segments(self) -> ObjectKey:
         """The prefix of what finished runs left, put together."""
-        return self.root / "segments"
+        return self.own / "segments"
 
     def segment(self, last: int) -> ObjectKey:
         """The segment whose last micro-batch this is: which ones it holds, and in which files beside it."""
