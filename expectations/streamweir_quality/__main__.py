@@ -10,7 +10,8 @@ import typer
 from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as declared
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.spec import Servers
 

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from streamweir.contracts.formats import stored_format
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.ledger.bundle import put_rows
 from streamweir.ledger.committed import once_again, read_commits, read_entries
 from streamweir.ledger.published import places

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
 from streamweir.datasets.store import download, load
 from streamweir.errors import BadConfiguration

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.errors import RunFailed
 from streamweir.ledger.bundle import sorting
 from streamweir.objectstore import ObjectStore, to_json

@@ -17,7 +17,7 @@ from streamweir.broker.records import Record, log_end, read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline, Topic
 from streamweir.errors import BadConfiguration
 from streamweir.ledger.bundle import ROWS_AT_ONCE, sorting

@@ -14,7 +14,8 @@ from infra.environment import tasks_store
 from infra.memory import MemoryWatch
 from infra.progress import Board
 from infra.stack import Stack
-from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import BadConfiguration
 from streamweir.models.rule import checked
 from streamweir.objectstore import ObjectStore

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from infra.memory import Peak
 from infra.stack import Stack
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 
 _GIB = 1024**3

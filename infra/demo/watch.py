@@ -10,7 +10,7 @@ from rich.text import Text
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.demo.airflow_api import AirflowApi, TaskState
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status

@@ -10,7 +10,8 @@ from streamweir.broker.topics import delete_records, existing
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as pipeline_of
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.chain import plans
 from streamweir.replay.plan import Offsets, Plan, offsets_from_json

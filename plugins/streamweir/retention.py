@@ -11,7 +11,8 @@ from typing import Any
 from streamweir.broker.topics import delete
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.formats import stored_format
-from streamweir.contracts.streams import STREAMS, ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import STREAMS, ObjectKey, Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.health import find
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import Retryable, Stop, StreamweirError
 from streamweir_airflow.hooks import SCORER_STORE, KafkaHook, SparkHook, StoreHook

@@ -7,11 +7,10 @@ rows that fulfil the needs pass, none is dropped in silence, and an unknown gap 
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from streamweir.errors import ModelUnusable
-from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.demands import MADE, Demands, Origin, unforeseeable
 from streamweir_spark.scala import (
     INDEXER,
     SQL,
@@ -21,51 +20,15 @@ from streamweir_spark.scala import (
     keys_of,
     kind_of,
     outputs_of,
-    title,
 )
 
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a column's values come from.
-
-    column: the original column that decides them; None when several do, or nobody knows.
-    labels: the values are indices into these values of `column`; beyond them lies what is unknown.
-    same: the values are those of `column`. sure: never null nor NaN for a row that fulfils the needs so far.
-    slots: of a vector, the origins of its elements, as far as known.
-    """
-
-    column: str | None = None
-    labels: tuple[str, ...] | None = None
-    same: bool = False
-    sure: bool = False
-    slots: "tuple[Origin, ...] | None" = None
-
-
-UNKNOWN = Origin()
-MADE = Origin(sure=True)
 _BINARY = Origin(labels=("0", "1"), sure=True)
 _UNSEEN = 2147483647.0
 """A target encoder keeps what it says of unseen values under this one."""
 
 
-@dataclass
-class Examiner:
-    """Goes through the stages; `origins` maps each column that exists so far to its origin."""
-
-    origins: dict[str, Origin]
-    categories: dict[str, frozenset[str]] = field(default_factory=dict)
-    present: set[str] = field(default_factory=set)
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    @property
-    def needs(self) -> ModelNeeds:
-        """What a row must fulfil so that no stage seen so far drops or refuses it."""
-        return ModelNeeds(dict(sorted(self.categories.items())), frozenset(self.present), self.ranges)
-
-    def is_original(self, name: str) -> bool:
-        """Whether the column is there, and holds what the stream offered under this name."""
-        return self.origins.get(name, UNKNOWN).same
+class Examiner(Demands):
+    """Goes through the stages."""
 
     def examine(self, stage: Stage) -> dict[str, Origin]:
         """The origins of the columns that the stage makes; the stage is then set never to drop a row.
@@ -83,7 +46,7 @@ class Examiner:
         if kind not in _TAKES_WHAT_IS_THERE and not predicts:
             raise ModelUnusable(f"{described(stage)}, is not known to keep every row: leave it out")
         for name in inputs_of(stage):
-            self._demand_value(stage, name)
+            self.demand_value(stage, name)
         return dict.fromkeys(outputs_of(stage), MADE)
 
     def _lenient(self, stage: Stage) -> dict[str, Origin]:
@@ -98,7 +61,7 @@ class Examiner:
             if source not in self.origins:
                 continue
             if not keeps:
-                self._demand_category(stage, source, labels)
+                self.demand_category(stage, source, labels)
             origin = self.origins[source]
             # With `keep`, one index more stands for everything else.
             known = (*labels, None) if keeps else labels
@@ -120,20 +83,20 @@ class Examiner:
         if origin.labels is not None:
             if len(origin.labels) > size and not keeps:
                 if origin.column is None:
-                    raise _unforeseeable(stage, source)
-                self._narrow(origin.column, set(origin.labels[:size]))
+                    raise unforeseeable(stage, source)
+                self.narrow(origin.column, set(origin.labels[:size]))
         elif not origin.same:
-            raise _unforeseeable(stage, source)
+            raise unforeseeable(stage, source)
         elif keeps:
-            self._demand_range(origin.column, 0.0, math.inf)
+            self.demand_range(origin.column, 0.0, math.inf)
         else:
-            self._demand_category(stage, source, map(str, range(size)))
+            self.demand_category(stage, source, map(str, range(size)))
 
     def _vector_assembler(self, stage: Stage) -> dict[str, Origin]:
         slots: list[Origin] | None = []
         for name in inputs_of(stage):
             if stage.getHandleInvalid() != "keep":
-                self._demand_value(stage, name)
+                self.demand_value(stage, name)
             origin = self.origins[name]
             # The width of a vector whose elements are unknown is unknown too.
             width_known = origin.slots is not None or origin.same or origin.labels is not None
@@ -143,17 +106,17 @@ class Examiner:
 
     def _vector_indexer(self, stage: Stage) -> dict[str, Origin]:
         source = stage.getInputCol()
-        self._demand_value(stage, source)
+        self.demand_value(stage, source)
         if stage.getHandleInvalid() != "keep":
             slots = self.origins[source].slots
             for place, values in stage.javaCategoryMaps().items():
                 if slots is None or not self._restrict_slot(slots[place], set(values)):
-                    raise _unforeseeable(stage, source)
+                    raise unforeseeable(stage, source)
         return {stage.getOutputCol(): MADE}
 
     def _restrict_slot(self, slot: Origin, values: set[float]) -> bool:
         if slot.same and slot.column is not None:
-            self._narrow(slot.column, {repr(value) for value in values})
+            self.narrow(slot.column, {repr(value) for value in values})
             return True
         if slot.labels is None:
             return False
@@ -161,7 +124,7 @@ class Examiner:
         if known >= set(slot.labels):
             return True
         if slot.column is not None:
-            self._narrow(slot.column, known - {None})
+            self.narrow(slot.column, known - {None})
         return slot.column is not None
 
     def _bucketizer(self, stage: Stage) -> dict[str, Origin]:
@@ -170,11 +133,11 @@ class Examiner:
         every_splits = stage.getSplitsArray() if several else [stage.getSplits()]
         for source, target, splits in zip(inputs_of(stage), outputs_of(stage), every_splits, strict=True):
             low, high = splits[0], splits[-1]
-            self._demand_value(stage, source)
+            self.demand_value(stage, source)
             if not math.isinf(low) or not math.isinf(high):
                 if not self.origins[source].same:
-                    raise _unforeseeable(stage, source)
-                self._demand_range(self.origins[source].column, low, high)
+                    raise unforeseeable(stage, source)
+                self.demand_range(self.origins[source].column, low, high)
             made[target] = MADE
         return made
 
@@ -184,46 +147,24 @@ class Examiner:
             if stage.getModelType() == "bernoulli":
                 self._restrict_slot(slot, {0.0, 1.0})
             elif stage.getModelType() != "gaussian" and slot.same:
-                self._demand_range(slot.column, 0.0, math.inf)
+                self.demand_range(slot.column, 0.0, math.inf)
         return self._plain(stage, "NaiveBayesModel")
 
     def _target_encoder(self, stage: Stage) -> dict[str, Origin]:
         if stage.getHandleInvalid() != "keep":
             for source, known in zip(inputs_of(stage), stage.stats(), strict=True):
                 values = (value for value in keys_of(known) if value != _UNSEEN)
-                self._demand_category(stage, source, map(str, values))
+                self.demand_category(stage, source, map(str, values))
         return dict.fromkeys(outputs_of(stage), MADE)
 
     def _size_hint(self, stage: Stage) -> dict[str, Origin]:
         source = stage.getInputCol()
-        self._demand_value(stage, source)
+        self.demand_value(stage, source)
         slots = self.origins[source].slots
         if stage.getHandleInvalid() != "optimistic" and (slots is None or len(slots) != stage.getSize()):
-            raise _unforeseeable(stage, source)
+            raise unforeseeable(stage, source)
         stage.set(stage.getParam("handleInvalid"), "optimistic")
         return {source: self.origins[source]}
-
-    def _demand_value(self, stage: Stage, name: str) -> None:
-        origin = self.origins[name]
-        if origin.sure:
-            return
-        if origin.column is None:
-            raise _unforeseeable(stage, name)
-        self.present.add(origin.column)
-
-    def _demand_category(self, stage: Stage, source: str, labels: Iterable[str]) -> None:
-        origin = self.origins[source]
-        if not origin.same or origin.column is None:
-            raise _unforeseeable(stage, source)
-        self._narrow(origin.column, set(labels))
-
-    def _narrow(self, column: str, values: set[str]) -> None:
-        known = self.categories.get(column)
-        self.categories[column] = frozenset(values) if known is None else known & values
-
-    def _demand_range(self, column: str | None, low: float, high: float) -> None:
-        known = self.ranges.get(str(column), (-math.inf, math.inf))
-        self.ranges[str(column)] = (max(low, known[0]), min(high, known[1]))
 
 
 _TREATMENTS: dict[str, Callable[[Examiner, Stage], dict[str, Origin]]] = {
@@ -250,10 +191,3 @@ _TAKES_WHAT_IS_THERE = (
     "VectorSlicer", "Word2VecModel",
 )  # fmt: skip
 """Stages that give one row for each row whose inputs are not null."""
-
-
-def _unforeseeable(stage: Stage, column: str) -> ModelUnusable:
-    return ModelUnusable(
-        f"{title(stage)} may drop or refuse rows because of {column}, which an earlier stage makes: which "
-        'rows cannot be told beforehand; save the model with handleInvalid="keep" there'
-    )

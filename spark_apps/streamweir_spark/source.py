@@ -16,7 +16,6 @@ from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.core import Part, Reader, Received
 from streamweir_spark.decode import decode
-from streamweir_spark.shards import shard_keys
 
 KEY = Column("key", Type.INT, "puts the shard into a partition of its own")
 BUNDLE = Column("parts", Type.BINARY, "the shard's parts of many messages, pickled")
@@ -26,6 +25,8 @@ _FETCH_WAIT_MS = "20"
 """A micro-batch ends behind a transaction's marker, which is no record: there Kafka would let the reader wait
 for half a second by default, in case that something comes."""
 
+_KEYS_TRIED = 64
+"""For each shard: that none of them falls to it is out of the question."""
 _FIELDS = Received._fields
 _SASL = {"sasl_plain_username", "sasl_plain_password"}
 _LOGIN_MODULES = {
@@ -76,6 +77,19 @@ def cut_into_parts(messages: DataFrame, reader: Reader, shards: int) -> DataFram
             yield bundles
 
     return messages.mapInArrow(cut, core_schema(BUNDLE_COLUMNS))
+
+
+def shard_keys(spark: SparkSession, shards: int) -> list[int]:
+    """For each shard the smallest key (a long) that lands in the partition of the shard's own number.
+
+    Spark sends a key to partition `pmod(hash(key), partitions)`: the keys 0, 1, 2, 3 would share partitions
+    and leave others idle.
+    """
+    places = spark.range(0, _KEYS_TRIED * shards, 1, 1).selectExpr("id", f"pmod(hash(id), {shards}) AS shard")
+    found: dict[int, int] = {}
+    for key, shard in places.collect():
+        found.setdefault(shard, key)
+    return [found[shard] for shard in range(shards)]
 
 
 def open_bundles(bundles: Iterable[bytes]) -> Iterator[Part]:

@@ -20,7 +20,8 @@ from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress, no_progress

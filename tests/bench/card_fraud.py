@@ -28,7 +28,7 @@ from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
 from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
 from streamweir.contracts.messages import RETENTION_S
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.worked import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
 from streamweir.datasets.dataset import Dataset

@@ -21,7 +21,8 @@ from infra.progress import Board
 from infra.stack import Stack
 from streamweir.broker.topics import provision
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.contracts.tables import Pipeline
 from streamweir.datasets.dataset import Dataset
 from streamweir.datasets.store import download, upload

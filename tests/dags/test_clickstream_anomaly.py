@@ -6,7 +6,8 @@ import pytest
 from airflow.sdk import TriggerRule
 
 from streamweir.contracts.clickstream_anomaly import PIPELINE
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir_airflow.attempt import Attempt
 from tests.support.memory_store import MemoryStore

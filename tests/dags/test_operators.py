@@ -14,7 +14,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.datasets.checks import Wishes
 from streamweir.datasets.dataset import Dataset
 from streamweir.errors import (

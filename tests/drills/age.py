@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from streamweir.broker.topics import provision
 from streamweir.commits import Commit, Segment, backwards, commits_of, newest
 from streamweir.contracts.messages import RETENTION_S
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.ledger import reconcile
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import launch, status, stop

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.objectstore import ObjectStore
 from tests.drills.subjects import Subject
 

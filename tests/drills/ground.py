@@ -19,7 +19,8 @@ from infra.processes import find
 from infra.progress import Board
 from infra.stack import Stack
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import no_progress

@@ -8,7 +8,7 @@ import pytest
 
 from infra.demo.airflow_api import AirflowApi
 from infra.stack import Stack
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from tests.support.dag_runs import finished_run
 from tests.support.hostile_dataset import START_TS, hostile_dataset
 from tests.support.stack_watch import Seen, watched

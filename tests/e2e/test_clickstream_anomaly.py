@@ -12,7 +12,7 @@ from infra.demo.airflow_api import AirflowApi
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.clickstream_anomaly.results import ANOMALY
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from tests.oracle import clickstream_anomaly as oracle

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 from tests.oracle import ecommerce_fraud as oracle
 from tests.support.dag_runs import model_again, table

@@ -7,7 +7,7 @@ import pytest
 
 from infra.demo.airflow_api import AirflowApi
 from streamweir.contracts.ecommerce_fraud.results import FRAUD_SLIDE_S, FRAUD_WINDOW_S
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 from tests.oracle import ecommerce_fraud as oracle
 from tests.support.dag_runs import finished_run, table

@@ -16,7 +16,7 @@ from infra.demo.airflow_api import AirflowApi
 from infra.postgres.server import connect
 from infra.stack import Stack
 from streamweir.contracts.models import ModelKeys
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 from tests.support.dag_runs import table
 from tests.support.hostile_dataset import SCRIPT

@@ -10,7 +10,8 @@ import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.demo.airflow_api import AirflowApi
-from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import no_progress

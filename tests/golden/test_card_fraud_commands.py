@@ -2,7 +2,8 @@
 
 from streamweir.connections import SparkConnection
 from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.scorer.command import scorer_command
 from streamweir.scorer.spec import ScorerSpec
 from streamweir_airflow.operators.train import training_command

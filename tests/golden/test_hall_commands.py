@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamweir.connections import SparkConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.scorer.command import Installation
 from streamweir_airflow.operators.results import quality_command
 from streamweir_airflow.operators.train import training_command

@@ -8,7 +8,8 @@ import pytest
 from streamweir.broker.topics import delete, provision
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.spec import Servers
@@ -54,3 +55,12 @@ def make_run(scoring: Scoring) -> Iterator[Callable[[], Run]]:
     yield make
     for run in made:
         scoring.remove(run.stream)
+
+
+@pytest.fixture
+def environment(
+    kafka: KafkaConnection, store_connection: StoreConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The servers in the environment, where programs look for them."""
+    for name, value in {**kafka.to_env(), **store_connection.to_env()}.items():
+        monkeypatch.setenv(name, value)

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay

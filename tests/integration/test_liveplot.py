@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.live import Drawn, draw_live
 from streamweir.objectstore import ObjectStore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.datasets.store import upload
 from streamweir.ledger.bundle import sorting
 from streamweir.ledger.producer import read_plan

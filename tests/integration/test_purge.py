@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from streamweir.broker.records import log_start, read_topic
-from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.errors import BadConfiguration
 from streamweir.purge import purge
 from streamweir.redrive.cli import app
@@ -28,14 +27,6 @@ LATE_BATCH = 3
 MESSAGES = 6
 """In a micro-batch: what the last one of a run published stays as long as the next run's."""
 KEEP = timedelta(days=7)
-
-
-@pytest.fixture
-def environment(
-    kafka: KafkaConnection, store_connection: StoreConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {**kafka.to_env(), **store_connection.to_env()}.items():
-        monkeypatch.setenv(name, value)
 
 
 def test_a_stream_goes_on_when_the_records_of_its_first_run_are_deleted(

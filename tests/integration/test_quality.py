@@ -16,7 +16,8 @@ from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datasets.dataset import Dataset
 from streamweir.datasets.store import upload
 from streamweir.models.archive import sha256

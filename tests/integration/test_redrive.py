@@ -15,7 +15,8 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import ORIGINS, Headers, Kind, partition_of
 from streamweir.contracts.rejected import Reason
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive.contents import Content, as_it_is

@@ -9,12 +9,10 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from typer.testing import CliRunner
 
-from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud.results import FEATURES
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.redrive.cli import app
 from streamweir.redrive.records import rejected_records
 from streamweir.replay.plan import Request
@@ -26,14 +24,6 @@ LATE_BATCH = 4
 LATENESS_S = 3
 START_TS = 1_700_000_000
 NOBODY = "nobody"
-
-
-@pytest.fixture
-def environment(
-    kafka: KafkaConnection, store_connection: StoreConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {**kafka.to_env(), **store_connection.to_env()}.items():
-        monkeypatch.setenv(name, value)
 
 
 def test_what_is_put_back_is_scored_once_and_accounted_for(

@@ -18,7 +18,8 @@ from streamweir.broker.topics import delete, provision
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE, dataset
 from streamweir.contracts.messages import VALUE_BYTES, Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datasets.checks import check_rows
 from streamweir.datasets.store import ensure
 from streamweir.errors import BadConfiguration, DatasetUnusable

@@ -20,7 +20,8 @@ from streamweir.broker.records import read_topic
 from streamweir.broker.topics import provision
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
 from streamweir.settings import Settings

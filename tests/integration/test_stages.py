@@ -14,7 +14,8 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from streamweir.broker.topics import delete, provision
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.replay import stop as replay_stop

@@ -8,7 +8,8 @@ import pandas as pd
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.demo.airflow_api import AirflowApi
-from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.objectstore import ObjectStore
 
 

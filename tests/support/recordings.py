@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import dataset
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Type
 
 _BEGIN = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from streamweir.broker.topics import delete, provision
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import RETENTION_S
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datasets.store import upload
 from streamweir.ledger import reconcile
 from streamweir.ledger.values import Ledger

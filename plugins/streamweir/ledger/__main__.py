@@ -4,7 +4,8 @@ import typer
 
 from streamweir.cli import run as run_app
 from streamweir.connections import KafkaConnection, StoreConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.ledger import reconcile
 from streamweir.objectstore import ObjectStore
 

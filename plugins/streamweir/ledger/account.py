@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from streamweir.contracts.rejected import Reason
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Input, Pipeline, Role
 from streamweir.ledger.counts import Held, Ints, Kept, Sent, Tally
 from streamweir.ledger.values import Batches, Check, Ledger, Lines

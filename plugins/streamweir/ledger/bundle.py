@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.arrow import cast, check_columns, schema_of
-from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
 from streamweir.ledger.results import Frames
 from streamweir.ledger.values import Batches, Ledger

@@ -8,7 +8,7 @@ from streamweir.broker.records import Record
 from streamweir.commits import Published
 from streamweir.contracts.messages import WRITER
 from streamweir.contracts.rejected import REJECTED, Reason
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Topic
 from streamweir.ledger.broker import Extent
 

@@ -8,7 +8,7 @@ from streamweir.broker.records import log_end, read_topic
 from streamweir.commits import Commit
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as find_pipeline
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.contracts.worked import WORKED
 from streamweir.errors import RunFailed

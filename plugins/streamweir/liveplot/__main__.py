@@ -8,7 +8,8 @@ import typer
 
 from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, StoreConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.liveplot.live import TIMEOUT_S, draw_live
 from streamweir.objectstore import ObjectStore
 

@@ -14,7 +14,7 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from streamweir.broker.follow import Follower
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import module_of
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Topic
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.chart import Chart

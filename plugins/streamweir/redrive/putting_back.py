@@ -11,7 +11,8 @@ from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import ORIGINS, Kind, partition_of
 from streamweir.contracts.pipelines import pipeline as pipeline_of
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Topic
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.contracts.rejected import REJECTED, Reason
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.ledger.committed import once_again, read_entries, read_table
 from streamweir.objectstore import ObjectStore

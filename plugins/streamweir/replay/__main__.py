@@ -12,7 +12,8 @@ from streamweir.broker.topics import provision
 from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
-from streamweir.contracts.streams import Run, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.datasets.checks import Wishes
 from streamweir.datasets.store import download, ensure
 from streamweir.errors import BadConfiguration

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from streamweir.contracts.messages import LATEST_TS
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.messages import Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.replay.plan import Plan

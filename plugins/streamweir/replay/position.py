@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from streamweir.broker.records import TopicEnd, log_start, read_topic, topic_end
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration, RunFailed
 from streamweir.replay.plan import Plan

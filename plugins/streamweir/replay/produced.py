@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamweir.contracts.messages import Kind
-from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore

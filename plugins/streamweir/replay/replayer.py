@@ -12,7 +12,7 @@ from streamweir.broker.records import await_readable
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.pipelines import pipeline as pipeline_of
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore

@@ -2,7 +2,7 @@
 
 import time
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 

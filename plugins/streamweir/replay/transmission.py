@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.contracts.messages import partition_of
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.replay.backlog import Backlog, Parcel

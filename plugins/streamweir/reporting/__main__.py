@@ -4,7 +4,8 @@ import typer
 
 from streamweir.cli import run as run_app
 from streamweir.connections import StoreConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.reporting import plot, publish
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.contracts.pipelines import pipeline as find_pipeline
-from streamweir.contracts.streams import ObjectKey, Run
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import ModelUnusable
 from streamweir.models.registry import Registry

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 from streamweir.reporting.charts import GENERIC
 from streamweir.reporting.inputs import Bundle, load_bundle

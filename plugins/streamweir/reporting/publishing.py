@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 from streamweir.reporting import card, sections, text
 from streamweir.reporting.charts import TASKS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.errors import BadConfiguration, RunFailed
 from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator

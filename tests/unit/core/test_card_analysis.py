@@ -12,7 +12,8 @@ import pytest
 from streamweir.arrow import schema_of
 from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.results import SCORED
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.objectstore import to_json
 from streamweir.reporting.card_fraud import CONTENT, analysis
 from streamweir.reporting.inputs import Bundle

@@ -11,7 +11,8 @@ from streamweir.arrow import schema_of
 from streamweir.contracts.clickstream_anomaly import PIPELINE
 from streamweir.contracts.clickstream_anomaly.results import FLAGS, KPIS, MEANS, WINDOWS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.ledger.bundle import put_parquet
 from streamweir.ledger.values import Batches, Ledger, Lines
 from streamweir.reporting import publish

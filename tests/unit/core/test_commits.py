@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 
 from streamweir.commits import Commit, Vanished, backwards, files_of, newest
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration
 from streamweir.ledger.committed import read_entries, read_table
 from streamweir.objectstore import ObjectStore

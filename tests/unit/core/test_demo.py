@@ -19,7 +19,8 @@ from infra.demo.command import _local
 from infra.demo.outcome import _totals, bring_home, print_outcome
 from infra.demo.watch import Watch
 from infra.memory import Peak
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.objectstore import to_json
 from tests.support.memory_store import MemoryStore

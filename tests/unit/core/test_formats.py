@@ -10,7 +10,8 @@ from infra import layout as layouts
 from infra.layout import Layout
 from streamweir import retention
 from streamweir.commits import Commit
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, StackError
 from streamweir.retention import note_origin
 from streamweir.scorer import launch, lease, status

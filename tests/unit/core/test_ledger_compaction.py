@@ -13,7 +13,8 @@ import pytest
 from streamweir.commits import Segment, read, read_segment
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.contracts.worked import WORKED
 from streamweir.errors import DependencyUnreachable
 from streamweir.ledger import compaction, reconciliation
@@ -140,18 +141,12 @@ def test_wherever_putting_together_is_interrupted_readers_see_the_same_and_the_n
 ) -> None:
     expected, whole = seen(of_objects(objects)), of_objects(dict(objects))
     put_together(whole)
-    for steps in _until_it_does_not_break():
-        store = BreakingStore(objects, breaks_at=steps.at)
-        try:
-            put_together(store)
-        except DependencyUnreachable:
-            steps.broken = True
-        store.left = 1_000_000
-        assert seen(store) == expected, f"after {steps.at} writes"
+    for at, store in interrupted(objects):
+        assert seen(store) == expected, f"after {at} writes"
         put_together(store)
-        assert seen(store) == expected, f"after {steps.at} writes and another try"
+        assert seen(store) == expected, f"after {at} writes and another try"
         assert set(store.objects) == set(whole.objects)
-    assert steps.at > 20
+    assert at > 20
 
 
 def test_the_next_runs_end_what_was_interrupted_once_the_segment_was_written() -> None:
@@ -161,33 +156,26 @@ def test_the_next_runs_end_what_was_interrupted_once_the_segment_was_written() -
     whole = of_objects(dict(objects))
     put_together(whole)
     put_together(whole, 57, 41)
-    for steps in _until_it_does_not_break():
-        store = BreakingStore(objects, breaks_at=steps.at)
-        try:
-            put_together(store)
-        except DependencyUnreachable:
-            steps.broken = True
-        store.left = 1_000_000
+    for at, store in interrupted(objects):
         put_together(store, 57, 41)
-        assert seen(store) == expected, f"after {steps.at} writes"
+        assert seen(store) == expected, f"after {at} writes"
         if store.exists(STREAM.segment(4)):
-            assert set(store.objects) == set(whole.objects), f"after {steps.at} writes"
+            assert set(store.objects) == set(whole.objects), f"after {at} writes"
         else:
             assert commits_left(store)[:5] == list(range(5))
 
 
-class Steps:
-    """How many writes were done before the one that broke, if one did."""
-
-    def __init__(self, at: int) -> None:
-        self.at, self.broken = at, False
-
-
-def _until_it_does_not_break() -> Iterator[Steps]:
+def interrupted(objects: dict[str, bytes]) -> Iterator[tuple[int, MemoryStore]]:
+    """What a compaction leaves that breaks off after so many writes: none, one and so on, at last all."""
     for at in range(1_000):
-        steps = Steps(at)
-        yield steps
-        if not steps.broken:
+        store, broken = BreakingStore(objects, breaks_at=at), False
+        try:
+            put_together(store)
+        except DependencyUnreachable:
+            broken = True
+        store.left = 1_000_000
+        yield at, store
+        if not broken:
             return
 
 

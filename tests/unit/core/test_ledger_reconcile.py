@@ -18,7 +18,8 @@ from streamweir.broker.records import Record
 from streamweir.contracts import card_fraud, clickstream_anomaly
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Headers, Kind
-from streamweir.contracts.streams import ObjectKey, Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.contracts.tables import Input, Pipeline, Role, Topic
 from streamweir.errors import RunFailed
 from streamweir.ledger import values

@@ -11,7 +11,8 @@ from matplotlib.image import imread
 from streamweir.broker.records import Record
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.chart import Chart
 from streamweir.liveplot.ecommerce_fraud import count

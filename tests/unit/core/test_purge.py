@@ -8,7 +8,8 @@ import pytest
 from streamweir import purge
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.card_fraud import PIPELINE
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.replay.plan import Plan
 from streamweir.scorer.status import State, Status, to_bytes
 from tests.support.memory_store import MemoryStore

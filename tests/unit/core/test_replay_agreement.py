@@ -10,7 +10,8 @@ import pytest
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.plan import Plan, Request

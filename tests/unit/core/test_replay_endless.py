@@ -12,7 +12,8 @@ from streamweir.claims import Claim, fetch
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.ledger.producer import read_manifest, read_sent
 from streamweir.replay import backlog, link, produced, replayer, stop, transmission

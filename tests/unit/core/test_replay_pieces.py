@@ -17,7 +17,8 @@ from streamweir.broker.records import Record
 from streamweir.contracts.ecommerce_fraud import PIPELINE, dataset
 from streamweir.contracts.messages import MESSAGE_BYTES, ROW_BYTES, VALUE_BYTES, Kind, partition_of
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datagen import generator
 from streamweir.liveplot.ecommerce_fraud import count
 from streamweir.liveplot.series import Series

@@ -13,7 +13,7 @@ from streamweir.arrow import schema_of
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.streams import Run
+from streamweir.contracts.runs import Run
 from streamweir.reporting import plot, publish, refresh_summary
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.sections import rejected

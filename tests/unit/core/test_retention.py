@@ -6,7 +6,8 @@ import pytest
 
 from streamweir import retention
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.retention import Trace, note_origin, overdue, retire
 from streamweir.scorer import health
 from streamweir.scorer.status import State, Status, timestamp, to_bytes, touched

@@ -14,7 +14,8 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, PREDICTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.ledger.bundle import sorting
 from streamweir.replay.plan import Plan

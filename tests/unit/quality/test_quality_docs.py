@@ -17,7 +17,8 @@ import streamweir_quality.runner
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.models import ModelKeys
-from streamweir.contracts.streams import Run, Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream
 from streamweir.datasets.store import upload
 from streamweir.errors import BadConfiguration, RunFailed
 from streamweir.scorer.spec import Servers

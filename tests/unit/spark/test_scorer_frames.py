@@ -15,8 +15,7 @@ from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.reader import READER
-from streamweir_spark.shards import shard_keys
-from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles
+from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles, shard_keys
 from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
 from tests.unit.core.ecommerce_stream import (
     batch,

@@ -1,0 +1,148 @@
+"""Runs: the names of their objects in the store."""
+
+from dataclasses import dataclass
+
+from streamweir.contracts.streams import RUNS, ObjectKey, Stream, stream_id_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replay through a stream; its bundle is what a reader of the results opens."""
+
+    stream: Stream
+    id: str
+
+    @property
+    def bundle(self) -> ObjectKey:
+        """The prefix of the run bundle. The run id is made safe for file names the way the stream id is."""
+        return ObjectKey(RUNS, f"{self.stream.pipeline}/{self.stream.id}/{stream_id_of(self.id)}")
+
+    @property
+    def parameters(self) -> ObjectKey:
+        """The run's parameters by their lower-case names; written by the run's first task."""
+        return self.bundle / "parameters.json"
+
+    @property
+    def tasks(self) -> ObjectKey:
+        """The prefix of the task records."""
+        return self.bundle / "tasks"
+
+    def task(self, name: str) -> ObjectKey:
+        """What one task did: times, outcome, error, result."""
+        return self.tasks / f"{name}.json"
+
+    @property
+    def training(self) -> ObjectKey:
+        """The result of the training that the run needed, or that it is."""
+        return self.bundle / "training.json"
+
+    @property
+    def model(self) -> ObjectKey:
+        """Which model the run took, and why that one; a run that is cleared takes it again."""
+        return self.bundle / "model.json"
+
+    @property
+    def selection(self) -> ObjectKey:
+        """How the run's model was selected, when it was trained here."""
+        return self.bundle / "model_selection_summary.json"
+
+    @property
+    def plan(self) -> ObjectKey:
+        """What the replay was asked to send; written before the first message, kept by a resumed replay."""
+        return self.bundle / "replay" / "plan.json"
+
+    @property
+    def manifest(self) -> ObjectKey:
+        """What the replay did send: written after the flush."""
+        return self.bundle / "replay" / "manifest.json"
+
+    @property
+    def replay_stop(self) -> ObjectKey:
+        """An object that asks the replay of an endless recording to end."""
+        return self.bundle / "replay" / "stop.json"
+
+    @property
+    def produced(self) -> ObjectKey:
+        """The prefix of the producer's own counts, a row per batch in parts."""
+        return self.bundle / "replay" / "produced"
+
+    def produced_part(self, first: int) -> ObjectKey:
+        """The part whose first batch has this sequence."""
+        return self.produced / f"{first:012d}.parquet"
+
+    @property
+    def produced_whole(self) -> ObjectKey:
+        """The counts in one file, as runs left them before there were parts."""
+        return self.bundle / "replay" / "produced.parquet"
+
+    @property
+    def redriven(self) -> ObjectKey:
+        """How far the stream reaches with the run's records that were put back; absent when none were."""
+        return self.bundle / "replay" / "redriven.json"
+
+    @property
+    def reconciled(self) -> ObjectKey:
+        """When the run was last accounted for, and where its rows begin on the output topics."""
+        return self.bundle / "reconciled.json"
+
+    @property
+    def ledger(self) -> ObjectKey:
+        """What happened to every row; `ledger_table` holds its batches as parquet."""
+        return self.bundle / "ledger.json"
+
+    @property
+    def ledger_table(self) -> ObjectKey:
+        """The ledger's batches as a table: a row per batch and input topic."""
+        return self.bundle / "ledger.parquet"
+
+    def table_file(self, name: str) -> ObjectKey:
+        """The one file of a result table: this run's rows of committed micro-batches, sorted by key."""
+        return self.bundle / name / "data.parquet"
+
+    @property
+    def latency(self) -> ObjectKey:
+        """Seconds from the append in Kafka to the output's commit, a row per message with scored rows."""
+        return self.bundle / "timing" / "latency.parquet"
+
+    @property
+    def micro_batches(self) -> ObjectKey:
+        """Rows and commit time, a row per micro-batch that worked on the run."""
+        return self.bundle / "timing" / "micro_batches.parquet"
+
+    @property
+    def quality(self) -> ObjectKey:
+        """The prefix of the data docs and of their `results.json`."""
+        return self.bundle / "quality"
+
+    @property
+    def recomputed(self) -> ObjectKey:
+        """How far the stream was worked out again, and what the next run's validation begins with."""
+        return self.bundle / "recomputed" / "next.json"
+
+    def recomputed_table(self, name: str, next_sequence: int) -> ObjectKey:
+        """A table of what the next run's validation begins with, of all messages before `next_sequence`."""
+        return self.bundle / "recomputed" / str(next_sequence) / f"{name}.parquet"
+
+    @property
+    def plots(self) -> ObjectKey:
+        """The prefix of the plots."""
+        return self.bundle / "plots"
+
+    def plot(self, name: str) -> ObjectKey:
+        """One plot."""
+        return self.plots / f"{name}.png"
+
+    @property
+    def report(self) -> ObjectKey:
+        """The report, for people: one file that needs no other."""
+        return self.bundle / "report.html"
+
+    @property
+    def summary(self) -> ObjectKey:
+        """The run in numbers, for programs."""
+        return self.bundle / "summary.json"
+
+    @property
+    def memory(self) -> ObjectKey:
+        """The memory that was measured while the run ran, when somebody measured it."""
+        return self.bundle / "memory.json"
