@@ -5,10 +5,10 @@ A run that did not name a stream got one of its own. When its last task ended mo
 scorer works on it, the stream's topics in Kafka and its objects under `streams/` are deleted.
 
 Of a named stream, the records of runs that were reconciled more than `days` ago are deleted from its topics,
-the oldest first; its checkpoint and tables stay. Not deleted are: what a run that is not reconciled sent, and
-whatever came after it; what later runs' validation needs; what the scorer has not read; the newest run; an
-output topic that all streams share. A record that is deleted cannot be put back any more, and its run cannot
-be reconciled or validated a second time.
+the oldest first, also where the ledger did not add up; its checkpoint and tables stay. Not deleted are: what
+a run that is not reconciled sent, and whatever came after it; what later runs' validation needs; what the
+scorer has not read; the newest run; an output topic that all streams share. A record that is deleted cannot
+be put back any more, and its run cannot be reconciled or validated a second time.
 
 The default of `days` is the setting `STREAMWEIR_RETENTION_DAYS`, or 7.
 

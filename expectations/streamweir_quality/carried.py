@@ -6,21 +6,19 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from streamweir.contracts.formats import stored_format
-from streamweir.contracts.runs import Run
+from streamweir.contracts.runs import RECOMPUTED_FORMAT, Run
 from streamweir.ledger.bundle import put_rows
 from streamweir.ledger.committed import once_again, read_commits, read_entries
 from streamweir.ledger.published import places
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.chain import plans
 from streamweir.replay.plan import Offsets, Plan, offsets_from_json
-
-FORMAT = 1
-"""Of the object that says what was left."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,16 @@ def offers_recompute(pipeline: str) -> bool:
     return files(__package__).joinpath(pipeline, "recompute.py").is_file()
 
 
+def recompute_of(pipeline: str) -> Any:
+    """The pipeline's module that works its tables out again (`streamweir_quality.recompute.Recompute`)."""
+    return importlib.import_module(f"{__package__}.{pipeline}.recompute")
+
+
 def carries_of(pipeline: str) -> Mapping[str, pa.Schema]:
     """What the pipeline's recomputation carries on (`Recompute`): tables by name."""
     if not offers_recompute(pipeline):
         return {}
-    carries: Mapping[str, pa.Schema] = importlib.import_module(f"{__package__}.{pipeline}.recompute").CARRIES
+    carries: Mapping[str, pa.Schema] = recompute_of(pipeline).CARRIES
     return carries
 
 
@@ -64,8 +67,9 @@ def carried_before(store: ObjectStore, run: Run, plan: Plan, folder: Path) -> Ca
     before = plan.before
     while before is not None:
         earlier = Run(run.stream, before)
-        if (found := _left_by(store, earlier, folder)) and found.next_sequence <= plan.first_sequence:
-            return found
+        found = store.get_json(earlier.recomputed)
+        if found is not None and found["next_sequence"] <= plan.first_sequence:
+            return _left_by(store, earlier, found, folder)
         said = store.get_json(earlier.plan)
         before = Plan.from_json(said).before if said else None
     return BEGINNING
@@ -105,7 +109,7 @@ def leave(
         put_rows(store, run.recomputed_table(name, left.next_sequence), rows, schema, folder)
     known = replace(left, published=_published_before(store, run, left.next_sequence))
     # Last, so that it never names a table that is not there.
-    store.put_json(run.recomputed, {**vars(known), "tables": sorted(tables), "format": FORMAT})
+    store.put_json(run.recomputed, {**vars(known), "tables": sorted(tables), "format": RECOMPUTED_FORMAT})
 
 
 @once_again
@@ -114,11 +118,8 @@ def _published_before(store: ObjectStore, run: Run, sequence: int) -> Offsets:
     return places(read_commits(run.stream, store, entries, sequence).published)
 
 
-def _left_by(store: ObjectStore, run: Run, folder: Path) -> Carried | None:
-    found = store.get_json(run.recomputed)
-    if found is None:
-        return None
-    stored_format(found, FORMAT, str(run.recomputed), f"validate run {run.id} again")
+def _left_by(store: ObjectStore, run: Run, found: Mapping[str, Any], folder: Path) -> Carried:
+    stored_format(found, RECOMPUTED_FORMAT, str(run.recomputed), f"validate run {run.id} again")
     folder.mkdir(parents=True, exist_ok=True)
     tables = {name: folder / f"{name}.parquet" for name in found["tables"]}
     for name, file in tables.items():

@@ -67,11 +67,11 @@ def _write(file: Path, schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> Pa
     """Write rows, the last column of which is a value; a row group holds about `_SHARE_BYTES`."""
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for share in _shares(rows):
-            writer.write_batch(batch_of(share, schema))
+            writer.write_batch(_batch_of(share, schema))
     return file
 
 
-def batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
+def _batch_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
     """Rows, of which there is one at least, in columns."""
     columns = zip(*rows, strict=True)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
@@ -82,7 +82,7 @@ def reader_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBa
     """Rows as DuckDB reads them, once, with some in memory at a time."""
     rest = iter(rows)
     shares = iter(lambda: list(islice(rest, _ROWS_AT_ONCE)), [])
-    return pa.RecordBatchReader.from_batches(schema, (batch_of(share, schema) for share in shares))
+    return pa.RecordBatchReader.from_batches(schema, (_batch_of(share, schema) for share in shares))
 
 
 def _shares(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

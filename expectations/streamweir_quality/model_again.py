@@ -5,14 +5,12 @@ The rows are made by the recomputation. A pipeline with a model offers beside `r
 scored rows, which `Score` it holds.
 """
 
-import importlib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -22,6 +20,7 @@ import pyarrow as pa
 from streamweir.contracts.again import ROW
 from streamweir.contracts.tables import Table
 from streamweir.scorer.spec import Servers
+from streamweir_quality.carried import recompute_of
 from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.score_again import Scoring, score_again
@@ -63,7 +62,7 @@ def sample(inputs: Inputs, sql: duckdb.DuckDBPyConnection, at_most: int) -> Samp
     """What `sql` holds after the recomputation, as a model takes it; None for a run without a model."""
     if inputs.version is None:
         return None
-    table, module = _scored_table(inputs), _recompute(inputs)
+    table, module = _scored_table(inputs), recompute_of(inputs.pipeline.name)
     key = ", ".join(_quoted(table.key))
     order = f"md5(concat_ws(' ', '{_SEED}', {key}))"
     # Of all rows only the keys are put in order.
@@ -94,7 +93,7 @@ def model_again(inputs: Inputs, chosen: Sample | None, scores: pa.Table | None) 
     """The subject that compares the sample's scores; none for a run without a model."""
     if chosen is None or scores is None:
         return []
-    table, columns = _scored_table(inputs), _recompute(inputs).SCORES
+    table, columns = _scored_table(inputs), recompute_of(inputs.pipeline.name).SCORES
     stream = _rows_of(inputs.tables[table.name], chosen, table.key, columns)
     frame = compared(chosen, scores, stream, table.key, columns, inputs.threshold)
     said = f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"
@@ -183,7 +182,3 @@ def _key(row: Row, key: Sequence[str]) -> tuple[Any, ...]:
 
 def _scored_table(inputs: Inputs) -> Table:
     return inputs.pipeline.table(str(inputs.pipeline.scored_table))
-
-
-def _recompute(inputs: Inputs) -> ModuleType:
-    return importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")

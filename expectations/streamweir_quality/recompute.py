@@ -3,7 +3,6 @@
 A pipeline offers `streamweir_quality.<word>.recompute`, which fulfils `Recompute`.
 """
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from streamweir.contracts.tables import Table
-from streamweir_quality.carried import carries_of, offers_recompute
+from streamweir_quality.carried import carries_of, offers_recompute, recompute_of
 from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.inputs import Inputs
 
@@ -45,7 +44,7 @@ def recompute_subjects(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> Iterab
     if not offers_recompute(inputs.pipeline.name):
         return
     _register_carried(inputs, sql)
-    module: Recompute = importlib.import_module(f"{__package__}.{inputs.pipeline.name}.recompute")
+    module: Recompute = recompute_of(inputs.pipeline.name)
     for name, batch in module.recompute(inputs, sql).items():
         frame = _compared(sql, inputs.pipeline.table(name), inputs, batch)
         said = f"{name} holds what a batch computation makes of the messages: 0 rows differ"

@@ -4,15 +4,17 @@ import base64
 import subprocess
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from infra.layout import Layout
 from infra.ports import accepts
 from infra.service import Service
+from streamweir.broker.clients import admin
+from streamweir.connections import KafkaConnection
 from streamweir.errors import StackError
 from streamweir.settings import Settings
 
@@ -68,11 +70,8 @@ def _missing(port: int) -> str | None:
     if not accepts(port):
         return "it does not listen yet"
     try:
-        admin = KafkaAdminClient(bootstrap_servers=[f"127.0.0.1:{port}"], bootstrap_timeout_ms=2000)
-        try:
-            admin.list_topics()
-        finally:
-            admin.close()
+        with closing(admin(KafkaConnection(f"127.0.0.1:{port}"))) as client:
+            client.list_topics()
     except KafkaError as error:
         return f"it does not answer a metadata request ({type(error).__name__})"
     return None

@@ -11,7 +11,7 @@ from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, DatasetUnusable, RejectRecord
 from streamweir.objectstore import ObjectStore
 
-MOST_BYTES = "STREAMWEIR_CLAIM_BYTES"
+MOST_BYTES_VARIABLE = "STREAMWEIR_CLAIM_BYTES"
 """The environment variable that says how large an object may be that a message names."""
 DEFAULT_MOST_BYTES = 64 * 1024 * 1024
 
@@ -66,7 +66,8 @@ def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> bytes:
         raise RejectRecord(f"object {claim.key} is empty")
     if claim.size > most_bytes:
         raise RejectRecord(
-            f"object {claim.key} has {claim.size:,} bytes, more than {MOST_BYTES} allows ({most_bytes:,})"
+            f"object {claim.key} has {claim.size:,} bytes, "
+            f"more than {MOST_BYTES_VARIABLE} allows ({most_bytes:,})"
         )
     # One byte more shows that the object is another, however large that one is.
     data = store.get(claim.key, at_most=claim.size + 1)
@@ -81,7 +82,7 @@ def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> bytes:
 
 def most_bytes_of_env() -> int:
     """The setting STREAMWEIR_CLAIM_BYTES, 64 MiB by default; raises BadConfiguration for no size."""
-    said = os.environ.get(MOST_BYTES, "")
+    said = os.environ.get(MOST_BYTES_VARIABLE, "")
     if said and not (said.isascii() and said.isdigit() and int(said)):
-        raise BadConfiguration(f"{MOST_BYTES} is {said[:80]!r}: take a number of bytes, 1 or more")
+        raise BadConfiguration(f"{MOST_BYTES_VARIABLE} is {said[:80]!r}: take a number of bytes, 1 or more")
     return int(said or DEFAULT_MOST_BYTES)

@@ -21,7 +21,7 @@ from streamweir.objectstore import ObjectStore
 FORMAT = 2
 """Of the records that are written; format 1 had no such entry, and no `files`."""
 SEGMENT_FORMAT = 1
-_READERS = 8
+READERS = 8
 """Small objects are read side by side: waiting for the store dominates."""
 
 Published = dict[str, dict[str, int]]
@@ -56,11 +56,6 @@ class Commit:
     foreign: int = 0
     state_bytes: int = 0
     dropped_by_watermark: int = 0
-
-    @property
-    def first(self) -> int:
-        """Its own id: a commit stands for one micro-batch."""
-        return self.batch_id
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without the totals."""
@@ -145,9 +140,9 @@ def backwards(store: ObjectStore, stream: Stream, last: Commit) -> Iterator[Entr
     """
     yield last
     at = last.batch_id - 1
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         while at >= 0:
-            ids = range(at, max(at - _READERS, -1), -1)
+            ids = range(at, max(at - READERS, -1), -1)
             found = pool.map(lambda batch_id: read(store, stream, batch_id), ids)
             for commit in found:
                 if commit is None:

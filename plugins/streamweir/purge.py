@@ -10,7 +10,7 @@ from streamweir.broker.topics import delete_records, existing
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as pipeline_of
-from streamweir.contracts.runs import Run
+from streamweir.contracts.runs import RECOMPUTED_FORMAT, Run
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.chain import plans
@@ -128,13 +128,19 @@ def _held(store: ObjectStore, stream: Stream, starts: Offsets) -> list[_Stretch]
 
 def _recomputed_up_to(store: ObjectStore, run: Run) -> int:
     found = store.get_json(run.recomputed)
+    stored_format(found or {}, RECOMPUTED_FORMAT, str(run.recomputed), f"validate run {run.id} again")
     return found["next_sequence"] if found else -1
 
 
 def _was_read(store: ObjectStore, stream: Stream, offsets: Offsets) -> bool:
-    """Whether Spark has committed a micro-batch that ends there or later: it reads none of it again."""
-    found = status.read(store, stream)
-    return found is not None and _reach(offsets_from_json(found.end_offsets or {}), offsets)
+    """Whether every stage has committed what it read up to there: it reads none of it again."""
+    for stage in pipeline_of(stream.pipeline).stages:
+        found = status.read(store, stream.of_stage(stage.name))
+        ends = offsets_from_json(found.end_offsets or {}) if found else {}
+        read = {read.topic.name for read in stage.reads}
+        if not _reach(ends, {topic: known for topic, known in offsets.items() if topic in read}):
+            return False
+    return True
 
 
 def _reach(ends: Offsets, offsets: Offsets) -> bool:

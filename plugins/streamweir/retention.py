@@ -11,6 +11,7 @@ from typing import Any
 from streamweir.broker.topics import delete
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.formats import stored_format
+from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import STREAMS, ObjectKey, Stream
 from streamweir.objectstore import ObjectStore
@@ -79,7 +80,8 @@ def look(store: ObjectStore, stream: Stream) -> Trace | None:
     records = (store.get_json(key) for key in store.list(Run(stream, origin["run"]).tasks))
     signs = [origin["made_at"], *(record["ended_at"] for record in records if record)]
     last_sign = max(datetime.fromisoformat(sign) for sign in signs)
-    return Trace(origin["isolated"], last_sign, find(store, stream).alive)
+    alive = any(find(store, stage).alive for stage in stages_of(stream))
+    return Trace(origin["isolated"], last_sign, alive)
 
 
 def _origin(store: ObjectStore, stream: Stream) -> Any:

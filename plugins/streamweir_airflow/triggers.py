@@ -21,7 +21,7 @@ class ScorerTrigger(BaseTrigger):
     """Waits for what `wait` names (see `waiting.WAITS`).
 
     The event carries all that the resuming method needs: Airflow does not hand over anything else in every
-    mode. deadline: ISO time after which a wait without a verdict is given up; none for a drain, whose length
+    mode. deadline: ISO time after which a wait without an end is given up; none for a drain, whose length
     is the backlog's. outage_s: for how many seconds the object store may be away; None: for as long as it is.
     asked_again: how often the wait has led to a new start of the scorer.
     """
@@ -64,33 +64,33 @@ class ScorerTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is a verdict."""
+        """Look until the wait is over."""
         store = await StoreHook(self.conn_id).astore()
         watch = Watch()
-        verdict, looks, reached_at = None, 0, datetime.now(UTC)
-        while verdict is None:
+        waited, looks, reached_at = None, 0, datetime.now(UTC)
+        while waited is None:
             now = datetime.now(UTC)
             try:
                 seen = await asyncio.to_thread(look, store, self.stream, watch)
             except Retryable as error:
                 # A scorer could not write either: only from here on its silence means something.
                 watch = Watch()
-                verdict = self._unreachable(error, now - reached_at) or self._too_late(now)
+                waited = self._unreachable(error, now - reached_at) or self._too_late(now)
             else:
                 reached_at = now
-                verdict = WAITS[self.wait](seen, self.flush_sequence) or self._too_late(now)
+                waited = WAITS[self.wait](seen, self.flush_sequence) or self._too_late(now)
                 if looks % _SAY_EVERY == 0:
                     self.log.info("waiting until %s: %s", self.wait, _words(seen))
             looks += 1
-            if verdict is None:
+            if waited is None:
                 await asyncio.sleep(_LOOK_EVERY_S)
-        yield TriggerEvent(self.event(verdict))
+        yield TriggerEvent(self.event(waited))
 
-    def event(self, verdict: Waited) -> dict[str, Any]:
+    def event(self, waited: Waited) -> dict[str, Any]:
         """What the resuming task is given."""
         return {
-            "outcome": verdict.outcome.value,
-            "sentence": verdict.sentence,
+            "outcome": waited.outcome.value,
+            "sentence": waited.sentence,
             "flush_sequence": self.flush_sequence,
             "asked_again": self.asked_again,
         }

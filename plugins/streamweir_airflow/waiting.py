@@ -101,8 +101,8 @@ def lost(seen: Seen) -> str | None:
     """Why nobody works on the stream any more, though nobody asked for that; None while somebody does."""
     if seen.status is None or seen.stop_requested:
         return None
-    verdict = _gone(seen.status, seen.health)
-    return verdict.sentence if verdict and verdict.outcome == Outcome.LOST else None
+    waited = _gone(seen.status, seen.health)
+    return waited.sentence if waited and waited.outcome == Outcome.LOST else None
 
 
 def _gone(status: Status, found: Health | None) -> Waited | None:

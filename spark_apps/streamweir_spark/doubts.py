@@ -16,14 +16,14 @@ Key = tuple[object, ...]
 """The values of a record's identity (`Pipeline.identity`)."""
 
 
-Place = tuple[int, int]
+SendOrder = tuple[int, int]
 """A row's sequence, and its index in the message: no two rows that are scored have the same."""
 
 
-class Row(NamedTuple):
+class DoubtedRow(NamedTuple):
     """A row of an id in doubt. content: its values. line: its shard's, when that took it for a duplicate."""
 
-    at: Place
+    at: SendOrder
     ts: int
     content: tuple[object, ...]
     line: Mapping[str, Any] | None = None
@@ -53,7 +53,7 @@ class Doubts:
     known: dict[Key, Doubt]
 
     def __post_init__(self) -> None:
-        self._waiting: defaultdict[Key, list[Row]] = defaultdict(list)
+        self._waiting: defaultdict[Key, list[DoubtedRow]] = defaultdict(list)
 
     @classmethod
     def of(cls, stored: Iterable[Iterable[Any]], retention_s: int) -> "Doubts":
@@ -70,18 +70,18 @@ class Doubts:
             if doubt.last_ts >= oldest
         ]
 
-    def wait(self, rows: Iterable[tuple[Key, Row]]) -> None:
+    def wait(self, rows: Iterable[tuple[Key, DoubtedRow]]) -> None:
         """Take rows of ids in doubt, for their turn."""
         for key, row in rows:
             insort(self._waiting[key], row, key=attrgetter("at"))
 
-    def turns(self) -> Iterator[tuple[list[tuple[Key, Row]], list[Row]]]:
+    def turns(self) -> Iterator[tuple[list[tuple[Key, DoubtedRow]], list[DoubtedRow]]]:
         """Again and again the rows to be tried, one of an id at most, and those that are duplicates.
 
         What became of those that were tried is told, with `tell`, before the next turn.
         """
         while self._waiting:
-            tried, duplicates = list[tuple[Key, Row]](), list[Row]()
+            tried, duplicates = list[tuple[Key, DoubtedRow]](), list[DoubtedRow]()
             for key in list(self._waiting):
                 row = self._next(key, duplicates)
                 if row is None:
@@ -90,7 +90,7 @@ class Doubts:
                     tried.append((key, row))
             yield tried, duplicates
 
-    def tell(self, key: Key, row: Row, *, scored: bool) -> None:
+    def tell(self, key: Key, row: DoubtedRow, *, scored: bool) -> None:
         """What became of a row that was tried."""
         if scored and row.passed:
             # Its shard remembers the same now.
@@ -98,7 +98,7 @@ class Doubts:
         else:
             self._note(key, row, row.ts if scored else None)
 
-    def _next(self, key: Key, duplicates: list[Row]) -> Row | None:
+    def _next(self, key: Key, duplicates: list[DoubtedRow]) -> DoubtedRow | None:
         """The id's next row that is no duplicate; those before it are added to the duplicates."""
         waiting = self._waiting[key]
         while waiting:
@@ -108,7 +108,7 @@ class Doubts:
             duplicates.append(row)
         return None
 
-    def _is_duplicate(self, key: Key, row: Row) -> bool:
+    def _is_duplicate(self, key: Key, row: DoubtedRow) -> bool:
         doubt = self.known.get(key)
         if doubt is None:
             return not row.passed
@@ -117,6 +117,6 @@ class Doubts:
         self._note(key, row, doubt.scored_ts)
         return True
 
-    def _note(self, key: Key, row: Row, scored_ts: int | None) -> None:
+    def _note(self, key: Key, row: DoubtedRow, scored_ts: int | None) -> None:
         before = self.known.get(key)
         self.known[key] = Doubt(max(before.last_ts, row.ts) if before else row.ts, scored_ts)

@@ -116,7 +116,7 @@ class Scorer:
         """The model's address; executors on other machines cannot read the driver's disk."""
         if (self.spark.sparkContext.master or "").startswith("local["):
             return model.as_uri()
-        shared = self.spec.stream.root / "model" / self.spec.model
+        shared = self.spec.stream.own / "model" / self.spec.model
         self.store.upload_folder(shared, model)
         return self.store.uri(shared)
 

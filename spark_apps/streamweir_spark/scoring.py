@@ -18,7 +18,7 @@ from streamweir_spark import commit as commits
 from streamweir_spark.columns import quoted, struct
 from streamweir_spark.core import Output, OutputKind
 from streamweir_spark.decode import canonical
-from streamweir_spark.doubts import Doubts, Key, Place, Row
+from streamweir_spark.doubts import DoubtedRow, Doubts, Key, SendOrder
 from streamweir_spark.evaluating import RowByRow
 from streamweir_spark.model import UNSCORABLE
 from streamweir_spark.results import Results
@@ -81,7 +81,9 @@ class Scoring:
         found, more = self._in_turn(doubts, outcomes)
         return Scored(pa.concat_tables([rows, *found]).sort_by(_IN_ORDER), others + more)
 
-    def _in_turn(self, doubts: Doubts, outcomes: dict[Place, pa.Table | str]) -> tuple[list[pa.Table], Lines]:
+    def _in_turn(
+        self, doubts: Doubts, outcomes: dict[SendOrder, pa.Table | str]
+    ) -> tuple[list[pa.Table], Lines]:
         """The rows of ids in doubt that have a score, and the lines of those that have none.
 
         outcomes: of the rows that were tried already.
@@ -131,13 +133,15 @@ class Scoring:
         mask = pa.array([key in odd for key in self._keys(rows)], pa.bool_())
         return rows.filter(pc.invert(mask)), rows.filter(mask)
 
-    def _passed(self, rows: pa.Table) -> Iterator[tuple[Key, Row]]:
+    def _passed(self, rows: pa.Table) -> Iterator[tuple[Key, DoubtedRow]]:
         contents = zip(*(column.to_pylist() for column in rows.columns), strict=True)
         return zip(self._keys(rows), map(_row, contents), strict=True)
 
-    def _refused(self, lines: Lines, odd: Collection[Key], now: int) -> tuple[list[tuple[Key, Row]], Lines]:
+    def _refused(
+        self, lines: Lines, odd: Collection[Key], now: int
+    ) -> tuple[list[tuple[Key, DoubtedRow]], Lines]:
         """The lines of duplicates with these ids as rows, and the other lines."""
-        refused, others = list[tuple[Key, Row]](), Lines()
+        refused, others = list[tuple[Key, DoubtedRow]](), Lines()
         for line in lines:
             key = self._key_of_duplicate(line)
             if key is not None and key in odd:
@@ -153,12 +157,12 @@ class Scoring:
         values = dict(zip(self._schema.names[len(PLACE) :], line["values"], strict=False))
         return tuple({**line, **values}[name] for name in self._identity)
 
-    def _duplicate(self, row: Row) -> dict[str, Any]:
+    def _duplicate(self, row: DoubtedRow) -> dict[str, Any]:
         """The line of a row that is a duplicate, although its shard may have let it pass."""
         detail = f"a record with the same {' and '.join(self._identity)} was scored before"
         return dict(row.line) if row.line else self._rejected(row, Reason.DUPLICATE, detail)
 
-    def _rejected(self, row: Row, reason: Reason, why: str) -> dict[str, Any]:
+    def _rejected(self, row: DoubtedRow, reason: Reason, why: str) -> dict[str, Any]:
         """The line of a row without a score. Its bytes are those of the values that the core made of it."""
         found = dict(zip(self._schema.names, row.content, strict=True))
         values = {name: found[name] for name in self._schema.names[len(PLACE) : -1]}
@@ -178,20 +182,22 @@ def messages_of(topic: OutputTopic, rows: pa.Table) -> pa.ChunkedArray:
     return rows[_JSON.format(topic.name)].cast(pa.binary())
 
 
-def _outcomes(scored: pa.Table, tried: pa.Table, failed: Mapping[int, str]) -> dict[Place, pa.Table | str]:
+def _outcomes(
+    scored: pa.Table, tried: pa.Table, failed: Mapping[int, str]
+) -> dict[SendOrder, pa.Table | str]:
     """What came of rows that were tried: a row of the scored table, or why there is none."""
     found = {place: scored.slice(number, 1) for number, place in enumerate(_places(scored))}
     places = _places(tried) if failed else []
     return {**found, **{places[number]: why for number, why in failed.items()}}
 
 
-def _places(rows: pa.Table) -> list[Place]:
+def _places(rows: pa.Table) -> list[SendOrder]:
     return list(zip(rows["sequence"].to_pylist(), rows["row"].to_pylist(), strict=True))
 
 
-def _row(content: tuple[Any, ...], line: Mapping[str, Any] | None = None) -> Row:
+def _row(content: tuple[Any, ...], line: Mapping[str, Any] | None = None) -> DoubtedRow:
     sequence, place, ts = (content[PLACE.index(name)] for name in ("sequence", "row", "ts"))
-    return Row((sequence, place), ts, content, line)
+    return DoubtedRow((sequence, place), ts, content, line)
 
 
 def _message(topic: OutputTopic) -> str:

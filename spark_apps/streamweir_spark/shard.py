@@ -143,19 +143,19 @@ class _Shard:
         largest = self.progress.max_ts
         return largest is not None and largest - ts > self.domain.lateness_s
 
-    def _judge(self, part: Part, verdicts: Iterable[Judged]) -> None:
-        for verdict in verdicts:
+    def _judge(self, part: Part, judged: Iterable[Judged]) -> None:
+        for one in judged:
             self.outputs.append(
                 _output(
-                    _SCORED if verdict.reason is None else _REJECTED,
+                    _SCORED if one.reason is None else _REJECTED,
                     part,
-                    row=verdict.row,
+                    row=one.row,
                     rows=1,
-                    id=verdict.id,
-                    reason=verdict.reason,
-                    detail=verdict.detail,
-                    raw=verdict.raw,
-                    values=verdict.values,
+                    id=one.id,
+                    reason=one.reason,
+                    detail=one.detail,
+                    raw=one.raw,
+                    values=one.values,
                 )
             )
 

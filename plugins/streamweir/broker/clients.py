@@ -1,14 +1,18 @@
 """kafka-python clients with the house's settings, and Kafka's errors in Streamweir's words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import kafka
 from kafka import errors
+from kafka.net.compat import KafkaNetClient
 
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.errors import BadConfiguration, DependencyUnreachable
+
+T = TypeVar("T")
 
 TRANSACTION_TIMEOUT_MS = 90_000
 """Kafka aborts a transaction that its producer left open for so long; readers wait for it until then.
@@ -63,8 +67,9 @@ def kafka_errors(connection: KafkaConnection, what: str) -> Iterator[None]:
 
 def consumer(connection: KafkaConnection, isolation: str = "read_committed") -> kafka.KafkaConsumer:
     """A consumer that belongs to no group; of committed records, unless told otherwise."""
-    return kafka.KafkaConsumer(
-        **(_CLIENT | connection.client_args()),
+    return _opened(
+        kafka.KafkaConsumer,
+        connection,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -76,8 +81,9 @@ def consumer(connection: KafkaConnection, isolation: str = "read_committed") -> 
 
 def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaProducer:
     """A transactional producer for large batches."""
-    return kafka.KafkaProducer(
-        **(_CLIENT | connection.client_args()),
+    return _opened(
+        kafka.KafkaProducer,
+        connection,
         transactional_id=transactional_id,
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         compression_type="lz4",
@@ -95,7 +101,26 @@ def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaP
 
 def admin(connection: KafkaConnection) -> kafka.KafkaAdminClient:
     """An admin client."""
-    return kafka.KafkaAdminClient(**(_CLIENT | connection.client_args()))
+    return _opened(kafka.KafkaAdminClient, connection)
+
+
+def _opened(kind: Callable[..., T], connection: KafkaConnection, **settings: Any) -> T:
+    """A client. One that cannot reach Kafka leaves no thread and no connection behind.
+
+    kafka-python starts both before it asks for the cluster, and does not end them when that fails.
+    """
+    made: list[KafkaNetClient] = []
+
+    def net_client(**config: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**config))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=net_client, **(_CLIENT | connection.client_args()), **settings)
+    except Exception:
+        for client in made:
+            client.close()
+        raise
 
 
 def _words(error: BaseException) -> str:

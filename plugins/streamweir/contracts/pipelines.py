@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 import streamweir.contracts as contracts
+from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import OutputTopic, Pipeline, Stage
 from streamweir.errors import BadConfiguration
 
@@ -33,6 +34,11 @@ def pipeline(name: str) -> Pipeline:
         raise BadConfiguration(f"no pipeline is called {name!r}; there are: {', '.join(pipeline_names())}")
     found: Pipeline = importlib.import_module(f"streamweir.contracts.{name}").PIPELINE
     return replace(found, stages=tuple(_as_set(found, stage) for stage in found.stages))
+
+
+def stages_of(stream: Stream) -> list[Stream]:
+    """The stream as each of its pipeline's stages has it."""
+    return [stream.of_stage(stage.name) for stage in pipeline(stream.pipeline).stages]
 
 
 def module_of(package: str, name: str, protocol: type[T]) -> T:

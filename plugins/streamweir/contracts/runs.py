@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from streamweir.contracts.streams import RUNS, ObjectKey, Stream, stream_id_of
 
+RECOMPUTED_FORMAT = 1
+"""Of the object `Run.recomputed`: validation writes it, and what deletes records reads it."""
+
 
 @dataclass(frozen=True)
 class Run:

@@ -179,8 +179,10 @@ class Pipeline:
     def reads(self) -> tuple[Input, ...]:
         """What the stages read and none of them writes; for each topic as the first of them reads it."""
         written = {topic.name for topic in self.outputs}
-        found = {read.topic.name: read for stage in self.stages[::-1] for read in stage.reads[::-1]}
-        return tuple(read for name, read in reversed(found.items()) if name not in written)
+        found: dict[str, Input] = {}
+        for read in (read for stage in self.stages for read in stage.reads):
+            found.setdefault(read.topic.name, read)
+        return tuple(read for name, read in found.items() if name not in written)
 
     @property
     def outputs(self) -> tuple[OutputTopic, ...]:

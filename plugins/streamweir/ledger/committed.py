@@ -16,6 +16,7 @@ from pyarrow import dataset
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from streamweir.commits import (
+    READERS,
     Commit,
     Entry,
     Published,
@@ -29,9 +30,6 @@ from streamweir.commits import (
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status
-
-_READERS = 8
-"""Small objects are read side by side: waiting for the store dominates."""
 
 once_again = retry(retry=retry_if_exception_type(Vanished), stop=stop_after_attempt(2), reraise=True)
 
@@ -93,7 +91,7 @@ def fetch_table(
         file.write_bytes(present(store, key))
         return str(file)
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         keys = pool.map(lambda entry: files_of(store, stream, entry, name), entries)
         files = list(pool.map(copied, [key for found in keys for key in found]))
     if not files:

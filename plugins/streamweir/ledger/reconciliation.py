@@ -2,10 +2,11 @@
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from streamweir.broker.records import log_end, read_topic
-from streamweir.commits import Commit
+from streamweir.commits import Commit, Vanished
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as find_pipeline
 from streamweir.contracts.runs import Run
@@ -55,7 +56,9 @@ def reconcile(run: Run, kafka: KafkaConnection, store: ObjectStore) -> Ledger:
     note_reconciled(store, run, ledger.next_sequence, before)
     if not ledger.ok:
         raise RunFailed(ledger.problem())
-    compact(run.stream, results.entries, manifest.flush_sequence, store)
+    # What another reconciliation of the run puts together at the same time is put together.
+    with suppress(Vanished):
+        compact(run.stream, results.entries, manifest.flush_sequence, store)
     return ledger
 
 

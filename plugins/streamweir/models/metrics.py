@@ -67,11 +67,12 @@ def best_f1_threshold(labels: Numbers, scores: Numbers) -> float:
     """The score at and above which calling a row fraud gives the largest F1; the highest of equals."""
     if not labels.any():
         return float(scores.max())
-    precision, recall, thresholds = metrics.precision_recall_curve(labels, scores)
-    hits = recall[:-1] * labels.sum()
-    alerts = np.divide(hits, precision[:-1], out=np.full_like(hits, np.inf), where=precision[:-1] > 0)
-    f1 = (2 * hits / (alerts + labels.sum()))[::-1]
-    return float(thresholds[::-1][int(np.argmax(f1))])
+    _, recall, thresholds = metrics.precision_recall_curve(labels, scores)
+    # Counts, because rounded rates would tell equals apart.
+    hits = np.rint(recall[:-1] * labels.sum())
+    alerts = len(scores) - np.searchsorted(np.sort(scores), thresholds)
+    f1 = 2 * hits / (alerts + labels.sum())
+    return float(thresholds[np.flatnonzero(f1 == f1.max())[-1]])
 
 
 def confusion(labels: Numbers, scores: Numbers, threshold: float) -> Confusion:

@@ -55,7 +55,12 @@ def main(
     if stop:
         if not run:
             raise BadConfiguration("--stop needs --run: the id of the run whose replay is to end")
+        if store.get_json(target.plan) is None:
+            raise BadConfiguration(
+                f"stream {target.stream} has no run {run}: take the --stream of its replay"
+            )
         request_stop(store, target)
+        print(f"run {run} is asked to end; a replay that has an end of its own goes on to it")
         return
     provision(kafka, target.stream, declared)
     known = ensure(

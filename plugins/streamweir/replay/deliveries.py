@@ -16,7 +16,7 @@ from streamweir.replay.pieces import Piece, Value, cut
 from streamweir.replay.plan import Plan
 
 
-class Place(NamedTuple):
+class SpanStart(NamedTuple):
     """Where a span begins in its run: its index, and its first piece's index as a batch and sequence."""
 
     span: int
@@ -59,12 +59,12 @@ def deliveries(
     plan: Plan,
     pipeline: Pipeline,
     value: Value,
-    begin: Place | None = None,
+    begin: SpanStart | None = None,
     ended: Ended = lambda sequence, is_new: False,
 ) -> Iterator[Delivery]:
     """What the run sends, in order. value: makes a message's value. begin: where its first batch begins."""
     topics = [topic.name for topic in pipeline.inputs]
-    _, first, sequence = begin or Place(0, 0, plan.first_sequence)
+    _, first, sequence = begin or SpanStart(0, 0, plan.first_sequence)
     last, end, span = 0, 0.0, -1
     for piece, second in delayed(cut(batches, plan.start_ts, topics, value, first), plan.late):
         if ended(sequence, piece.span != span):

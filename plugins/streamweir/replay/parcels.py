@@ -18,9 +18,10 @@ from streamweir.errors import RunFailed, StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.backlog import Parcel, prepared
 from streamweir.replay.batches import Recipe, Recording, source_of
-from streamweir.replay.deliveries import Message, Place, deliveries, messages
+from streamweir.replay.deliveries import Message, SpanStart, deliveries, messages
 from streamweir.replay.plan import Plan
 from streamweir.replay.produced import Counting, Counts
+from streamweir.replay.stop import never
 
 MANY = 20_000
 """Batches from which on it is worth a process."""
@@ -40,7 +41,7 @@ class Job(NamedTuple):
     recording: Recording
     plan: Plan
     store: ObjectStore
-    begin: Place
+    begin: SpanStart
     counted: int
     held: int
     flush: int | None = None
@@ -58,7 +59,7 @@ def parcels(job: Job, stopped: Callable[[], bool]) -> Generator[Parcel]:
     return prepared(packed(job, stopped))
 
 
-def packed(job: Job, stopped: Callable[[], bool] = lambda: False) -> Iterator[Parcel]:
+def packed(job: Job, stopped: Callable[[], bool] = never) -> Iterator[Parcel]:
     """The same, made as they are asked for."""
     plan, recording = job.plan, job.recording
     if isinstance(recording, Recipe):
@@ -68,7 +69,8 @@ def packed(job: Job, stopped: Callable[[], bool] = lambda: False) -> Iterator[Pa
 
     def ended(sequence: int, is_new: bool) -> bool:
         # Between two spans, and behind what is there: a span is sent whole, and a run has one at least.
-        return sequence == job.flush or (is_new and sequence > job.held and stopped())
+        may_end = is_new and sequence >= job.held and sequence > plan.first_sequence
+        return sequence == job.flush or (may_end and stopped())
 
     batches = recording.batches(job.begin.span)
     for delivery in deliveries(batches, plan, pipeline, source.value, job.begin, ended):

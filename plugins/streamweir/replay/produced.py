@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from streamweir.commits import present
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey
@@ -23,7 +24,7 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.batches import Row
-from streamweir.replay.deliveries import Delivery, Place
+from streamweir.replay.deliveries import Delivery, SpanStart
 from streamweir.replay.plan import Options
 
 PART_BATCHES = 50_000
@@ -32,7 +33,7 @@ PART_S = 60.0
 
 PLACE = ("batch_index", "sequence", "ts", "kind")
 _BEGIN = b"streamweir.begin"
-"""In a part's metadata: where its last row's span begins (`Place`)."""
+"""In a part's metadata: where its last row's span begins (`SpanStart`)."""
 _LOG = logging.getLogger(__name__)
 
 Facts = Callable[[Mapping[str, Sequence[Row]], Options], Mapping[str, int]]
@@ -69,7 +70,8 @@ class Produced:
     """What the topics hold of a run, by its producer's own count.
 
     Made for a run that is resumed, it goes on after the parts that are there. next_sequence: the first that
-    was not counted. begin: the span of the last batch that was; None before the first.
+    was not counted. begin: the span of the last batch that was; None before the first. batches, last_ts: how
+    many batches were recorded, and the largest ts of one. flush: its sequence and ts.
     """
 
     def __init__(self, run: Run, store: ObjectStore, counting: Counting, first_sequence: int) -> None:
@@ -81,13 +83,12 @@ class Produced:
         self.batches, self.last_ts, self.flush = 0, 0, (-1, 0)
         for part in parts(run, store):
             self._sum_up(part)
-            self.begin = Place(*json.loads(part.schema.metadata[_BEGIN]))
+            self.begin = SpanStart(*json.loads(part.schema.metadata[_BEGIN]))
             self.next_sequence = part["sequence"][-1].as_py() + 1
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows of what was recorded, per topic; as `facts`, `batches`, `last_ts` (the largest ts of a batch)
-        and `flush` (sequence and ts)."""
+        """Rows of what was recorded, per topic."""
         return {topic: self._sums[name] for topic, name in self._counting.topics.items()}
 
     @property
@@ -98,7 +99,7 @@ class Produced:
     def add(self, counts: Counts, span: int) -> None:
         """Count the next delivery that the topics hold."""
         if self.begin is None or span != self.begin.span:
-            self.begin = Place(span, counts[0], sequence_of(counts))
+            self.begin = SpanStart(span, counts[0], sequence_of(counts))
         self._waiting.append(counts)
         self.next_sequence = sequence_of(counts) + 1
         if len(self._waiting) >= PART_BATCHES or time.monotonic() - self._recorded_at > PART_S:
@@ -153,7 +154,7 @@ def parts(run: Run, store: ObjectStore) -> Iterator[pa.Table]:
 
 
 def _read(store: ObjectStore, key: ObjectKey) -> pa.Table:
-    return pq.read_table(io.BytesIO(store.get(key) or b""))
+    return pq.read_table(io.BytesIO(present(store, key)))
 
 
 def _parquet(part: pa.Table) -> bytes:

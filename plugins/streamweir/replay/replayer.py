@@ -21,14 +21,14 @@ from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.backlog import Backlog, Parcel
 from streamweir.replay.batches import Recording, Source, source_of
 from streamweir.replay.chain import join
-from streamweir.replay.deliveries import Place, check_late
+from streamweir.replay.deliveries import SpanStart, check_late
 from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest, on_the_clock
 from streamweir.replay.parcels import Job, parcels
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.position import Position, find_flush
 from streamweir.replay.produced import Counting, Produced
-from streamweir.replay.stop import StopRequest
+from streamweir.replay.stop import StopRequest, never
 from streamweir.replay.transmission import Transmission
 
 _LOG = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def replay(
         produced = Produced(run, store, counting, plan.first_sequence)
         job = _job(recording, plan, store, produced, resumption)
         # A recording that ends by itself is not asked to.
-        stopped = StopRequest(store, run) if recording.seconds is None else _never
+        stopped = StopRequest(store, run) if recording.seconds is None else never
         leading = pipeline.inputs[0].name
         with (
             closing(parcels(job, stopped)) as left,
@@ -133,7 +133,7 @@ def _resume_at(plan: Plan, run: Run, pipeline: Pipeline, kafka: KafkaConnection,
 def _job(recording: Recording, plan: Plan, store: ObjectStore, produced: Produced, at: Resumption) -> Job:
     """What is left to count and to send. Delayed batches may come of any span: then all are read again."""
     begin = None if plan.late else produced.begin
-    begin = begin or Place(0, 0, plan.first_sequence)
+    begin = begin or SpanStart(0, 0, plan.first_sequence)
     return Job(recording, plan, store, begin, produced.next_sequence, at.first, at.flush)
 
 
@@ -144,10 +144,6 @@ def _unsent(found: Iterator[Parcel], first: int, sent: Callable[[Parcel], None])
             sent(parcel)
         else:
             yield parcel
-
-
-def _never() -> bool:
-    return False
 
 
 def _manifest(

@@ -9,6 +9,11 @@ from streamweir.objectstore import ObjectStore
 _LOOK_S = 1.0
 
 
+def never() -> bool:
+    """The answer of a run that nobody can ask to end."""
+    return False
+
+
 def request(store: ObjectStore, run: Run) -> None:
     """Ask the run's replay to end; it does so within seconds, and for good: a resumed one sends no more."""
     store.put_json(run.replay_stop, {})

@@ -11,6 +11,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.replay.backlog import Backlog, Parcel
 from streamweir.replay.link import Link
 from streamweir.replay.position import Position
+from streamweir.replay.stop import never
 
 _LOOK_S = 1.0
 TRANSACTION_S = 0.1
@@ -25,7 +26,7 @@ class Schedule:
     hurry: whether all is due at once from now on.
     """
 
-    def __init__(self, pace: float, first_due: float, hurry: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, pace: float, first_due: float, hurry: Callable[[], bool] = never) -> None:
         self._pace, self._hurry = pace, hurry
         self._zero = time.monotonic() - (first_due / pace if pace else 0)
 
@@ -64,7 +65,7 @@ class Transmission:
         self.offsets = {name: dict(ends) for name, ends in begun.offsets.items()}
         self.rows, self.seconds, self.off_schedule_s = 0, 0.0, 0.0
 
-    def send_all(self, pace: float, hurry: Callable[[], bool] = lambda: False) -> None:
+    def send_all(self, pace: float, hurry: Callable[[], bool] = never) -> None:
         """Send everything at this pace (see `Plan.pace`), or at once; errors as in `Link.persist`."""
         first = self._backlog.peek()
         if first is None:

@@ -7,7 +7,7 @@ stop and exit codes of every scorer: `streamweir.cli.run(lambda: consume(<word>,
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from streamweir.scorer.status import State, timestamp
 from streamweir.scorer.stopping import Stopping
 
 _LOOK_S = 0.5
-IDLE_S = 0.2
+_IDLE_S = 0.2
 """How long a stage rests when there was nothing to do."""
 
 
@@ -51,6 +51,9 @@ class Work(Protocol):
 
     def stands(self) -> Step | None:
         """The last step that was written, also by an earlier process; None before the first."""
+
+    def close(self) -> None:
+        """Let go of what it has open."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,12 @@ def _live(spec: ScorerSpec, holder: str, make: Callable[[Setting], Work], stoppi
     with held(lease, stopping.lose):
         reporter = Reporter(store, spec, holder)
         reporter.show(state=State.STARTING)
-        work = make(Setting(spec, pipeline, kafka, store))
-        stands = work.stands()
-        place = {} if stands is None else reporter.place(stands)
-        reporter.show(state=State.RUNNING, progressed_at=timestamp(), error=None, **place)
-        with _attended(store, spec, holder, reporter, stopping):
-            _go_on(work, lease, reporter, stopping)
+        with closing(make(Setting(spec, pipeline, kafka, store))) as work:
+            stands = work.stands()
+            place = {} if stands is None else reporter.place(stands)
+            reporter.show(state=State.RUNNING, progressed_at=timestamp(), error=None, **place)
+            with _attended(store, spec, holder, reporter, stopping):
+                _go_on(work, lease, reporter, stopping)
         reporter.show(state=State.STOPPING)
     reporter.show(state=State.STOPPED, error=None, exit_code=0)
 
@@ -104,7 +107,7 @@ def _go_on(work: Work, lease: Lease, reporter: Reporter, stopping: Stopping) -> 
         step = work.step(check)
         if step is None:
             reporter.tick(moving=True)
-            stopping.wait(IDLE_S)
+            stopping.wait(_IDLE_S)
             continue
         reporter.show(
             progressed_at=timestamp(),

@@ -1,4 +1,4 @@
-"""One Spark driver as a process: started in a session of its own, ended with everything it started."""
+"""A scorer's driver, Spark's or a Python stage's, as a process: in a session of its own, ended whole."""
 
 import logging
 import os

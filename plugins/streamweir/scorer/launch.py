@@ -77,7 +77,7 @@ def log_folder(work: Path, stream: Stream) -> Path:
 
 
 def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """All that a Spark process is given: nothing of Airflow's, and no connection but the scorer's own."""
+    """All that a scorer's process is given: nothing of Airflow's, and no connection but the scorer's own."""
     kept = {
         name: value
         for name, value in inherited.items()

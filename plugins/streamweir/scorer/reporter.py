@@ -10,13 +10,13 @@ from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status as statuses
 from streamweir.scorer.spec import ScorerSpec
-from streamweir.scorer.status import Status, starting, timestamp
+from streamweir.scorer.status import Status, starting, timestamp, watermark_of
 
 WRITE_EVERY_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
-class Place(Protocol):
+class Progress(Protocol):
     """How far a stream is, as a commit record or a step says it."""
 
     @property
@@ -79,14 +79,13 @@ class Reporter:
             moved, self._moved = self._moved, False
             self.show(**({"progressed_at": timestamp()} if moved else {}))
 
-    def place(self, at: Place) -> dict[str, Any]:
+    def place(self, at: Progress) -> dict[str, Any]:
         """What the status says of it."""
-        watermark = None if at.max_ts is None else at.max_ts - self._lateness_s
         return {
             "batch_id": at.batch_id,
             "next_sequence": at.next_sequence,
             "max_ts": at.max_ts,
-            "watermark": watermark,
+            "watermark": watermark_of(at.max_ts, self._lateness_s),
         }
 
 

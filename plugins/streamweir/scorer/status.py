@@ -107,8 +107,13 @@ def starting(spec: ScorerSpec, holder: str, before: Status | None) -> Status:
         batch_id=before.batch_id if before else None,
         next_sequence=before.next_sequence if before else 0,
         max_ts=max_ts,
-        watermark=None if max_ts is None else max_ts - spec.lateness_s,
+        watermark=watermark_of(max_ts, spec.lateness_s),
     )
+
+
+def watermark_of(max_ts: int | None, lateness_s: int) -> int | None:
+    """The ts before which a message is late; None before the first one."""
+    return None if max_ts is None else max_ts - lateness_s
 
 
 def of_json(value: dict[str, Any]) -> Status:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -51,18 +52,29 @@ class CleanLogs(BaseOperator):
 def delete_old_files(folder: Path, before: datetime) -> int:
     """Delete the files below a folder that were last written before; returns how many.
 
-    Folders that are empty go as well, but for those directly in it: the next run's are made there.
+    Folders that become empty go as well, but for those directly in it: the next run's are made there.
     """
-    gone = 0
+    gone, left = 0, set[Path]()
     for parent, _, names in os.walk(folder, topdown=False):
-        for path in (Path(parent) / name for name in names):
-            if path.lstat().st_mtime < before.timestamp():
-                path.unlink(missing_ok=True)
-                gone += 1
         here = Path(parent)
-        if folder not in (here, here.parent) and not any(here.iterdir()):
-            here.rmdir()
+        may_go = here in left or _is_old(here, before)
+        for path in (here / name for name in names):
+            if _is_old(path, before):
+                path.unlink(missing_ok=True)
+                gone, may_go = gone + 1, True
+        if may_go and folder not in (here, here.parent):
+            # One that is not empty stays: a task that begins may just have made a file in it.
+            with suppress(OSError):
+                here.rmdir()
+                left.add(here.parent)
     return gone
+
+
+def _is_old(path: Path, before: datetime) -> bool:
+    try:
+        return path.lstat().st_mtime < before.timestamp()
+    except FileNotFoundError:
+        return False
 
 
 def _some_days_ago(context: Context) -> datetime:

@@ -22,7 +22,7 @@ class RetireStreams(BaseOperator):
             raise as_airflow(error) from error
 
     def _retired(self, keep: timedelta) -> Iterator[str]:
-        from streamweir.contracts.pipelines import pipeline_names
+        from streamweir.contracts.pipelines import pipeline_names, stages_of
         from streamweir.purge import purge
         from streamweir.retention import retire, streams
         from streamweir.scorer.launch import log_folder
@@ -32,7 +32,8 @@ class RetireStreams(BaseOperator):
         for pipeline in pipeline_names():
             for stream in retire(kafka, store, pipeline, now, keep):
                 self.log.info("retired %s", stream)
-                shutil.rmtree(log_folder(work_folder(), stream), ignore_errors=True)
+                for stage in stages_of(stream):
+                    shutil.rmtree(log_folder(work_folder(), stage), ignore_errors=True)
                 yield str(stream)
             for stream in streams(store, pipeline):
                 for sentence in purge(kafka, store, stream, now, keep):

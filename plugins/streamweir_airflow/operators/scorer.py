@@ -40,7 +40,7 @@ class ScorerOperator(StreamweirOperator):
     def wait(
         self, attempt: Attempt, wait: str, *, within: timedelta | None = None, **arguments: Any
     ) -> NoReturn:
-        """Give the worker slot back until the trigger has a verdict; `resume` goes on then."""
+        """Give the worker slot back until the trigger's wait is over; `resume` goes on then."""
         from streamweir_airflow.triggers import ScorerTrigger
 
         stream = self.stream(attempt)
@@ -64,7 +64,7 @@ class ScorerOperator(StreamweirOperator):
         return self.recorded(context, lambda attempt: self.after(attempt, event))
 
     def error(self, attempt: Attempt, event: Event) -> StreamweirError:
-        """What a verdict stands for, in the scorer's own words and of its exit code's type."""
+        """What the end of a wait stands for, in the scorer's own words and of its exit code's type."""
         from streamweir.scorer import status
 
         found = status.read(attempt.store, self.stream(attempt))
@@ -74,7 +74,7 @@ class ScorerOperator(StreamweirOperator):
         return error or kind(f"{event['sentence']}{last}")
 
     def after(self, attempt: Attempt, event: Event) -> Result:
-        """Turn the trigger's verdict into the task's end."""
+        """Turn how the wait ended into the task's end."""
         raise NotImplementedError
 
 
@@ -141,11 +141,11 @@ class AwaitDrained(ScorerOperator):
             raise RunFailed(f"the replay left no manifest at {attempt.run.manifest}: clear the task replay")
         redriven = attempt.store.get_json(attempt.run.redriven) or {}
         flush = max(manifest["flush_sequence"], redriven.get("last_sequence", -1))
-        verdict = until_drained(look(attempt.store, self.stream(attempt), Watch()), flush)
-        if verdict and verdict.outcome == Outcome.READY:
+        waited = until_drained(look(attempt.store, self.stream(attempt), Watch()), flush)
+        if waited and waited.outcome == Outcome.READY:
             return _drained(flush, 0)
-        if verdict and (verdict.outcome == Outcome.LOST or attempt.number > 1):
-            self.start_again(attempt, verdict.sentence)
+        if waited and (waited.outcome == Outcome.LOST or attempt.number > 1):
+            self.start_again(attempt, waited.sentence)
         self.wait(attempt, "drained", flush_sequence=flush)
 
     def after(self, attempt: Attempt, event: Event) -> Result:

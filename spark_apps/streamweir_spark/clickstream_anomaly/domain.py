@@ -84,7 +84,7 @@ class Domain:
         """The same for redriven events, which are as old as they were."""
         for index, ts in enumerate(own_ts):
             if self.site.is_final(ts, self.lateness_s):
-                yield _verdict(events, index, Reason.LATE, f"ts {ts} lies in a window that is final")
+                yield _judged(events, index, Reason.LATE, f"ts {ts} lies in a window that is final")
             elif self.seen.add([events.ids[index]], ts):
                 yield _duplicate(events, index)
             else:
@@ -100,10 +100,10 @@ class Domain:
 
 def _duplicate(events: Events, index: int) -> Judged:
     detail = f"event {events.ids[index][:80]!r} was seen before"
-    return _verdict(events, index, Reason.DUPLICATE, detail)
+    return _judged(events, index, Reason.DUPLICATE, detail)
 
 
-def _verdict(events: Events, index: int, reason: Reason, detail: str) -> Judged:
+def _judged(events: Events, index: int, reason: Reason, detail: str) -> Judged:
     place, name = events.places[index], identifier(events.ids[index])
     return Judged(place, name, None, reason.value, detail, _raw(events, index))
 

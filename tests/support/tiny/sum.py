@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 
 from streamweir.broker.follow import Follower
 from streamweir.claims import DEFAULT_MOST_BYTES, Claim, fetch
@@ -25,10 +26,7 @@ class Sum:
         self._at |= {"offsets": dict.fromkeys(places, 0), "due": {place: place for place in places}}
         if written := self._store.list(self._stream.commits):
             found = self._store.get_json(written[-1])
-            numbers = {
-                name: {int(place): n for place, n in found[name].items()} for name in ("offsets", "due")
-            }
-            self._at = found | numbers
+            self._at = found | {name: _numbered(found[name]) for name in ("offsets", "due")}
         self._follower = Follower(setting.kafka, self._topic.of(self._stream), self._at["offsets"])
 
     def stands(self) -> Step | None:
@@ -38,9 +36,8 @@ class Sum:
         records = self._follower.poll(0.2)
         if not records:
             return None
-        after = json.loads(json.dumps(self._at), object_hook=_numbered) | {
-            "batch_id": self._at["batch_id"] + 1
-        }
+        after = deepcopy(self._at)
+        after["batch_id"] += 1
         rows = 0
         for record in records:
             said = record.said
@@ -60,14 +57,17 @@ class Sum:
         self._at = after
         return self._step(rows)
 
+    def close(self) -> None:
+        self._follower.close()
+
     def _step(self, rows: int) -> Step:
         at = self._at
         ends = {self._topic.name: {str(place): offset for place, offset in at["offsets"].items()}}
         return Step(at["batch_id"], rows, min(at["due"].values()), at["max_ts"], ends)
 
 
-def _numbered(value: dict) -> dict:
-    return {int(name) if name.isdigit() else name: one for name, one in value.items()}
+def _numbered(value: dict[str, int]) -> dict[int, int]:
+    return {int(place): number for place, number in value.items()}
 
 
 if __name__ == "__main__":

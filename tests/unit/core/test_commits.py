@@ -90,7 +90,7 @@ def test_the_way_back_passes_every_micro_batch(count: int) -> None:
     store, _ = stream_of(count)
     last = newest(store, STREAM, None)
     assert last is not None
-    assert [entry.first for entry in backwards(store, STREAM, last)] == list(range(count))[::-1]
+    assert [entry.batch_id for entry in backwards(store, STREAM, last)] == list(range(count))[::-1]
 
 
 def test_the_way_back_reads_little_more_than_is_taken_and_ends_at_a_gap() -> None:
@@ -98,7 +98,13 @@ def test_the_way_back_reads_little_more_than_is_taken_and_ends_at_a_gap() -> Non
     last = newest(store, STREAM, 499)
     assert last is not None
     del counting.objects[str(STREAM.commit(470))]
-    assert [entry.first for entry in islice(backwards(store, STREAM, last), 5)] == [499, 498, 497, 496, 495]
+    assert [entry.batch_id for entry in islice(backwards(store, STREAM, last), 5)] == [
+        499,
+        498,
+        497,
+        496,
+        495,
+    ]
     assert counting.asked["get"] <= 10
     with pytest.raises(Vanished, match=r"0000000470"):
         list(backwards(store, STREAM, last))

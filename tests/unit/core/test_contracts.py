@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.pipelines import module_of, pipeline, pipeline_names
+from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream, stream_id_of
+from streamweir.contracts.tables import Input, OutputTopic, Pipeline, Role, Stage, Topic
 from streamweir.errors import BadConfiguration
 
 HEADERS = Headers("manual__1", batch=3, sequence=17, ts=1_700_000_000, kind=Kind.BATCH, rows=200)
@@ -97,3 +99,14 @@ def test_a_module_that_lacks_what_its_package_asks_for_is_refused_by_name() -> N
         module_of("streamweir.liveplot", "card_fraud", Asking)
     with pytest.raises(BadConfiguration, match="no pipeline is called 'nobody'"):
         module_of("streamweir.liveplot", "nobody", Asking)
+
+
+def test_a_pipeline_reads_what_its_stages_read_in_their_order_and_do_not_write() -> None:
+    x, y, z = (Input(Topic(name, 1), Role.COUNTED) for name in "xyz")
+    made = OutputTopic("z", 1, table=REJECTED)
+    stages = (Stage((x, y), (made,), name="a"), Stage((y, z, x), name="b"))
+    several = Pipeline("p", "P", stages, interval_s=1, lateness_s=0, flush_after_s=1)
+    assert several.inputs == (x.topic, y.topic)
+    assert several.of_stage("b").inputs == (y.topic, z.topic, x.topic)
+    with pytest.raises(BadConfiguration, match="p has no stage 'c'; there are: a, b"):
+        several.of_stage("c")

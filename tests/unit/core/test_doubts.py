@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamweir_spark.doubts import Doubts, Row
+from streamweir_spark.doubts import DoubtedRow, Doubts
 
 RETENTION, LATENESS = 10, 3
 
@@ -59,13 +59,13 @@ class Scorer:
         self.stored = doubts.stored(oldest)
         self.memory = {name: ts for name, ts in self.memory.items() if ts >= oldest - RETENTION}
 
-    def _judged(self, number: int, row: Sent) -> Row:
+    def _judged(self, number: int, row: Sent) -> DoubtedRow:
         self.largest = max(self.largest, row.ts)
         before = self.memory.get(row.id)
         passed = before is None or row.ts - before > RETENTION
         if passed:
             self.memory[row.id] = row.ts
-        return Row((number, 0), row.ts, (row.has_score,), None if passed else {"reason": "duplicate"})
+        return DoubtedRow((number, 0), row.ts, (row.has_score,), None if passed else {"reason": "duplicate"})
 
 
 steps = st.lists(

@@ -278,3 +278,20 @@ def without_flush(part: bytes) -> bytes:
     table, out = pq.read_table(io.BytesIO(part)), io.BytesIO()
     pq.write_table(table.slice(0, table.num_rows - 1), out)
     return out.getvalue()
+
+
+def test_one_that_was_asked_to_end_and_was_killed_sends_its_flush_and_no_more(
+    topics: Topics, store: MemoryStore
+) -> None:
+    def strike() -> None:
+        if topics.commits == 8:
+            ask(store)
+            raise Crash
+
+    topics.after = strike
+    with pytest.raises(Crash):
+        send(store)
+    held = len(topics.log)
+    manifest = send(store)
+    assert (manifest.batches, len(topics.log)) == (held, held + 1)
+    assert_whole(topics, store, manifest)

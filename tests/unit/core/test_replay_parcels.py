@@ -11,7 +11,7 @@ from streamweir.errors import DatasetUnusable, RunFailed
 from streamweir.replay import parcels as parcels_module
 from streamweir.replay.backlog import Parcel
 from streamweir.replay.card_fraud import recording
-from streamweir.replay.deliveries import Place
+from streamweir.replay.deliveries import SpanStart
 from streamweir.replay.parcels import Job, parcels
 from streamweir.replay.plan import Plan
 from tests.support.card_files import at, write_cards
@@ -26,7 +26,7 @@ def job(tmp_path: Path) -> Job:
     """Transactions of which the topics hold the first hundred, and eighty are counted."""
     folder = write_cards(tmp_path, at(*(str(number * 7 % 1000) for number in range(COUNT))))
     first = PLAN.first_sequence
-    return Job(recording(folder), PLAN, MemoryStore(), Place(0, 0, first), first + 80, first + 100)  # type: ignore[arg-type]
+    return Job(recording(folder), PLAN, MemoryStore(), SpanStart(0, 0, first), first + 80, first + 100)  # type: ignore[arg-type]
 
 
 def made(job: Job, monkeypatch: pytest.MonkeyPatch, *, many: int) -> list[Parcel]:

@@ -26,7 +26,7 @@ from streamweir.progress import no_progress
 from streamweir.replay import parcels, pieces
 from streamweir.replay.batches import Batch, source_of
 from streamweir.replay.clickstream_anomaly import recording as clicks
-from streamweir.replay.deliveries import Delivery, Place, deliveries, list_of_objects, messages
+from streamweir.replay.deliveries import Delivery, SpanStart, deliveries, list_of_objects, messages
 from streamweir.replay.ecommerce_fraud import facts, recording
 from streamweir.replay.parcels import Job
 from streamweir.replay.pieces import Piece, cut
@@ -207,7 +207,7 @@ def test_a_resumed_run_goes_on_with_the_same_pieces(
     sample: Path, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
     monkeypatch.setattr(parcels, "MANY", many)
-    whole, store = Job(recording(sample), plan(), MemoryStore(), Place(0, 0, 7), 7, 7), MemoryStore()
+    whole, store = Job(recording(sample), plan(), MemoryStore(), SpanStart(0, 0, 7), 7, 7), MemoryStore()
     everything = list(parcels.parcels(whole, lambda: False))
     for counted in range(1, len(everything)):
         produced = Produced(RUN, store, Counting(PIPELINE, facts, {}), 7)
