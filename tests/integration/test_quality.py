@@ -173,7 +173,7 @@ def test_a_model_that_is_gone_ends_with_its_own_exit_status(
     done = checked()
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].startswith(
-        f"error: model version {version_of(run)} has lost its archive"
+        f"error: model version {version_of(run)} has lost its file "
     )
 
 
