@@ -1,6 +1,7 @@
 """Writing the ledger and the run's tables into the run bundle."""
 
 import io
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from streamweir.arrow import cast, check_columns, schema_of
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
+from streamweir.ledger.committed import scan
 from streamweir.ledger.results import Frames
 from streamweir.ledger.values import Batches, Ledger
 from streamweir.objectstore import ObjectStore
@@ -21,7 +23,7 @@ from streamweir.objectstore import ObjectStore
 MEMORY = "384MB"
 """What sorting a table may take."""
 ROWS_AT_ONCE = 100_000
-BATCHES_AT_ONCE = 2**19
+BATCHES_AT_ONCE = 2**18
 
 
 def write_tables(run: Run, pipeline: Pipeline, frames: Frames, store: ObjectStore, folder: Path) -> None:
@@ -29,9 +31,9 @@ def write_tables(run: Run, pipeline: Pipeline, frames: Frames, store: ObjectStor
     for table in pipeline.tables:
         frame = frames[table.name]
         check_columns(frame.schema.names, table)
-        query = f"select {_names(table.names)} from frame order by {_names(table.key)}"  # noqa: S608
+        query = f"from frame order by {_names(table.key)}"
         with sorting(folder) as sql:
-            sql.register("frame", frame)
+            sql.register("frame", scan(frame, table.names))
             put_rows(store, run.table_file(table.name), sql.sql(query), schema_of(table), folder)
 
 
@@ -56,12 +58,14 @@ def put_rows(
 
 def write_ledger(run: Run, ledger: Ledger, store: ObjectStore) -> None:
     """Write the ledger, as JSON and as a table."""
-    buffer, batches = io.BytesIO(), ledger.batches
+    batches = ledger.batches
     schema = _flat(batches, slice(0)).schema
-    with pq.ParquetWriter(buffer, schema, compression="zstd") as writer:
-        for at in range(0, len(batches), BATCHES_AT_ONCE):
-            writer.write_table(_flat(batches, slice(at, at + BATCHES_AT_ONCE)))
-    store.put(run.ledger_table, buffer.getvalue())
+    with tempfile.TemporaryDirectory(prefix="streamweir-ledger-") as folder:
+        file = Path(folder) / "ledger.parquet"
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for at in range(0, len(batches), BATCHES_AT_ONCE):
+                writer.write_table(_flat(batches, slice(at, at + BATCHES_AT_ONCE)))
+        store.upload(run.ledger_table, file)
     store.put_json(run.ledger, ledger.to_dict())
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import dataset
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
@@ -104,3 +105,21 @@ def fetch_table(
         format="parquet",
         partitioning=dataset.partitioning(place, flavor="hive"),
     )
+
+
+def scan(
+    rows: dataset.Dataset, columns: Sequence[str] | None = None, where: pc.Expression | None = None
+) -> pa.RecordBatchReader:
+    """Rows, or some columns of those that fulfil a condition, in order; to be read once.
+
+    Other scans than this one run ahead of a slow reader, by more than a gigabyte.
+    """
+    scanner = rows.scanner(
+        columns=None if columns is None else list(columns),
+        filter=where,
+        batch_readahead=0,
+        fragment_readahead=1,
+        use_threads=False,
+        fragment_scan_options=dataset.ParquetFragmentScanOptions(pre_buffer=False),
+    )
+    return scanner.to_reader()

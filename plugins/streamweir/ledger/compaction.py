@@ -19,7 +19,7 @@ from pyarrow import dataset
 
 from streamweir.commits import Commit, Entry, Segment, commits_of, read_segment
 from streamweir.contracts.streams import ObjectKey, Stream
-from streamweir.ledger.committed import Entries, fetch_table
+from streamweir.ledger.committed import Entries, fetch_table, scan
 from streamweir.objectstore import ObjectStore, to_json
 
 FILE_BYTES = 128 * 2**20
@@ -128,7 +128,7 @@ def _parquet(rows: dataset.Dataset, folder: Path) -> Iterator[Path]:
 
 def _groups(rows: dataset.Dataset) -> Iterator[pa.Table]:
     held, size = list[pa.RecordBatch](), 0
-    for batch in rows.to_batches():
+    for batch in scan(rows):
         held.append(batch)
         size += batch.nbytes
         if size >= GROUP_BYTES:

@@ -28,7 +28,7 @@ class Tally:
         self._batches.append(batch)
         self._rows.append(rows)
 
-    def extend(self, batches: pa.ChunkedArray, rows: pa.ChunkedArray) -> None:
+    def extend(self, batches: pa.Array | pa.ChunkedArray, rows: pa.Array | pa.ChunkedArray) -> None:
         """Count rows of batches, pair by pair."""
         self._batches.frombytes(batches.to_numpy().tobytes())
         self._rows.frombytes(rows.to_numpy().tobytes())

@@ -1,8 +1,12 @@
 """The producer's own counts: what the replay wrote down as it sent."""
 
 import io
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,11 +16,11 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import RunFailed
-from streamweir.ledger.counts import Sent
+from streamweir.ledger.counts import Ints, Sent
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan
-from streamweir.replay.produced import PLACE, parts
+from streamweir.replay.produced import parts
 
 
 def read_plan(run: Run, store: ObjectStore) -> Plan:
@@ -31,31 +35,48 @@ def read_manifest(run: Run, store: ObjectStore) -> Manifest:
 
 def read_sent(run: Run, pipeline: Pipeline, manifest: Manifest, store: ObjectStore) -> Sent:
     """The batches of a run as its replay counted them."""
-    counted = _counted(run, store)
-    batches = counted.filter(pc.field("kind") == Kind.BATCH.value).sort_by("batch_index")
-    if not batches.num_rows:
+    columns, flushes = _batches(_parts(run, store))
+    if not len(columns["batch_index"]):
         raise RunFailed(f"run {run.id!r} replayed no batch: its dataset is empty")
-    rows = {topic.name: f"{topic.name}_rows" for topic in pipeline.inputs}
-    facts = [name for name in batches.column_names if name not in (*PLACE, *rows.values())]
+    rows = {topic.name: columns.pop(f"{topic.name}_rows") for topic in pipeline.inputs}
     return Sent(
-        index=batches["batch_index"].to_numpy(),
-        sequence=batches["sequence"].to_numpy(),
-        ts=batches["ts"].to_numpy(),
-        rows={topic: batches[name].to_numpy() for topic, name in rows.items()},
-        facts={name: batches[name].to_numpy() for name in facts},
-        flushes=counted.filter(pc.field("kind") == Kind.FLUSH.value).num_rows,
+        index=columns.pop("batch_index"),
+        sequence=columns.pop("sequence"),
+        ts=columns.pop("ts"),
+        rows=rows,
+        facts=columns,
+        flushes=flushes,
         manifest_batches=manifest.batches,
         manifest_rows=manifest.rows,
     )
 
 
-def _counted(run: Run, store: ObjectStore) -> pa.Table:
-    """The parts of the counts; of a run from before there were parts, the one file."""
-    found = [part.replace_schema_metadata() for part in parts(run, store)]
+def _batches(parts: Iterable[pa.Table]) -> tuple[dict[str, Ints], int]:
+    """The counts of all batches in columns, by index, and how many flushes there are.
+
+    Each part gives its numbers before the next is read: there may be ten million batches.
+    """
+    flushes = 0
+    found: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+    for part in parts:
+        batches = part.filter(pc.field("kind") == Kind.BATCH.value)
+        flushes += part.num_rows - batches.num_rows
+        for name in batches.column_names:
+            if name != "kind":
+                found[name].frombytes(batches[name].to_numpy().tobytes())
+    # They come in the order in which they were sent, and some were sent late.
+    order = np.asarray(found["batch_index"]).argsort(kind="stable")
+    return {name: np.asarray(found.pop(name))[order] for name in list(found)}, flushes
+
+
+def _parts(run: Run, store: ObjectStore) -> Iterator[pa.Table]:
+    """The parts of the counts, in order; of a run from before there were parts, the one file."""
+    found = False
+    for part in parts(run, store):
+        found = True
+        yield part
     if not found:
-        data = _written(store.get(run.produced_whole), run.produced)
-        found = [pq.read_table(io.BytesIO(data))]
-    return pa.concat_tables(found)
+        yield pq.read_table(io.BytesIO(_written(store.get(run.produced_whole), run.produced)))
 
 
 def _written(found: Any, key: ObjectKey) -> Any:

@@ -18,7 +18,15 @@ from streamweir.contracts.tables import OutputTopic, Pipeline, Role, Table
 from streamweir.contracts.worked import WORKED
 from streamweir.errors import RunFailed
 from streamweir.ledger.broker import Extent
-from streamweir.ledger.committed import Commits, Entries, fetch_table, once_again, read_commits, read_entries
+from streamweir.ledger.committed import (
+    Commits,
+    Entries,
+    fetch_table,
+    once_again,
+    read_commits,
+    read_entries,
+    scan,
+)
 from streamweir.ledger.counts import Kept, Tally, tallies
 from streamweir.objectstore import ObjectStore
 
@@ -107,11 +115,11 @@ def _worked(pipeline: Pipeline, frames: Frames) -> defaultdict[str, Tally]:
     found = tallies()
     for name, role in ((read.topic.name, read.role) for read in pipeline.reads):
         if role is Role.SCORED:
-            batches = frames[str(pipeline.scored_table)].to_table(["batch_index"])["batch_index"]
-            found[name].extend(batches, pa.chunked_array([np.ones(len(batches), np.int64)]))
+            for scored in scan(frames[str(pipeline.scored_table)], ["batch_index"]):
+                found[name].extend(scored["batch_index"], pa.array(np.ones(len(scored), np.int64)))
         else:
-            rows = frames[WORKED.name].to_table(["batch_index", "rows"], filter=pc.field("topic") == name)
-            found[name].extend(rows["batch_index"], rows["rows"])
+            for used in scan(frames[WORKED.name], ["batch_index", "rows"], pc.field("topic") == name):
+                found[name].extend(used["batch_index"], used["rows"])
     return found
 
 
@@ -121,7 +129,7 @@ def _rejected(
     """Rows by topic and reason, the number of foreign messages, and what is wrong with the first of each."""
     found: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
     examples: dict[tuple[str, str], str] = {}
-    for batch in frame.to_batches(columns=["topic", "reason", "batch_index", "rows", "detail"]):
+    for batch in scan(frame, ["topic", "reason", "batch_index", "rows", "detail"]):
         rows = pa.table(batch)
         # One thread: only then the first is the first.
         cells = rows.group_by(["topic", "reason"], use_threads=False).aggregate([("detail", "first")])

@@ -12,6 +12,7 @@ from streamweir.commits import Commit
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Pipeline, Role
 from streamweir.contracts.worked import WORKED
+from streamweir.ledger.committed import scan
 from streamweir.ledger.results import Frames
 
 LATENCY_SCHEMA = pa.schema(
@@ -42,19 +43,23 @@ def latencies(
     sql: duckdb.DuckDBPyConnection,
     pipeline: Pipeline,
     commits: Sequence[Commit],
-    worked: dataset.Dataset | pa.Table,
+    worked: pa.RecordBatchReader | pa.Table,
 ) -> duckdb.DuckDBPyRelation:
-    """For each message of the leading input that was worked on: seconds from its append to its commit."""
+    """For each message of the leading input that was worked on: seconds from its append to its commit.
+
+    worked: rows of `contracts.worked` with their `batch_id`.
+    """
     ends = {
         "batch_id": pa.array([commit.batch_id for commit in commits], pa.int64()),
         "ended": pa.array([commit.committed_at for commit in commits], pa.int64()),
     }
     sql.register("commits", pa.table(ends))
-    sql.register("scored", worked.filter(pc.field("topic") == pipeline.leading.topic.name))
+    sql.register("worked", worked)
     return sql.sql(
         "select topic, batch_index, sequence, batch_id, appended_at, make_timestamptz(ended) as committed_at,"
         " (ended - epoch_us(appended_at)) / 1e6 as seconds"
-        " from scored join commits using (batch_id) order by sequence"
+        " from worked join commits using (batch_id) where topic = $topic order by sequence",
+        params={"topic": pipeline.leading.topic.name},
     )
 
 
@@ -83,6 +88,9 @@ def micro_batches(pipeline: Pipeline, commits: Sequence[Commit], frames: Frames)
 
 
 def _rows_by_micro_batch(frame: dataset.Dataset, which: pc.Expression | None = None) -> Counter[int]:
-    rows = frame.to_table(["batch_id", "rows"], filter=which)
-    sums = rows.group_by("batch_id").aggregate([("rows", "sum")])
-    return Counter(dict(zip(*(sums[name].to_pylist() for name in ("batch_id", "rows_sum")), strict=True)))
+    found: Counter[int] = Counter()
+    for part in scan(frame, ["batch_id", "rows"], which):
+        sums = pa.table(part).group_by("batch_id").aggregate([("rows", "sum")])
+        for batch_id, rows in zip(sums["batch_id"].to_pylist(), sums["rows_sum"].to_pylist(), strict=True):
+            found[batch_id] += rows
+    return found
