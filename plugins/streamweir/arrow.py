@@ -1,8 +1,10 @@
 """The contracts' columns and tables as Arrow schemas, and frames cast to them."""
 
+import io
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from streamweir.contracts.tables import Column, Table, Type
 from streamweir.errors import RunFailed
@@ -27,6 +29,13 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
 def schema_of(table: Table) -> pa.Schema:
     """The Arrow schema that a table's contract asks for."""
     return arrow_schema(table.columns)
+
+
+def parquet(frame: pa.Table) -> bytes:
+    """A frame as one parquet file."""
+    buffer = io.BytesIO()
+    pq.write_table(frame, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def check_columns(names: Iterable[str], table: Table) -> None:

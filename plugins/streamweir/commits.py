@@ -37,9 +37,9 @@ class Commit:
     names of the tables that it wrote a file of; None on records of format 1. totals: of the figures; they lie
     in an object of their own, of which the record holds the digest, totals_sha256. spans: run, first and last
     ts of its scored or counted rows, for the latest runs. published: what the stream published so far.
-    doubts: the ids of which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. foreign:
-    foreign messages. state_bytes: what the shards remember after it. dropped_by_watermark: rows that Spark
-    itself dropped since the commit before.
+    doubts: the ids of which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. state:
+    what a Python stage goes on from, in its own form. foreign: foreign messages. state_bytes: what the shards
+    remember after it. dropped_by_watermark: rows that Spark itself dropped since the commit before.
     """
 
     batch_id: int
@@ -53,6 +53,7 @@ class Commit:
     spans: list[list[Any]] = field(default_factory=list)
     published: Published = field(default_factory=dict)
     doubts: list[list[Any]] = field(default_factory=list)
+    state: Any = None
     foreign: int = 0
     state_bytes: int = 0
     dropped_by_watermark: int = 0

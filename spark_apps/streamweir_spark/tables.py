@@ -1,12 +1,11 @@
 """The tables as the stream keeps them: the contract's columns, and whose a row is."""
 
-import io
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from streamweir.arrow import arrow_schema
+from streamweir.arrow import parquet as to_parquet
 from streamweir.contracts.tables import Column, Table, Type
 from streamweir_spark.commit import owner
 from streamweir_spark.results import Rows
@@ -40,6 +39,4 @@ def windows(table: Table, rows: Rows, spans: list[list[Any]]) -> pa.Table:
 def parquet(table: Table, rows: pa.Table) -> bytes:
     """A parquet file of the table's columns, from rows that may have more."""
     schema = stored_schema(table)
-    buffer = io.BytesIO()
-    pq.write_table(rows.select(schema.names).cast(schema), buffer, compression="zstd")
-    return buffer.getvalue()
+    return to_parquet(rows.select(schema.names).cast(schema))

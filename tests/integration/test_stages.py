@@ -17,6 +17,8 @@ from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
+from streamweir.ledger import reconcile
+from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 from streamweir.replay import stop as replay_stop
 from streamweir.replay.manifest import Manifest
@@ -89,12 +91,22 @@ def holder_of(process: psutil.Process) -> str | None:
 
 
 def summed(store: ObjectStore, stream: Stream) -> int:
-    found: int = store.get_json(store.list(stream.commits)[-1])["sum"]
+    found: int = store.get_json(store.list(stream.commits)[-1])["state"]["sum"]
     return found
 
 
 def expected(manifest: Manifest) -> int:
     return sum((manifest.start_ts + k * STEP) * (k % 5) for k in range(manifest.batches))
+
+
+def assert_accounted_for(ledger: Ledger, manifest: Manifest) -> None:
+    rows = sum(k % 5 for k in range(manifest.batches))
+    told = {name: line.to_dict() for name, line in ledger.totals.items()}
+    same = {"produced": rows, "in_kafka": rows, "redriven": 0, "malformed": 0, "unexplained": 0}
+    others = dict.fromkeys(("late", "unscorable", "duplicate"), 0)
+    assert told == {"sum.ticks": {**same, **others, "used": rows}, "count.ticks": {**same, "stored": rows}}
+    assert ledger.ok
+    assert len(ledger.batches) == manifest.batches > 0
 
 
 def test_two_stages_of_a_stream_live_apart_and_work_once(
@@ -138,6 +150,10 @@ def test_two_stages_of_a_stream_live_apart_and_work_once(
         assert [int(key.key[-15:-5]) for key in store.list(stage.commits)] == list(range(found.batch_id + 1))
     assert status(store, other).restarts == 0
     assert kept.is_running()
+    assert_accounted_for(reconcile(run, kafka, store), manifest)
+    # What the one had left is put together; it goes on from its newest step.
+    assert store.list(one.segments)
+    assert store.list(other.segments)
     stop.request(store, one, "the test wants to know")
     ended = await_(store, one, lambda found: found.state == State.STOPPED)
     assert ended.exit_code == 0

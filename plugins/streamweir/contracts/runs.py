@@ -20,6 +20,15 @@ class Run:
         """The prefix of the run bundle. The run id is made safe for file names the way the stream id is."""
         return ObjectKey(RUNS, f"{self.stream.pipeline}/{self.stream.id}/{stream_id_of(self.id)}")
 
+    def of_stage(self, stage: str) -> "Run":
+        """The same run, as one of the stream's stages has it."""
+        return Run(self.stream.of_stage(stage), self.id)
+
+    @property
+    def own(self) -> ObjectKey:
+        """The prefix of what a stage left of the run."""
+        return self.bundle / f"stages/{self.stream.stage}" if self.stream.stage else self.bundle
+
     @property
     def parameters(self) -> ObjectKey:
         """The run's parameters by their lower-case names; written by the run's first task."""
@@ -100,17 +109,17 @@ class Run:
 
     def table_file(self, name: str) -> ObjectKey:
         """The one file of a result table: this run's rows of committed micro-batches, sorted by key."""
-        return self.bundle / name / "data.parquet"
+        return self.own / name / "data.parquet"
 
     @property
     def latency(self) -> ObjectKey:
         """Seconds from the append in Kafka to the output's commit, a row per message with scored rows."""
-        return self.bundle / "timing" / "latency.parquet"
+        return self.own / "timing" / "latency.parquet"
 
     @property
     def micro_batches(self) -> ObjectKey:
         """Rows and commit time, a row per micro-batch that worked on the run."""
-        return self.bundle / "timing" / "micro_batches.parquet"
+        return self.own / "timing" / "micro_batches.parquet"
 
     @property
     def quality(self) -> ObjectKey:

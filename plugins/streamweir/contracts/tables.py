@@ -63,16 +63,18 @@ class Role(StrEnum):
     scored: each becomes a row of the scored table;
     produced = scored + malformed + late + unscorable + duplicate.
     counted: they go into aggregates; the same with `used` in the place of `scored`.
+    stored: each is kept as it is, a late one as well; produced = stored + malformed.
     """
 
     CONTEXT = "context"
     SCORED = "scored"
     COUNTED = "counted"
+    STORED = "stored"
 
     @property
     def worked_as(self) -> str:
         """What the ledger calls its rows that were worked on."""
-        return "scored" if self is Role.SCORED else "used"
+        return self.value if self in (Role.SCORED, Role.STORED) else "used"
 
 
 class Payload(StrEnum):
@@ -137,6 +139,10 @@ class Stage:
     name: str = ""
     engine: Engine = Engine.SPARK
     module: str = ""
+
+    def named(self, name: str) -> str:
+        """What ledger and report call an input or a table of the stage: by its name, behind the stage's."""
+        return f"{self.name}.{name}" if self.name else name
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,65 @@
 """Comparing the counts: what was sent must equal what came out, row for row and batch for batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.runs import Run
-from streamweir.contracts.tables import Input, Pipeline, Role
+from streamweir.contracts.tables import Input, Pipeline, Role, Stage
 from streamweir.ledger.counts import Held, Ints, Kept, Sent, Tally
-from streamweir.ledger.values import Batches, Check, Ledger, Lines
+from streamweir.ledger.values import Batches, Check, Ledger, Line, Lines
 
 _OF_CONTEXT = (Reason.MALFORMED, Reason.LATE)
 _REASONS = {
     Role.CONTEXT: _OF_CONTEXT,
     Role.SCORED: (*_OF_CONTEXT, Reason.UNSCORABLE, Reason.DUPLICATE),
     Role.COUNTED: (*_OF_CONTEXT, Reason.UNSCORABLE, Reason.DUPLICATE),
+    Role.STORED: (Reason.MALFORMED,),
 }
 """The reasons for which a row of an input may be missing from what was worked on."""
 
+Counted = Mapping[str, tuple[Held, Kept]]
+"""What broker and tables say of each stage, by its name. What a replay wrote is the same in each."""
 
-def account(run: Run, pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) -> Ledger:
+
+def account(run: Run, pipeline: Pipeline, sent: Sent, counts: Counted) -> Ledger:
     """The ledger of a run. It judges nothing away: a difference anywhere makes `ok` false."""
     # What Kafka or the tables know and the producer does not: each row of such a batch is unexplained.
-    unknown = _unknown(sent, held, kept)
+    unknown = _unknown(sent, counts)
     batches = Batches(
         _joined(sent.index, unknown),
         _joined(sent.sequence, np.full_like(unknown, -1)),
         _joined(sent.ts, np.zeros_like(unknown)),
         sent.facts,
-        {read.topic.name: _lines(read, sent, held, kept, unknown) for read in pipeline.reads},
+        {
+            stage.named(read.topic.name): _lines(read, sent, *counts[stage.name], unknown)
+            for stage in pipeline.stages
+            for read in stage.reads
+            if read.topic.name in sent.rows
+        },
     )
+    held, kept = zip(*counts.values(), strict=True)
     return Ledger(
         run=run.id,
         stream=run.stream.id,
         batches=batches,
-        totals={name: lines.line() for name, lines in batches.topics.items()},
-        checks=tuple(_checks(pipeline, sent, held, kept)),
-        next_sequence=held.next_sequence,
-        foreign=kept.foreign,
-        examples=kept.examples,
-        flush=sum(held.flushes.values()),
-        waiting=sum(held.waiting.values()),
-        dropped_by_watermark=kept.dropped_by_watermark,
+        totals={
+            **{name: lines.line() for name, lines in batches.topics.items()},
+            **_handed_on(pipeline, sent, counts),
+        },
+        checks=tuple(_checks(pipeline, sent, counts)),
+        next_sequence=min(each.next_sequence for each in held),
+        foreign=sum(max(each.foreign[topic] for each in kept) for topic in sent.rows),
+        examples={
+            (stage.named(topic), reason): example
+            for stage in pipeline.stages
+            for (topic, reason), example in counts[stage.name][1].examples.items()
+        },
+        flush=sum(held[0].flushes.values()),
+        waiting=max(sum(each.waiting.values()) for each in held),
+        dropped_by_watermark=sum(each.dropped_by_watermark for each in kept),
+        names_stages=any(counts),
     )
 
 
@@ -67,6 +85,38 @@ def _lines(read: Input, sent: Sent, held: Held, kept: Kept, unknown: Ints) -> Li
     )
 
 
+def _handed_on(pipeline: Pipeline, sent: Sent, counts: Counted) -> dict[str, Line]:
+    """The lines of inputs that another stage writes: its table says what was produced, batches do not."""
+    writers = {topic.name: stage for stage in pipeline.stages for topic in stage.writes}
+    return {
+        stage.named(read.topic.name): _line(
+            read, counts[writers[read.topic.name].name], counts[stage.name][1]
+        )
+        for stage in pipeline.stages
+        for read in stage.reads
+        if read.topic.name not in sent.rows
+    }
+
+
+def _line(read: Input, written: tuple[Held, Kept], kept: Kept) -> Line:
+    name = read.topic.name
+    produced, worked = written[1].table_rows[name], _total(kept.worked.get(name))
+    rejected = {reason: _total(kept.rejected.get((name, reason))) for reason in _REASONS[read.role]}
+    return Line(
+        worked_as=read.role.worked_as,
+        produced=produced,
+        in_kafka=written[0].published[name],
+        redriven=0,
+        worked=worked,
+        rejected=rejected,
+        unexplained=produced - worked - sum(rejected.values()),
+    )
+
+
+def _total(tally: Tally | None) -> int:
+    return 0 if tally is None else tally.total
+
+
 def _less(rows: Ints, others: Iterable[Ints]) -> Ints:
     """What is left, in place: each copy would be of millions of batches."""
     for other in others:
@@ -79,13 +129,17 @@ def _joined(known: Ints, unknown: Ints) -> Ints:
     return np.concatenate([known, unknown]) if len(unknown) else known
 
 
-def _unknown(sent: Sent, held: Held, kept: Kept) -> Ints:
-    counted = (held.rows, held.redriven, kept.worked, kept.rejected)
-    others = (tally.others(sent.index) for tallies in counted for tally in tallies.values())
-    return np.array(sorted(set().union(*others)), np.int64)
+def _unknown(sent: Sent, counts: Counted) -> Ints:
+    found = set[int]()
+    for held, kept in counts.values():
+        tallies = [*held.rows.items(), *held.redriven.items(), *kept.worked.items()]
+        tallies += [(topic, tally) for (topic, _), tally in kept.rejected.items()]
+        found.update(*(tally.others(sent.index) for topic, tally in tallies if topic in sent.rows))
+    return np.array(sorted(found), np.int64)
 
 
-def _checks(pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) -> Iterator[Check]:
+def _checks(pipeline: Pipeline, sent: Sent, counts: Counted) -> Iterator[Check]:
+    held, _ = next(iter(counts.values()))
     yield Check("batches in the replay's manifest and in its list", sent.manifest_batches, len(sent.index))
     for topic in pipeline.inputs:
         name, rows = topic.name, int(sent.rows[topic.name].sum())
@@ -97,7 +151,20 @@ def _checks(pipeline: Pipeline, sent: Sent, held: Held, kept: Kept) -> Iterator[
         yield Check(f"{name}: messages sent and in Kafka", len(sent.index), held.messages[name])
         yield Check(f"{name}: rows sent and in Kafka", rows, held.rows[name].total)
         yield Check(f"{name}: flush messages sent and in Kafka", sent.flushes, held.flushes[name])
+    for stage in pipeline.stages:
+        yield from _checks_of(stage, *counts[stage.name])
+
+
+def _checks_of(stage: Stage, held: Held, kept: Kept) -> Iterator[Check]:
+    """What a stage says of itself, beside what Kafka holds."""
     for name, published in held.published.items():
-        yield Check(f"{name}: rows in the table and on the topic", kept.table_rows[name], published)
-    yield Check("foreign messages in Kafka and in the table of rejected records", held.foreign, kept.foreign)
-    yield Check("rows dropped by Spark's watermark, and expected", kept.dropped_by_watermark, 0)
+        yield Check(
+            f"{stage.named(name)}: rows in the table and on the topic", kept.table_rows[name], published
+        )
+    whose = f"{stage.name}: " if stage.name else ""
+    yield Check(
+        f"{whose}foreign messages in Kafka and in the table of rejected records",
+        sum(held.foreign[read.topic.name] for read in stage.reads),
+        kept.foreign.total(),
+    )
+    yield Check(f"{whose}rows dropped by Spark's watermark, and expected", kept.dropped_by_watermark, 0)

@@ -1,13 +1,13 @@
 """The broker's own counts: the records that Kafka holds of a run, by their headers."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from streamweir.broker.records import Record
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Topic
-from streamweir.ledger.counts import Tally, tallies
+from streamweir.ledger.counts import Held, Tally, tallies
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Offsets, Plan
 
@@ -41,20 +41,17 @@ class InputCounts:
     """Counts the records of the input topics, each topic in the order of its offsets.
 
     A replay fills each partition densely (p, p + n, p + 2n, ...): a message out of turn is nobody's.
-    first_sequence: the first that can be met. next_sequence: the first that the scorer has not worked on;
-    re-driven rows from there on only wait.
+    first_sequence: the first that can be met. redriven: the messages with rows that were put back.
     """
 
     run: str
     extent: Extent
     first_sequence: int
-    next_sequence: int
     rows: defaultdict[str, Tally] = field(default_factory=tallies)
-    redriven: defaultdict[str, Tally] = field(default_factory=tallies)
-    waiting: Counter[str] = field(default_factory=Counter)
+    redriven: list[tuple[str, Headers]] = field(default_factory=list)
     messages: Counter[str] = field(default_factory=Counter)
     flushes: Counter[str] = field(default_factory=Counter)
-    foreign: int = 0
+    foreign: Counter[str] = field(default_factory=Counter)
     _next: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def add(self, topic: Topic, records: Iterable[Record]) -> None:
@@ -62,9 +59,31 @@ class InputCounts:
         for record in records:
             said = record.said
             if said is None or self._is_stray(topic, record.partition, said):
-                self.foreign += (topic.name, record.partition, record.offset) in self.extent
+                self.foreign[topic.name] += (topic.name, record.partition, record.offset) in self.extent
             elif said.run == self.run:
                 self._count(topic.name, said)
+
+    def held(self, next_sequence: int, published: Mapping[str, int]) -> Held:
+        """What Kafka holds of the run, for a stage that has worked on everything before `next_sequence`.
+
+        published: records on each of the stage's output topics. Rows put back from there on only wait.
+        """
+        redriven, waiting = tallies(), Counter[str]()
+        for topic, said in self.redriven:
+            if said.sequence < next_sequence:
+                redriven[topic].add(said.batch, said.rows)
+            else:
+                waiting[topic] += said.rows
+        return Held(
+            rows=self.rows,
+            redriven=redriven,
+            waiting=waiting,
+            messages=self.messages,
+            flushes=self.flushes,
+            next_sequence=next_sequence,
+            foreign=self.foreign,
+            published=published,
+        )
 
     def _is_stray(self, topic: Topic, partition: int, said: Headers) -> bool:
         first = self.first_sequence + (partition - self.first_sequence) % topic.partitions
@@ -80,7 +99,5 @@ class InputCounts:
         elif said.kind is Kind.BATCH:
             self.messages[topic] += 1
             self.rows[topic].add(said.batch, said.rows)
-        elif said.sequence < self.next_sequence:
-            self.redriven[topic].add(said.batch, said.rows)
         else:
-            self.waiting[topic] += said.rows
+            self.redriven.append((topic, said))

@@ -1,6 +1,5 @@
 """Writing the ledger and the run's tables into the run bundle."""
 
-import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -69,16 +68,9 @@ def write_ledger(run: Run, ledger: Ledger, store: ObjectStore) -> None:
     store.put_json(run.ledger, ledger.to_dict())
 
 
-def put_parquet(store: ObjectStore, key: ObjectKey, frame: pa.Table) -> None:
-    """Write a frame as one parquet object."""
-    buffer = io.BytesIO()
-    pq.write_table(frame, buffer, compression="zstd")
-    store.put(key, buffer.getvalue())
-
-
 def _flat(batches: Batches, at: slice) -> pa.Table:
     """A row per batch and topic, the topics of a batch together."""
-    columns = {topic: lines.columns() for topic, lines in batches.topics.items()}
+    columns = {topic: lines.to_dict() for topic, lines in batches.topics.items()}
     counts = dict.fromkeys(name for found in columns.values() for name in found)
     places = {"batch_index": batches.index[at], "sequence": batches.sequence[at], "ts": batches.ts[at]}
     rows = len(places["ts"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int64]
 
@@ -29,8 +30,8 @@ class Tally:
         self._rows.append(rows)
 
     def extend(self, batches: pa.Array | pa.ChunkedArray, rows: pa.Array | pa.ChunkedArray) -> None:
-        """Count rows of batches, pair by pair."""
-        self._batches.frombytes(batches.to_numpy().tobytes())
+        """Count rows of batches, pair by pair; of what an earlier stage published, which has none, as -1."""
+        self._batches.frombytes(pc.fill_null(batches, -1).to_numpy().tobytes())
         self._rows.frombytes(rows.to_numpy().tobytes())
 
     @property
@@ -94,12 +95,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class Held:
-    """What the broker holds of a run.
+    """What the broker holds of a run; redriven, waiting, next_sequence and published are a stage's.
 
     rows, redriven: rows by topic and batch, by the messages' `rows` header. waiting: re-driven rows that no
     scorer has taken yet, because it had only come to `next_sequence`; they are in no other count. messages,
-    flushes: messages by topic. foreign: messages among the run's that no replay sent. published: records on
-    each output topic.
+    flushes: messages by topic. foreign: messages among the run's that no replay sent, by topic. published:
+    records on each output topic.
     """
 
     rows: defaultdict[str, Tally] = field(default_factory=tallies)
@@ -108,23 +109,23 @@ class Held:
     messages: Counter[str] = field(default_factory=Counter)
     flushes: Counter[str] = field(default_factory=Counter)
     next_sequence: int = 0
-    foreign: int = 0
+    foreign: Counter[str] = field(default_factory=Counter)
     published: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What the committed micro-batches kept of a run.
+    """What a stage's committed micro-batches kept of a run.
 
-    worked: rows scored or used, by topic and batch. rejected: rows by topic, reason and batch. foreign:
-    messages listed as foreign. examples: what is wrong with one of the records, by topic and reason.
-    table_rows: rows of the tables that an output topic repeats. dropped_by_watermark: rows that Spark says it
-    dropped by itself.
+    worked: rows scored, used or stored, by topic and batch. rejected: rows by topic, reason and batch.
+    foreign: messages listed as foreign, by topic. examples: what is wrong with one of the records, by topic
+    and reason. table_rows: rows of the tables that an output topic repeats. dropped_by_watermark: rows that
+    Spark says it dropped by itself.
     """
 
     worked: defaultdict[str, Tally] = field(default_factory=tallies)
     rejected: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
-    foreign: int = 0
+    foreign: Counter[str] = field(default_factory=Counter)
     examples: Mapping[tuple[str, str], str] = field(default_factory=dict)
     table_rows: Mapping[str, int] = field(default_factory=dict)
     dropped_by_watermark: int = 0

@@ -23,16 +23,26 @@ def places(published: Published) -> Places:
     }
 
 
+def earliest(several: Iterable[Places]) -> Places:
+    """The first of these places on each topic and partition: stages may write to the same topic."""
+    found: dict[str, dict[int, int]] = {}
+    for topic, ends in (item for each in several for item in each.items()):
+        known = found.setdefault(topic, {})
+        known.update({at: min(offset, known.get(at, offset)) for at, offset in ends.items()})
+    return found
+
+
 def count_published(run: Run, topic: Topic, records: Iterable[Record], extent: Extent) -> int:
-    """How many rows of the run an output topic holds."""
+    """How many rows of the run an output topic holds, of the stage whose run it is."""
     return sum(_is_of_run(run, topic, record, extent) for record in records)
 
 
 def _is_of_run(run: Run, topic: Topic, record: Record, extent: Extent) -> bool:
     headers = dict(record.headers)
+    own = headers.get(WRITER) == run.stream.writer.encode()
     if topic.name == REJECTED.name:
         row = orjson.loads(record.value)
         if row["reason"] == Reason.FOREIGN:
-            own = headers.get(WRITER) == run.stream.writer.encode()
             return own and (row["topic"], row["partition"], row["offset"]) in extent
-    return headers.get("run") == run.id.encode()
+    # Streams do not share a run, but its stages may share a topic.
+    return headers.get("run") == run.id.encode() and (own or not run.stream.stage)

@@ -1,6 +1,6 @@
 """The tables' own counts, and the run's part of each table."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,17 +125,19 @@ def _worked(pipeline: Pipeline, frames: Frames) -> defaultdict[str, Tally]:
 
 def _rejected(
     frame: dataset.Dataset,
-) -> tuple[dict[tuple[str, str], Tally], int, dict[tuple[str, str], str]]:
-    """Rows by topic and reason, the number of foreign messages, and what is wrong with the first of each."""
+) -> tuple[dict[tuple[str, str], Tally], Counter[str], dict[tuple[str, str], str]]:
+    """Rows by topic and reason, foreign messages by topic, and what is wrong with the first of each."""
     found: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
-    examples: dict[tuple[str, str], str] = {}
+    foreign, examples = Counter[str](), dict[tuple[str, str], str]()
     for batch in scan(frame, ["topic", "reason", "batch_index", "rows", "detail"]):
         rows = pa.table(batch)
         # One thread: only then the first is the first.
         cells = rows.group_by(["topic", "reason"], use_threads=False).aggregate([("detail", "first")])
         for topic, reason, detail in zip(*(column.to_pylist() for column in cells.columns), strict=True):
             examples.setdefault((topic, reason), detail)
-            if reason != Reason.FOREIGN:
-                own = rows.filter((pc.field("topic") == topic) & (pc.field("reason") == reason))
+            own = rows.filter((pc.field("topic") == topic) & (pc.field("reason") == reason))
+            if reason == Reason.FOREIGN:
+                foreign[topic] += len(own)
+            else:
                 found[topic, reason].extend(own["batch_index"], own["rows"])
-    return dict(found), frame.count_rows(filter=_IS_FOREIGN), examples
+    return dict(found), foreign, examples

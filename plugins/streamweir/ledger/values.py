@@ -3,40 +3,41 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from streamweir.contracts.rejected import REMEDIES, Reason
 from streamweir.ledger.counts import Ints
 
+N = TypeVar("N", int, Ints)
+
+FORMAT = 2
+"""Of ledger.json with several stages, by which it tells topics; that of one stage says no format."""
 _MOST_LINES = 10_000
 """Batches that ledger.json lists one by one; of more, each line sums up ten, a hundred and so on."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """The rows of one topic, in one batch or in total.
+class Counts(Generic[N]):
+    """What became of the rows of one topic; of several stages, in one of them.
 
-    worked_as: `scored` or `used`. produced: the producer's count. in_kafka: the broker's. redriven: rows put
-    back by hand, counted apart from what was produced. worked: rows scored or used. rejected: rows by reason.
-    unexplained: what was put in less what came out; of a total, the sum of its batches' without signs.
+    worked_as: `scored`, `used` or `stored`. produced: the producer's count; of a topic that another stage
+    writes, that stage's. in_kafka: the broker's. redriven: rows put back by hand, counted apart from what was
+    produced. worked: rows scored, used or stored. rejected: rows by reason. unexplained: what was put in less
+    what came out; of a total, the sum of its batches' without signs.
     """
 
     worked_as: str
-    produced: int
-    in_kafka: int
-    redriven: int
-    worked: int
-    rejected: Mapping[Reason, int]
-    unexplained: int
+    produced: N
+    in_kafka: N
+    redriven: N
+    worked: N
+    rejected: Mapping[Reason, N]
+    unexplained: N
 
-    @property
-    def set_aside(self) -> int:
-        """Rows that were rejected and have not come in by being put back."""
-        return max(sum(self.rejected.values()) - self.redriven, 0)
-
-    def to_dict(self) -> dict[str, int]:
-        """The line as in ledger.json."""
+    def to_dict(self) -> dict[str, N]:
+        """The counts by the names of ledger.json."""
         return {
             "produced": self.produced,
             "in_kafka": self.in_kafka,
@@ -47,17 +48,17 @@ class Line:
         }
 
 
-@dataclass(frozen=True)
-class Lines:
-    """The lines of one topic in columns: a `Line` for each batch."""
+class Line(Counts[int]):
+    """The counts of one batch, or in total."""
 
-    worked_as: str
-    produced: Ints
-    in_kafka: Ints
-    redriven: Ints
-    worked: Ints
-    rejected: Mapping[Reason, Ints]
-    unexplained: Ints
+    @property
+    def set_aside(self) -> int:
+        """Rows that were rejected and have not come in by being put back."""
+        return max(sum(self.rejected.values()) - self.redriven, 0)
+
+
+class Lines(Counts[Ints]):
+    """The lines of one topic in columns: a `Line` for each batch."""
 
     def line(self, at: slice = slice(None)) -> Line:
         """The line of a batch, or the sum of several."""
@@ -73,23 +74,13 @@ class Lines:
             int(unexplained[0] if len(unexplained) == 1 else np.abs(unexplained).sum()),
         )
 
-    def columns(self) -> dict[str, Ints]:
-        """The columns by the names of ledger.json."""
-        return {
-            "produced": self.produced,
-            "in_kafka": self.in_kafka,
-            "redriven": self.redriven,
-            self.worked_as: self.worked,
-            **{reason.value: rows for reason, rows in self.rejected.items()},
-            "unexplained": self.unexplained,
-        }
-
 
 @dataclass(frozen=True)
 class Batches:
     """The batches of a run in columns: their places in run and stream, and lines for each input topic.
 
-    facts: of the batches that the producer knows, which come first.
+    facts: of the batches that the producer knows, which come first. topics: by the topic's short name, with
+    the stage's before it where there are several (`Stage.named`).
     """
 
     index: Ints
@@ -140,12 +131,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What happened to every row of a run.
+    """What happened to every row of a run, in each of the stream's stages.
 
-    next_sequence: the first of the stream that was not worked on yet when the tables were read. foreign:
-    messages that no replay sent. examples: what is wrong with one of the rejected rows, by topic and reason.
-    flush: flush messages, which carry no rows. waiting: rows put back by hand that no scorer has taken yet.
-    dropped_by_watermark: rows that Spark dropped by itself.
+    totals: also of each topic that one stage writes and another reads. next_sequence: the first of the
+    stream that some stage had not worked on yet when the tables were read. foreign: messages that no replay
+    sent. examples: what is wrong with one of the rejected rows, by topic and reason. flush: flush messages,
+    which carry no rows. waiting: rows put back by hand that some stage has not taken yet.
+    dropped_by_watermark: rows that Spark dropped by itself. names_stages: whether there are several stages,
+    so that topics are told by stage and name.
     """
 
     run: str
@@ -159,11 +152,13 @@ class Ledger:
     flush: int
     waiting: int
     dropped_by_watermark: int
+    names_stages: bool = False
 
     @cached_property
     def unexplained(self) -> int:
         """Rows that nothing explains."""
-        return int(self.batches.unexplained.sum())
+        handed_on = (line for name, line in self.totals.items() if name not in self.batches.topics)
+        return int(self.batches.unexplained.sum()) + sum(abs(line.unexplained) for line in handed_on)
 
     @property
     def ok(self) -> bool:
@@ -186,6 +181,7 @@ class Ledger:
     def to_dict(self) -> dict[str, object]:
         """The whole of ledger.json."""
         return {
+            **({"format": FORMAT} if self.names_stages else {}),
             "run": self.run,
             "stream": self.stream,
             "outcome": "success" if self.ok else "failed",
@@ -210,21 +206,21 @@ class Ledger:
     def problem(self) -> str:
         """One sentence on what does not add up, or that all rows of a topic were rejected; else empty."""
         if self.unexplained:
-            first = self.batches.index[np.flatnonzero(self.batches.unexplained)[0]]
-            return (
-                f"run {self.run!r} has unexplained rows: {self.unexplained}, "
-                f"the first in batch {first}; see ledger.json"
-            )
-        for check in self.checks:
-            if not check.equal:
-                return (
-                    f"the counts of run {self.run!r} disagree: {check.name}: {check.left} and {check.right}"
-                )
+            return f"run {self.run!r} has unexplained rows{self._where()}; see ledger.json"
+        for check in (check for check in self.checks if not check.equal):
+            return f"the counts of run {self.run!r} disagree: {check.name}: {check.left} and {check.right}"
         for topic, line in self.totals.items():
             if line.produced and not line.worked:
                 reason, sentence = self._rejected(topic)
                 return f"{REMEDIES.get(reason, 'check the dataset')}: {sentence}"
         return ""
+
+    def _where(self) -> str:
+        """Of which topics, where those are several stages'; how many; and in which batch the first one is."""
+        topics = ", ".join(name for name, line in self.totals.items() if line.unexplained)
+        of, batches = f" of {topics}" if self.names_stages else "", np.flatnonzero(self.batches.unexplained)
+        first = f", the first in batch {self.batches.index[batches[0]]}" if len(batches) else ""
+        return f"{of}: {self.unexplained}{first}"
 
     def _set_aside(self) -> dict[str, dict[str, object]]:
         return {

@@ -1,4 +1,4 @@
-"""A stage of `ticks`: the sum of the numbers so far; each step is one object, with its offsets."""
+"""A stage of `ticks`: the sum of the numbers so far; each step is a commit record, with its offsets."""
 
 import json
 from collections.abc import Callable
@@ -7,67 +7,64 @@ from copy import deepcopy
 from streamweir.broker.follow import Follower
 from streamweir.claims import DEFAULT_MOST_BYTES, Claim, fetch
 from streamweir.cli import run
+from streamweir.commits import BEGINNING, Commit, newest
 from streamweir.contracts.messages import Kind
-from streamweir.errors import StreamHeld
-from streamweir.objectstore import to_json
+from streamweir.scorer.account import Account, commit
 from streamweir.scorer.consumer import Setting, Step, consume
 
 
 class Sum:
-    """Goes on from the newest step's object."""
+    """Goes on from the newest step's record."""
 
     def __init__(self, setting: Setting) -> None:
-        self._store, self._stream = setting.store, setting.spec.stream
+        self._store, self._stream, self._pipeline = setting.store, setting.spec.stream, setting.pipeline
         [read] = setting.pipeline.reads
         self._topic = read.topic
-        places = range(self._topic.partitions)
-        self._at = {"batch_id": -1, "sum": 0, "max_ts": None}
+        places = [str(place) for place in range(self._topic.partitions)]
         # By partition: the offset to go on from, and the sequence that is due there.
-        self._at |= {"offsets": dict.fromkeys(places, 0), "due": {place: place for place in places}}
-        if written := self._store.list(self._stream.commits):
-            found = self._store.get_json(written[-1])
-            self._at = found | {name: _numbered(found[name]) for name in ("offsets", "due")}
-        self._follower = Follower(setting.kafka, self._topic.of(self._stream), self._at["offsets"])
+        start = {
+            "sum": 0,
+            "offsets": dict.fromkeys(places, 0),
+            "due": {place: int(place) for place in places},
+        }
+        self._last = newest(self._store, self._stream, None) or Commit(BEGINNING.batch_id, state=start)
+        offsets = {int(place): offset for place, offset in self._last.state["offsets"].items()}
+        self._follower = Follower(setting.kafka, self._topic.of(self._stream), offsets)
 
     def stands(self) -> Step | None:
-        return None if self._at["batch_id"] < 0 else self._step(0)
+        return None if self._last.batch_id < 0 else self._step()
 
     def step(self, check: Callable[[], None]) -> Step | None:
         records = self._follower.poll(0.2)
         if not records:
             return None
-        after = deepcopy(self._at)
-        after["batch_id"] += 1
-        rows = 0
+        state, max_ts = deepcopy(self._last.state), self._last.max_ts
+        account = Account(self._stream, self._pipeline)
         for record in records:
-            said = record.said
+            said, place = record.said, str(record.partition)
             assert said is not None
-            assert said.sequence == after["due"][record.partition]
-            after["due"][record.partition] += self._topic.partitions
-            after["offsets"][record.partition] = record.offset + 1
-            after["max_ts"] = max(said.ts, after["max_ts"] or 0)
+            assert said.sequence == state["due"][place]
+            state["due"][place] += self._topic.partitions
+            state["offsets"][place] = record.offset + 1
+            max_ts = max(said.ts, max_ts or 0)
             if said.kind is Kind.BATCH:
-                rows += said.rows
-                after["sum"] += sum(
-                    json.loads(fetch(self._store, Claim.read(record.value), DEFAULT_MOST_BYTES))
-                )
+                numbers = json.loads(fetch(self._store, Claim.read(record.value), DEFAULT_MOST_BYTES))
+                state["sum"] += sum(numbers)
+                account.work(record, len(numbers))
         check()
-        if self._store.put_if_absent(self._stream.commit(after["batch_id"]), to_json(after)) is None:
-            raise StreamHeld(f"step {after['batch_id']} of {self._stream} was written by another process")
-        self._at = after
-        return self._step(rows)
+        step = Commit(
+            self._last.batch_id + 1, next_sequence=min(state["due"].values()), max_ts=max_ts, state=state
+        )
+        self._last = commit(self._store, self._stream, step, account.tables())
+        return self._step()
 
     def close(self) -> None:
         self._follower.close()
 
-    def _step(self, rows: int) -> Step:
-        at = self._at
-        ends = {self._topic.name: {str(place): offset for place, offset in at["offsets"].items()}}
-        return Step(at["batch_id"], rows, min(at["due"].values()), at["max_ts"], ends)
-
-
-def _numbered(value: dict[str, int]) -> dict[int, int]:
-    return {int(place): number for place, number in value.items()}
+    def _step(self) -> Step:
+        last = self._last
+        ends = {self._topic.name: last.state["offsets"]}
+        return Step(last.batch_id, last.rows, last.next_sequence, last.max_ts, ends)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from streamweir.arrow import schema_of
+from streamweir.arrow import parquet, schema_of
 from streamweir.contracts.clickstream_anomaly import PIPELINE
 from streamweir.contracts.clickstream_anomaly.results import FLAGS, KPIS, MEANS, WINDOWS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
-from streamweir.ledger.bundle import put_parquet
 from streamweir.ledger.values import Batches, Ledger, Lines
 from streamweir.reporting import publish
 from streamweir.reporting.clickstream_anomaly import analysis
@@ -126,8 +125,8 @@ def put_run(store: MemoryStore, labels: list[dict[str, Any]]) -> None:
     for number in (11, 12, 25):
         rows[number] |= {"page_view_drop": True, "flagged": True}
     rows[29] |= {"page_view_drop": True, "flagged": True, "complete": False}
-    put_parquet(store, RUN.table_file(WINDOWS.name), pa.Table.from_pylist(rows, schema_of(WINDOWS)))
-    put_parquet(store, RUN.table_file(REJECTED.name), schema_of(REJECTED).empty_table())
+    store.put(RUN.table_file(WINDOWS.name), parquet(pa.Table.from_pylist(rows, schema_of(WINDOWS))))
+    store.put(RUN.table_file(REJECTED.name), parquet(schema_of(REJECTED).empty_table()))
     zero, nine = np.array([0]), np.array([9])
     lines = Lines("used", nine, nine, zero, nine, {}, zero)
     batches = Batches(zero, zero, np.array([START]), {"page_views": np.array([7])}, {"events": lines})

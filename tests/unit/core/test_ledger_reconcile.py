@@ -364,7 +364,7 @@ def test_a_batch_takes_less_than_200_bytes_of_the_ledgers_memory() -> None:
         worked = tallied({"transactions": ((batch, 1) for batch in range(5, count))})
         rejected = tallied({("transactions", "late"): ((batch, 1) for batch in range(5))})
         kept = Kept(worked, rejected, examples={("transactions", "late"): "90 s behind"})
-        ledger = account(run, pipeline, sent({"transactions": np.ones(count, int)}), held, kept)
+        ledger = account(run, pipeline, sent({"transactions": np.ones(count, int)}), {"": (held, kept)})
         told = ledger.to_dict()
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -383,22 +383,19 @@ def ledger_of(
     redriven: int = 0,
 ) -> values.Ledger:
     """Of a run of one batch of events."""
-    return account(
-        Run(Stream(pipeline.name, "s"), "r"),
-        pipeline,
-        sent({"events": np.array([produced])}),
-        Held(
-            rows=tallied({"events": [(0, produced)]}),
-            redriven=tallied({"events": [(0, redriven)]}),
-            messages=Counter(events=1),
-            flushes=Counter(events=1),
-        ),
-        Kept(
-            worked=tallied({"events": [(0, used)]}),
-            rejected=tallied({("events", reason): [(0, rows)] for reason, rows in rejected.items()}),
-            examples={("events", reason): f"an example of {reason}" for reason in rejected},
-        ),
+    held = Held(
+        rows=tallied({"events": [(0, produced)]}),
+        redriven=tallied({"events": [(0, redriven)]}),
+        messages=Counter(events=1),
+        flushes=Counter(events=1),
     )
+    kept = Kept(
+        worked=tallied({"events": [(0, used)]}),
+        rejected=tallied({("events", reason): [(0, rows)] for reason, rows in rejected.items()}),
+        examples={("events", reason): f"an example of {reason}" for reason in rejected},
+    )
+    batches = sent({"events": np.array([produced])})
+    return account(Run(Stream(pipeline.name, "s"), "r"), pipeline, batches, {"": (held, kept)})
 
 
 @pytest.mark.parametrize(
@@ -407,6 +404,7 @@ def ledger_of(
         (Role.CONTEXT, "used", {"malformed", "late"}),
         (Role.COUNTED, "used", {"malformed", "late", "unscorable", "duplicate"}),
         (Role.SCORED, "scored", {"malformed", "late", "unscorable", "duplicate"}),
+        (Role.STORED, "stored", {"malformed"}),
     ],
 )
 @pytest.mark.parametrize("reason", ["malformed", "late", "unscorable", "duplicate"])
