@@ -12,9 +12,9 @@ is published in the object store at `runs/card_fraud/<stream>/<run>/report.html`
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
 merely unlucky (a server did not answer) has been tried three times before it fails.
 
-- **provision_topics**: the threshold is no probability, a topic exists with other settings, or Kafka refused
-  or did not answer; the message says which. Choose another `stream`, or mend the topic or the connection
-  `kafka_default`; clear the task.
+- **provision_topics**: params are wrong; all of them are named and nothing was started: start a new run. Or
+  a topic exists with other settings, or Kafka refused or did not answer; the message says which. Choose
+  another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
 - **ensure_dataset**: creditcard.csv cannot be used; file, line and column are named. Mend the file, clear the
   task.
 - **ensure_model**: the model cannot be read, its checksum is wrong, or training failed; the message names it
@@ -39,7 +39,6 @@ from airflow.sdk import TriggerRule
 from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.card_fraud.dataset import FRAUD_SHARE
 from streamweir.contracts.messages import RETENTION_S
-from streamweir.models.rule import checked
 from streamweir_airflow.factory import (
     UNLIMITED,
     dataset_asset,
@@ -75,7 +74,7 @@ PARAMS = {
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
-    provision_topics = ProvisionTopics(task_id="provision_topics", read_first={"threshold": checked})
+    provision_topics = ProvisionTopics(task_id="provision_topics")
     ensure_dataset = EnsureDataset(
         task_id="ensure_dataset", settings=["fraud_share"], outlets=[dataset_asset(PIPELINE)]
     )
@@ -100,7 +99,8 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
         task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
     )
 
-    [provision_topics, ensure_model] >> start_scorer >> [replay, plot_live]
+    provision_topics >> ensure_dataset
+    ensure_model >> start_scorer >> [replay, plot_live]
     replay >> await_drained >> stop_scorer
     # Not behind the teardown alone: that one also succeeds when the replay failed.
     [await_drained, stop_scorer] >> reconcile >> [validate, plot]

@@ -12,9 +12,9 @@ when the run has failed. There is no model.
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
 merely unlucky (a server did not answer) has been tried three times before it fails.
 
-- **provision_topics**: a topic exists with other settings, or Kafka refused or did not answer; the message
-  says which. Choose another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
-  When `event_types` cannot be meant as it is, start a new run.
+- **provision_topics**: params are wrong; all of them are named and nothing was started: start a new run. Or
+  a topic exists with other settings, or Kafka refused or did not answer; the message says which. Choose
+  another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
 - **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task.
 - **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
   when the cause is gone: a scorer that runs is attached to, never doubled.
@@ -71,7 +71,7 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
         task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
     )
 
-    [provision_topics, ensure_dataset] >> start_scorer >> [replay, plot_live]
+    provision_topics >> ensure_dataset >> start_scorer >> [replay, plot_live]
     replay >> await_drained >> stop_scorer
     # Not behind the teardown alone: that one also succeeds when the replay failed.
     [await_drained, stop_scorer] >> reconcile >> [validate, plot]

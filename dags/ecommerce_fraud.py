@@ -10,9 +10,9 @@ object store at `runs/ecommerce_fraud/<stream>/<run>/report.html`, also for a fa
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
 merely unlucky (a server did not answer) has been tried three times before it fails.
 
-- **provision_topics**: the threshold is no probability, a topic exists with other settings, or Kafka refused
-  or did not answer; the message says which. Choose another `stream`, or mend the topic or the connection
-  `kafka_default`; clear the task.
+- **provision_topics**: params are wrong; all of them are named and nothing was started: start a new run. Or
+  a topic exists with other settings, or Kafka refused or did not answer; the message says which. Choose
+  another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
 - **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task. Or
   the browsing file is not sorted: sort it, or start a new run with `unsorted_ok`. The log names bad values.
 - **ensure_model**: the model cannot be read, its checksum is wrong, or training failed; the message names it
@@ -38,7 +38,6 @@ from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
 from streamweir.contracts.messages import RETENTION_S
-from streamweir.models.rule import checked
 from streamweir_airflow.factory import (
     UNLIMITED,
     dataset_asset,
@@ -64,7 +63,7 @@ PARAMS = {
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
-    provision_topics = ProvisionTopics(task_id="provision_topics", read_first={"threshold": checked})
+    provision_topics = ProvisionTopics(task_id="provision_topics")
     ensure_dataset = EnsureDataset(task_id="ensure_dataset", outlets=[dataset_asset(PIPELINE)])
     dataset = ensure_dataset.result("fingerprint")
     ensure_model = EnsureModel(
@@ -87,7 +86,8 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
         task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
     )
 
-    [provision_topics, ensure_model] >> start_scorer >> [replay, plot_live]
+    provision_topics >> ensure_dataset
+    ensure_model >> start_scorer >> [replay, plot_live]
     replay >> await_drained >> stop_scorer
     # Not behind the teardown alone: that one also succeeds when the replay failed.
     [await_drained, stop_scorer] >> reconcile >> [validate, plot]

@@ -77,8 +77,8 @@ def _warn_share_param() -> Param:
     return Param(
         share,
         type="number",
-        minimum=0,
-        maximum=1,
+        least=0,
+        most=1,
         title="Share of rejected rows",
         description="The outcome is a warning when a larger share of a topic's rows was rejected. A run that "
         "could use none of them has failed, whatever this says.",

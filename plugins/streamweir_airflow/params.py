@@ -1,8 +1,10 @@
-"""The params of the DAGs: typed, described, in sections, so that the UI's trigger form needs no manual."""
+"""The params of the DAGs: typed, described, in sections, so that the UI's trigger form needs no manual.
+
+`least`, `most` and `above` are read by `limits.py`.
+"""
 
 from airflow.sdk import Param
 
-from streamweir.contracts.messages import LATEST_TS
 from streamweir.contracts.streams import STREAM_ID_PATTERN
 
 Params = dict[str, Param]
@@ -28,7 +30,7 @@ def dataset_params() -> Params:
         "seed": Param(
             42,
             type="integer",
-            minimum=0,
+            least=0,
             title="Seed",
             description="Seed of the generated dataset: the same seed gives the same bytes. Not used with "
             "your own dataset.",
@@ -43,8 +45,8 @@ def fraud_share_params(*, share: float) -> Params:
         "fraud_share": Param(
             share,
             type="number",
-            minimum=0,
-            maximum=1,
+            least=0,
+            most=1,
             title="Share of frauds",
             description="Frauds among the generated transactions: 0.0017 are 17 in ten thousand. Not used "
             "with your own dataset.",
@@ -59,7 +61,7 @@ def batch_params(*, rows_per_batch: int) -> Params:
         "batch_rows": Param(
             rows_per_batch,
             type="integer",
-            minimum=1,
+            least=1,
             title="Rows per batch",
             description="How many rows of the leading file make a batch.",
             section=_DATA,
@@ -90,8 +92,8 @@ def model_params() -> Params:
         "threshold": Param(
             None,
             type=["null", "number"],
-            minimum=0,
-            maximum=1,
+            least=0,
+            most=1,
             title="Threshold",
             description="A transaction is called fraud when its probability of fraud is at least this. "
             "Empty: the threshold of the model's card, else the model's own prediction.",
@@ -114,7 +116,7 @@ def replay_params(*, speed: float = 10) -> Params:
         "speed": Param(
             speed,
             type="number",
-            minimum=0,
+            least=0,
             title="Speed",
             description="Seconds of the virtual clock that pass in a real one. 1 is real time, 0 is as fast"
             " as possible.",
@@ -123,7 +125,7 @@ def replay_params(*, speed: float = 10) -> Params:
         "batches": Param(
             None,
             type=["null", "integer"],
-            minimum=1,
+            least=1,
             title="Batches",
             description="Send only this many batches; what lies after the last one's span is not sent. "
             "Empty: all.",
@@ -132,8 +134,6 @@ def replay_params(*, speed: float = 10) -> Params:
         "start_ts": Param(
             None,
             type=["null", "integer"],
-            minimum=0,
-            maximum=LATEST_TS,
             title="Start of the virtual clock",
             description="Unix seconds of the first batch. The same dataset and start give the same "
             "messages. Empty: now.",
@@ -142,7 +142,6 @@ def replay_params(*, speed: float = 10) -> Params:
         "late": Param(
             None,
             type=TEXT,
-            pattern=r"^\d+:\d+(,\d+:\d+)*$",
             title="Late batches",
             description="Delays chosen batches to show lateness: 5:90,9:120 sends batch 5 when the clock "
             "is 90 s past its ts, and batch 9 when it is 120 s past. Empty: none is late.",
@@ -157,7 +156,7 @@ def rate_params() -> Params:
         "rate": Param(
             None,
             type=["null", "number"],
-            exclusiveMinimum=0,
+            above=0,
             title="Rate",
             description="Batches a second, evenly, instead of the speed; the virtual clock in the messages "
             "stays as it is. Empty: by speed.",
@@ -190,7 +189,7 @@ def stream_params() -> Params:
         "outage_s": Param(
             None,
             type=["null", "integer"],
-            minimum=0,
+            least=0,
             title="Outage, seconds",
             description="How long the scorer, and the tasks that wait for it, bear that Kafka or the object "
             "store is away. Empty: for ever on a named stream, 300 on a run's own.",

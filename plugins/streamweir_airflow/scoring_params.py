@@ -16,7 +16,7 @@ def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Param
         "lookback_s": Param(
             lookback_s,
             type="integer",
-            minimum=0,
+            least=0,
             title="Lookback, seconds",
             description="How far back in the virtual clock the context rows of a record reach.",
             section=_SCORING,
@@ -25,7 +25,6 @@ def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Param
         "time_zone": Param(
             time_zone,
             type="string",
-            minLength=1,
             title="Session time zone",
             description="IANA name, e.g. Australia/Melbourne: decides the time of day and the dates of "
             "features.",
@@ -40,7 +39,7 @@ def duplicate_params(*, retention_s: int) -> Params:
         "retention_s": Param(
             retention_s,
             type="integer",
-            minimum=0,
+            least=0,
             title="Retention of ids, seconds",
             description="A record whose id was scored at most this long before, on the virtual clock, is a "
             "duplicate; the scorer remembers ids for as long. Runs that share a scorer must agree on it.",
@@ -55,7 +54,7 @@ def lateness_params(*, lateness_s: int) -> Params:
         "lateness_s": Param(
             lateness_s,
             type="integer",
-            minimum=0,
+            least=0,
             title="Allowed lateness, seconds",
             description="A message that is further behind the clock than this is recorded as late and not "
             "worked on.",
@@ -99,7 +98,7 @@ def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> 
         flag.name: Param(
             defaults[flag.name],
             type="number",
-            minimum=0,
+            least=0,
             title=f"Threshold of {flag.name}",
             description=f"The flag {flag.name} is raised when {flag.meaning}.",
             section=_SCORING,

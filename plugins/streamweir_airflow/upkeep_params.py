@@ -33,7 +33,7 @@ def cleaning_params(*, days: int) -> Params:
         "days": Param(
             days,
             type="number",
-            minimum=1,
+            least=1,
             title="Days",
             description="Runs, tasks and logs of Airflow that are older than this are deleted.",
             section="Retention",
@@ -47,7 +47,7 @@ def retention_params(*, days: int) -> Params:
         "days": Param(
             days,
             type="number",
-            minimum=0,
+            least=0,
             title="Days",
             description="Isolated streams whose run ended longer ago than this are deleted, and records of "
             "named streams whose run was reconciled longer ago.",

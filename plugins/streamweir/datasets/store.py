@@ -40,7 +40,8 @@ def ensure(
     if not source:
         dataset = _generated(store, pipeline, seed, datagen.settings_of(pipeline, settings), progress)
         return _judged(dataset, wishes, needs_history=needs_history)
-    if Path(source).is_dir():
+    fingerprint = named(store, pipeline, source)
+    if fingerprint is None:
         return upload(
             store,
             pipeline,
@@ -50,11 +51,7 @@ def ensure(
             wishes=wishes,
             progress=progress,
         )
-    if not is_fingerprint(source):
-        raise DatasetUnusable(
-            f"dataset {source!r} is neither a folder nor the fingerprint of a stored dataset"
-        )
-    dataset = load(store, pipeline, _completed(store, pipeline, source))
+    dataset = load(store, pipeline, fingerprint)
     untaught = any(file.findings.untaught for file in dataset.files)
     if needs_history and dataset.history_fingerprint is None and not untaught:
         raise DatasetUnusable(
@@ -62,6 +59,20 @@ def ensure(
             "or a dataset with its history files"
         )
     return _judged(dataset, wishes, needs_history=needs_history)
+
+
+def named(store: ObjectStore, pipeline: str, source: str) -> str | None:
+    """The whole fingerprint of the stored dataset that `source` names; None for a folder and for nothing.
+
+    Raises DatasetUnusable for anything else.
+    """
+    if not source or Path(source).is_dir():
+        return None
+    if not is_fingerprint(source):
+        raise DatasetUnusable(
+            f"dataset {source!r} is neither a folder nor the fingerprint of a stored dataset"
+        )
+    return _completed(store, pipeline, source)
 
 
 def upload(

@@ -50,14 +50,21 @@ def unpack(archive: Path, folder: Path) -> Path:
     return saved.root(folder)
 
 
+def refuse_missing(path: Path) -> None:
+    """Raise ModelUnusable when nothing is there."""
+    if not path.exists():
+        raise ModelUnusable(
+            f"the path {path} does not exist: give a folder or zip with a saved PipelineModel"
+        )
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Path]:
     """The model in a folder or zip; what was unzipped is removed afterwards.
 
     Raises ModelUnusable. What is raised while it is open names the path as well.
     """
-    if not path.exists():
-        raise ModelUnusable(f"there is no model at {path}: give a folder or zip with a saved PipelineModel")
+    refuse_missing(path)
     try:
         if path.is_dir():
             _refuse_links(path)

@@ -93,9 +93,18 @@ class Registry:
 
         Raises ModelUnusable when it is not there, or as `register_external` does.
         """
-        if Path(asked).exists() or not is_version(asked):
-            return self.register_external(Path(asked))
-        return self.card(asked)
+        return self.known(asked) or self.register_external(Path(asked))
+
+    def known(self, asked: str) -> Card | None:
+        """The card of a version that somebody asked for; None for the path of a model, which is not opened.
+
+        Raises ModelUnusable when it is neither.
+        """
+        path = Path(asked)
+        if is_version(asked) and not path.exists():
+            return self.card(asked)
+        archive.refuse_missing(path)
+        return None
 
     def fetch(self, version: str, folder: Path) -> Path:
         """Download a version into `folder`, verified; returns a PipelineModel's folder or an ONNX file.

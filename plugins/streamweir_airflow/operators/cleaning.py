@@ -3,7 +3,7 @@
 import os
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from airflow.sdk.configuration import conf
 from streamweir.errors import StreamweirError
 from streamweir_airflow.attempt import as_airflow
 from streamweir_airflow.hooks import DatabaseHook
+from streamweir_airflow.limits import days_of
 from streamweir_airflow.processes import Child
 
 
@@ -26,7 +27,7 @@ class CleanDatabase(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Airflow's entry."""
-        before = f"{_some_days_ago(context):%Y-%m-%d %H:%M:%S%z}"
+        before = f"{datetime.now(UTC) - days_of(self, context):%Y-%m-%d %H:%M:%S%z}"
         argv = [sys.executable, "-m", "airflow", "db", "clean", "--clean-before-timestamp", before]
         argv += ["--yes", "--skip-archive", "--error-on-cleanup-failure"]
         try:
@@ -46,7 +47,7 @@ class CleanLogs(BaseOperator):
     def execute(self, context: Context) -> int:
         """Airflow's entry; returns how many files are gone."""
         folder = Path(conf.get("logging", "base_log_folder"))
-        return delete_old_files(folder, _some_days_ago(context))
+        return delete_old_files(folder, datetime.now(UTC) - days_of(self, context))
 
 
 def delete_old_files(folder: Path, before: datetime) -> int:
@@ -75,7 +76,3 @@ def _is_old(path: Path, before: datetime) -> bool:
         return path.lstat().st_mtime < before.timestamp()
     except FileNotFoundError:
         return False
-
-
-def _some_days_ago(context: Context) -> datetime:
-    return datetime.now(UTC) - timedelta(days=context["params"]["days"])

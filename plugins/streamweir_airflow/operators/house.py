@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator, Context
 from streamweir.errors import StreamweirError
 from streamweir_airflow.attempt import as_airflow
 from streamweir_airflow.hooks import KafkaHook, StoreHook
+from streamweir_airflow.limits import days_of
 
 
 class RetireStreams(BaseOperator):
@@ -17,7 +18,7 @@ class RetireStreams(BaseOperator):
     def execute(self, context: Context) -> list[str]:
         """Airflow's entry; returns the streams that are gone, and sentences on records."""
         try:
-            return list(self._retired(timedelta(days=context["params"]["days"])))
+            return list(self._retired(days_of(self, context)))
         except StreamweirError as error:
             raise as_airflow(error) from error
 

@@ -1,9 +1,11 @@
 """Before the stream starts: topics, dataset, model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamweir_airflow.attempt import Attempt
+from streamweir_airflow.limits import Reader, refuse_wrong, start_of_clock, time_zone
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.train import Training
 
@@ -12,30 +14,43 @@ if TYPE_CHECKING:
 
 
 class ProvisionTopics(StreamweirOperator):
-    """Creates the stream's topics, and, as the run's first task, writes down what was asked for.
+    """Creates the stream's topics, and, as the run's first task, checks and writes down what was asked for.
 
-    read_first: by name, how a param is read that no schema can check; raises BadConfiguration.
+    read_first: how the pipeline's own params are read which limits cannot describe.
     """
 
-    def __init__(
-        self, *, read_first: Mapping[str, Callable[[Any], object]] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, read_first: Mapping[str, Reader] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.read_first = read_first or {}
 
     def work(self, attempt: Attempt) -> Result:
-        """Returns the topics by whether they were created or there already."""
+        """Returns the topics by whether they were created or there already.
+
+        Raises BadConfiguration for the params, with every fault at once, before anything is made.
+        """
         from streamweir.broker.topics import provision
         from streamweir.retention import note_origin
 
-        for name, read in self.read_first.items():
-            read(attempt.params[name])
+        refuse_wrong(self, attempt.params, self._readers(attempt))
         attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
         note_origin(attempt.store, attempt.run, isolated=attempt.isolated)
         report = provision(attempt.kafka, attempt.run.stream, attempt.pipeline)
         self.log.info("created: %s", ", ".join(report.created) or "none")
         self.log.info("already there: %s", ", ".join(report.existing) or "none")
         return {"created": list(report.created), "existing": list(report.existing)}
+
+    def _readers(self, attempt: Attempt) -> dict[str, Reader]:
+        from streamweir.datasets.store import named
+        from streamweir.models.registry import Registry
+        from streamweir.replay.plan import parse_late
+
+        readers: dict[str, Reader] = {"start_ts": start_of_clock, "late": parse_late, "time_zone": time_zone}
+        readers |= self.read_first
+        if attempt.store.exists(attempt.run.plan):
+            # The run keeps the dataset and the model that it has; what was asked for may be gone since.
+            return readers
+        stored = {"dataset": partial(named, attempt.store, self.pipeline)}
+        return {**readers, **stored, "model": Registry(attempt.store, self.pipeline).known}
 
 
 class EnsureDataset(StreamweirOperator):
@@ -51,6 +66,7 @@ class EnsureDataset(StreamweirOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Raises DatasetUnusable with file, line and column before anything is uploaded."""
+        refuse_wrong(self, attempt.params)
         dataset = self._settled(attempt) or self._chosen(attempt)
         self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)
         return dataset.to_json()

@@ -141,7 +141,7 @@ def test_a_model_is_found_by_its_path_or_by_its_version(registry: Registry) -> N
 
 @pytest.mark.parametrize("asked", ["/no/such/model", "models/fraud", "fraud_model", "model.zip", "~/model"])
 def test_a_path_where_nothing_is_is_not_taken_for_a_version(registry: Registry, asked: str) -> None:
-    with pytest.raises(ModelUnusable, match=f"there is no model at {asked}: give a folder or zip"):
+    with pytest.raises(ModelUnusable, match=f"the path {asked} does not exist: give a folder or zip"):
         registry.find(asked)
 
 
