@@ -37,67 +37,71 @@ class Subject:
 
 def unique(*columns: str) -> Expectation:
     """No two rows have the same values in these columns."""
-    said = f"{_and(columns)} {'comes' if len(columns) == 1 else 'come together'} only once"
+    sentence = f"{_and(columns)} {'comes' if len(columns) == 1 else 'come together'} only once"
     if len(columns) == 1:
-        return gxe.ExpectColumnValuesToBeUnique(column=columns[0], **_said(CRITICAL, said))
-    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), **_said(CRITICAL, said))
+        return gxe.ExpectColumnValuesToBeUnique(column=columns[0], **_about(CRITICAL, sentence))
+    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), **_about(CRITICAL, sentence))
 
 
 def present(column: str) -> Expectation:
     """No value is missing."""
-    return gxe.ExpectColumnValuesToNotBeNull(column=column, **_said(CRITICAL, f"{column} is never empty"))
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, **_about(CRITICAL, f"{column} is never empty"))
 
 
 def mostly_present(column: str, share: float) -> Expectation:
     """At least this share of the values is there; a warning."""
-    said = f"{column} is given in at least {share:.0%} of the rows"
-    return gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=share, **_said(WARNING, said))
+    sentence = f"{column} is given in at least {share:.0%} of the rows"
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, mostly=share, **_about(WARNING, sentence))
 
 
-def one_of(column: str, values: Iterable[Any], said: str, severity: str = CRITICAL) -> Expectation:
+def one_of(column: str, values: Iterable[Any], sentence: str, severity: str = CRITICAL) -> Expectation:
     """Every value that is there is one of these."""
-    return gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), **_said(severity, said))
+    return gxe.ExpectColumnValuesToBeInSet(
+        column=column, value_set=list(values), **_about(severity, sentence)
+    )
 
 
-def between(column: str, low: float, high: float | None, said: str, severity: str = CRITICAL) -> Expectation:
+def between(
+    column: str, low: float, high: float | None, sentence: str, severity: str = CRITICAL
+) -> Expectation:
     """Every value that is there lies between two bounds, both included; None: no bound."""
     return gxe.ExpectColumnValuesToBeBetween(
-        column=column, min_value=low, max_value=high, **_said(severity, said)
+        column=column, min_value=low, max_value=high, **_about(severity, sentence)
     )
 
 
-def equal(left: str, right: str, said: str, severity: str = CRITICAL) -> Expectation:
+def equal(left: str, right: str, sentence: str, severity: str = CRITICAL) -> Expectation:
     """Two columns are equal in every row; both missing is equal too."""
     return gxe.ExpectColumnPairValuesToBeEqual(
-        column_A=left, column_B=right, ignore_row_if="both_values_are_missing", **_said(severity, said)
+        column_A=left, column_B=right, ignore_row_if="both_values_are_missing", **_about(severity, sentence)
     )
 
 
-def all_equal(difference: str, said: str) -> Expectation:
+def all_equal(difference: str, sentence: str) -> Expectation:
     """No row has a difference; the column says how one differs."""
-    return gxe.ExpectColumnValuesToBeNull(column=difference, **_said(CRITICAL, said))
+    return gxe.ExpectColumnValuesToBeNull(column=difference, **_about(CRITICAL, sentence))
 
 
-def rows(count: int, said: str) -> Expectation:
+def rows(count: int, sentence: str) -> Expectation:
     """The table has exactly so many rows."""
-    return gxe.ExpectTableRowCountToEqual(value=count, **_said(CRITICAL, said))
+    return gxe.ExpectTableRowCountToEqual(value=count, **_about(CRITICAL, sentence))
 
 
-def sum_is(column: str, total: int, said: str) -> Expectation:
+def sum_is(column: str, total: int, sentence: str) -> Expectation:
     """The sum of a column is exactly this."""
     return gxe.ExpectColumnSumToBeBetween(
-        column=column, min_value=total, max_value=total, **_said(CRITICAL, said)
+        column=column, min_value=total, max_value=total, **_about(CRITICAL, sentence)
     )
 
 
-def mean_between(column: str, low: float, high: float, said: str) -> Expectation:
+def mean_between(column: str, low: float, high: float, sentence: str) -> Expectation:
     """The mean of a column lies in a range; a warning."""
     return gxe.ExpectColumnMeanToBeBetween(
-        column=column, min_value=low, max_value=high, **_said(WARNING, said)
+        column=column, min_value=low, max_value=high, **_about(WARNING, sentence)
     )
 
 
-def _said(severity: str, sentence: str) -> dict[str, Any]:
+def _about(severity: str, sentence: str) -> dict[str, Any]:
     """The sentence as description, which Great Expectations takes for a template and for HTML."""
     description = html.escape(sentence).replace("$", "$$")
     return {"severity": severity, "description": description, "meta": {SENTENCE: sentence}}

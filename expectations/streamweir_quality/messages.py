@@ -24,7 +24,7 @@ MESSAGES = pa.schema(
         ("value", pa.binary()),
     ]
 )
-"""A file of messages: where each lies, what the replay said of it, and its bytes."""
+"""A file of messages: where each lies, what the replay says of it, and its bytes."""
 PUBLISHED = pa.schema([("run", pa.string()), ("value", pa.binary())])
 """A file of what was published: for which run, and the row as JSON."""
 _SHARE_BYTES = 8 * 1024 * 1024
@@ -39,13 +39,13 @@ class Message:
 
     partition: int
     offset: int
-    said: Headers
+    headers: Headers
     value: bytes
 
 
 def write_messages(file: Path, messages: Iterable[Message]) -> Path:
     """Write a file of `MESSAGES`."""
-    return _write(file, MESSAGES, ((one.partition, one.offset, *one.said, one.value) for one in messages))
+    return _write(file, MESSAGES, ((one.partition, one.offset, *one.headers, one.value) for one in messages))
 
 
 def read_messages(file: Path) -> Iterator[Message]:

@@ -96,8 +96,10 @@ def model_again(inputs: Inputs, chosen: Sample | None, scores: pa.Table | None) 
     table, columns = _scored_table(inputs), recompute_of(inputs.pipeline.name).SCORES
     stream = _rows_of(inputs.tables[table.name], chosen, table.key, columns)
     frame = compared(chosen, scores, stream, table.key, columns, inputs.threshold)
-    said = f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"
-    return [Subject(SUITE, table.name, frame, (all_equal("difference", said),))]
+    sentence = (
+        f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"
+    )
+    return [Subject(SUITE, table.name, frame, (all_equal("difference", sentence),))]
 
 
 def _rows_of(file: Path, chosen: Sample, key: Sequence[str], columns: Iterable[str]) -> pa.Table:

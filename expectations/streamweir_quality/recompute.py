@@ -47,8 +47,8 @@ def recompute_subjects(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> Iterab
     module: Recompute = recompute_of(inputs.pipeline.name)
     for name, batch in module.recompute(inputs, sql).items():
         frame = _compared(sql, inputs.pipeline.table(name), inputs, batch)
-        said = f"{name} holds what a batch computation makes of the messages: 0 rows differ"
-        yield Subject(f"{name} again as a batch", name, frame, (all_equal("difference", said),))
+        sentence = f"{name} holds what a batch computation makes of the messages: 0 rows differ"
+        yield Subject(f"{name} again as a batch", name, frame, (all_equal("difference", sentence),))
 
 
 def left_tables(

@@ -51,8 +51,8 @@ class Replayed:
 
     def ends(self, topic: Topic) -> list[int]:
         """The ts of each message of an input topic that is an end (`Headers.is_end`), ascending."""
-        said = pq.read_table(self.messages[topic.name], columns=list(Headers._fields))
-        without_rows = said.filter(pc.field("rows") == 0).to_pylist()
+        headers = pq.read_table(self.messages[topic.name], columns=list(Headers._fields))
+        without_rows = headers.filter(pc.field("rows") == 0).to_pylist()
         return sorted({headers.ts for one in without_rows if (headers := Headers(**one)).is_end})
 
 
@@ -106,17 +106,17 @@ def in_turn(topic: Topic, records: Iterable[Record], first: int = 0) -> Iterator
     """
     due = {partition: first + (partition - first) % topic.partitions for partition in range(topic.partitions)}
     for record in records:
-        said = record.said
-        if said is not None and said.sequence == due.get(record.partition):
+        headers = record.headers
+        if headers is not None and headers.sequence == due.get(record.partition):
             due[record.partition] += topic.partitions
-            yield Message(record.partition, record.offset, said, record.value)
+            yield Message(record.partition, record.offset, headers, record.value)
 
 
 def _whole(messages: Iterable[Message], topic: str, run: Run, stretch: Stretch) -> Iterator[Message]:
     """The messages of a stretch, each of which the scorer has worked on."""
     count, first, of = 0, stretch.carried.next_sequence, stretch.until - stretch.carried.next_sequence
     for message in messages:
-        if message.said.sequence < stretch.until:
+        if message.headers.sequence < stretch.until:
             count += 1
             yield message
     if count < of:
@@ -131,7 +131,7 @@ def of_runs(runs: Iterable[str], records: Iterable[Record]) -> Iterator[tuple[st
     """Run and value of what was published for these runs."""
     wanted = frozenset(runs)
     for record in records:
-        run = dict(record.headers).get("run", b"").decode()
+        run = dict(record.raw_headers).get("run", b"").decode()
         if run in wanted:
             yield run, record.value
 
@@ -146,7 +146,7 @@ def leave_out_late(files: Iterable[Path], lateness: Lateness, folder: Path, larg
     for name, sequences in late.items():
         file, before = Path(name), folder / "before.parquet"
         file.rename(before)
-        write_messages(file, (one for one in read_messages(before) if one.said.sequence not in sequences))
+        write_messages(file, (one for one in read_messages(before) if one.headers.sequence not in sequences))
         before.unlink()
 
 
@@ -155,8 +155,8 @@ def _late(
 ) -> dict[str, set[int]]:
     """By file the sequences of the late messages; all topics have one order of sequences."""
     found: defaultdict[str, set[int]] = defaultdict(set)
-    said = sql.read_parquet(files, filename=True).select("sequence, ts, kind, run, filename")
-    for share in said.order("sequence").to_arrow_reader(ROWS_AT_ONCE):
+    headers = sql.read_parquet(files, filename=True).select("sequence, ts, kind, run, filename")
+    for share in headers.order("sequence").to_arrow_reader(ROWS_AT_ONCE):
         ts = share["ts"].to_numpy()
         behind = np.maximum(np.maximum.accumulate(ts), largest) - ts
         largest = max(largest, int(ts.max()))

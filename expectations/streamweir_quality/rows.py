@@ -22,11 +22,11 @@ def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
         found = _parsed(message.value)
     except (ValueError, RecursionError):
         return
-    if not isinstance(found, list) or len(found) != message.said.rows:
+    if not isinstance(found, list) or len(found) != message.headers.rows:
         return
     if all(isinstance(row, dict) for row in found):
         yield from (
-            (place, row) for place, row in enumerate(found) if _is_well_formed(row, key, message.said)
+            (place, row) for place, row in enumerate(found) if _is_well_formed(row, key, message.headers)
         )
 
 
@@ -57,10 +57,10 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _is_well_formed(row: Row, key: Iterable[str], said: Headers) -> bool:
+def _is_well_formed(row: Row, key: Iterable[str], headers: Headers) -> bool:
     ts = row.get("ts")
-    earliest = 0 if said.kind is Kind.REDRIVE else said.ts
-    if type(ts) is not int or not earliest <= ts <= said.ts:
+    earliest = 0 if headers.kind is Kind.REDRIVE else headers.ts
+    if type(ts) is not int or not earliest <= ts <= headers.ts:
         return False
     texts = all(type(value) is str for name, value in row.items() if name != "ts")
     return texts and all(row.get(name) for name in key)

@@ -108,7 +108,7 @@ class Publisher:
             # Another stream's open transaction on a shared topic hides what this one committed behind it.
             end = log_end(self._kafka, topic)
             for record in read_topic(self._kafka, topic, start=start, end=end):
-                if wanted <= dict(record.headers).items():
+                if wanted <= dict(record.raw_headers).items():
                     ends[topic, record.partition] = record.offset + 1
         return _advanced(since, ends) if ends else None
 

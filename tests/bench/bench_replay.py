@@ -68,9 +68,9 @@ def _paced(kafka: KafkaConnection, store: ObjectStore, folder: Path, seconds: in
 def _append_off_ms(kafka: KafkaConnection, topic: str) -> float:
     """The most that an append was off a schedule that begins with the median batch's."""
     starts = [
-        record.appended_ms - 1000 * record.said.batch
+        record.appended_ms - 1000 * record.headers.batch
         for record in read_topic(kafka, topic)
-        if record.said and record.said.kind is Kind.BATCH
+        if record.headers and record.headers.kind is Kind.BATCH
     ]
     middle = median(starts)
     return max(abs(start - middle) for start in starts)

@@ -122,8 +122,8 @@ def _latencies(store: ObjectStore, run: Run) -> list[float]:
 def _off_schedule_ms(bench: Bench, run: Run, sent: Manifest) -> float:
     topic, interval_ms = run.stream.topic(PIPELINE.leading.topic.name), sent.interval_s * 1000
     starts = [
-        record.appended_ms - record.said.batch * interval_ms
+        record.appended_ms - record.headers.batch * interval_ms
         for record in read_topic(bench.kafka, topic)
-        if record.said and record.said.kind == Kind.BATCH
+        if record.headers and record.headers.kind == Kind.BATCH
     ]
     return float(max(abs(start - median(starts)) for start in starts))

@@ -95,8 +95,8 @@ class Trial(ABC):
             end = topic_end(self.ground.kafka, self.run.stream.topic(leading))
         except BadConfiguration:
             return 0
-        said = [record.said.sequence for record in end.last.values() if record.said]
-        return max(said, default=-1) + 1
+        sequences = [record.headers.sequence for record in end.last.values() if record.headers]
+        return max(sequences, default=-1) + 1
 
     def flush(self) -> int:
         """The sequence of the flush, once it was sent."""

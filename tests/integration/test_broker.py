@@ -115,8 +115,8 @@ def test_only_committed_records_are_read_and_markers_do_not_confuse_the_end(
     found = list(read_topic(kafka_connection, topic))
     assert sorted(int(record.value) for record in found) == list(range(12))
     for record in found:
-        assert record.said is not None
-        assert (record.said.sequence, record.partition) == (int(record.value), int(record.value) % 4)
+        assert record.headers is not None
+        assert (record.headers.sequence, record.partition) == (int(record.value), int(record.value) % 4)
         assert record.appended_ms > 1_600_000_000_000
 
 

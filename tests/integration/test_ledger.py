@@ -92,35 +92,35 @@ def score_everything(run: Run, kafka: KafkaConnection, store: ObjectStore) -> No
     last = 0
     for topic in PIPELINE.inputs:
         for record in read_topic(kafka, run.stream.topic(topic.name)):
-            said = record.said
-            if said is None:
+            headers = record.headers
+            if headers is None:
                 place = {"topic": topic.name, "partition": record.partition, "offset": record.offset}
                 rejected.append({**place, "row": -1, "rows": 1, "reason": "foreign", "raw": record.value})
-            elif said.kind is Kind.BATCH:
+            elif headers.kind is Kind.BATCH:
                 worked.append(
                     {
-                        "run": said.run,
-                        "batch_index": said.batch,
-                        "sequence": said.sequence,
+                        "run": headers.run,
+                        "batch_index": headers.batch,
+                        "sequence": headers.sequence,
                         "topic": topic.name,
-                        "rows": said.rows,
+                        "rows": headers.rows,
                         "appended_at": record.appended_ms * 1000,
                     }
                 )
-            if topic == PIPELINE.leading.topic and said is not None and said.kind is Kind.BATCH:
+            if topic == PIPELINE.leading.topic and headers is not None and headers.kind is Kind.BATCH:
                 rows += [
                     {
                         "transaction_id": row["transaction_id"],
                         "session_id": row["session_id"],
                         "fraud_probability": 0.25,
                         "prediction": 0,
-                        "batch_index": said.batch,
-                        "run": said.run,
-                        "sequence": said.sequence,
+                        "batch_index": headers.batch,
+                        "run": headers.run,
+                        "sequence": headers.sequence,
                     }
                     for row in orjson.loads(record.value)
                 ]
-            last = max(last, said.sequence if said else 0)
+            last = max(last, headers.sequence if headers else 0)
     rows.sort(key=lambda row: row["batch_index"])
     publish_rows(run, kafka, {"predictions": rows, "rejected": rejected})
     put_table(run, store, "predictions", rows, ("run", pa.string()), ("sequence", pa.int64()))

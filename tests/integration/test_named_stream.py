@@ -77,6 +77,6 @@ def checked(scoring: Scoring, run: Run, folder: Path, work: Path) -> pd.DataFram
     assert [outcome for outcome in outcomes if outcome.fatal] == []
     # The second run begins where the first left off, and reads none of its messages.
     first = read_plan(run, scoring.store).first_sequence
-    sent = [message.said for topic in PIPELINE.inputs for message in inputs.replayed.of(topic)]
-    assert inputs.replayed.carried.next_sequence == min(said.sequence for said in sent) == first
+    sent = [message.headers for topic in PIPELINE.inputs for message in inputs.replayed.of(topic)]
+    assert inputs.replayed.carried.next_sequence == min(headers.sequence for headers in sent) == first
     return inputs.frame("sold_quantity").sort_values("window_start")

@@ -90,4 +90,4 @@ def plan_of(scoring: Scoring, run: Run) -> Plan:
 
 def runs_in(scoring: Scoring, topic: str) -> Iterator[str]:
     for record in read_topic(scoring.servers.kafka, topic):
-        yield dict(record.headers)["run"].decode()
+        yield dict(record.raw_headers)["run"].decode()

@@ -63,7 +63,7 @@ def send(kafka: KafkaConnection, stream: Stream, records: list[Record]) -> None:
     writer = TransactionalWriter(kafka, f"{stream}.test")
     writer.begin()
     for record in records:
-        writer.send(stream.topic(record.topic), record.partition, record.value, record.headers)
+        writer.send(stream.topic(record.topic), record.partition, record.value, record.raw_headers)
     writer.commit()
     writer.close()
 

@@ -46,17 +46,17 @@ def replayed(kafka: KafkaConnection, store: ObjectStore, stream: Stream, folder:
 
 def messages(kafka: KafkaConnection, stream: Stream, topic: str) -> list[Record]:
     found = read_topic(kafka, stream.topic(topic))
-    return sorted(found, key=lambda record: record.said.sequence if record.said else -1)
+    return sorted(found, key=lambda record: record.headers.sequence if record.headers else -1)
 
 
 def contents_of(kafka: KafkaConnection, stream: Stream, *places: Place) -> list[Content]:
     there = messages_at(kafka, stream, places)
     found = []
     for place in places:
-        said = there[place._replace(row=WHOLE)].said
-        assert said is not None
-        rows = said.rows if place.row == WHOLE else 1
-        record = Rejected(place, said.run, said.batch, rows, None, Reason.LATE, "late", b"")
+        headers = there[place._replace(row=WHOLE)].headers
+        assert headers is not None
+        rows = headers.rows if place.row == WHOLE else 1
+        record = Rejected(place, headers.run, headers.batch, rows, None, Reason.LATE, "late", b"")
         content = as_it_is(record, there)
         assert content is not None
         found.append(content)
@@ -91,17 +91,17 @@ def test_records_go_back_as_they_were_behind_everything_that_was_sent(
     assert outcome.sequences == range(first, first + 4)
     for topic in PIPELINE.inputs:
         after = messages(kafka, stream, topic.name)
-        said = [record.said for record in after if record.said]
-        assert [headers.sequence for headers in said] == list(range(first + 4))
-        assert all(r.partition == partition_of(r.said.sequence, 4) for r in after if r.said)
-        assert {headers.kind for headers in said[first:]} == {Kind.REDRIVE}
-        assert [headers.ts - replayed.flush_ts for headers in said[first:]] == [1, 1, 1, 301]
+        read = [record.headers for record in after if record.headers]
+        assert [headers.sequence for headers in read] == list(range(first + 4))
+        assert all(r.partition == partition_of(r.headers.sequence, 4) for r in after if r.headers)
+        assert {headers.kind for headers in read[first:]} == {Kind.REDRIVE}
+        assert [headers.ts - replayed.flush_ts for headers in read[first:]] == [1, 1, 1, 301]
     browsing, transactions = (messages(kafka, stream, topic.name)[first:] for topic in PIPELINE.inputs)
     sent = {name: [orjson.loads(record.value) for record in found] for name, found in before.items()}
     assert [orjson.loads(r.value) for r in browsing] == [[sent["browsing"][3][7]], [], [], []]
     assert [r.value for r in transactions[2:]] == [before["transactions"][5].value, b"[]"]
     assert orjson.loads(transactions[1].value) == sent["transactions"][3][1:3]
-    counted = [(r.said.run, r.said.batch, r.said.rows) for r in transactions[1:3] if r.said]
+    counted = [(r.headers.run, r.headers.batch, r.headers.rows) for r in transactions[1:3] if r.headers]
     assert counted == [("r1", 3, 2), ("r1", 5, len(sent["transactions"][5]))]
     assert places_put_back(kafka, stream) == set(places)
     assert store.get_json(Run(stream, "r1").redriven) == {"last_sequence": first + 3}

@@ -58,7 +58,7 @@ def records(
 ) -> list[Record]:
     end = manifest.offsets[topic] if manifest else None
     found = read_topic(kafka, stream.topic(topic), end=end)
-    return sorted(found, key=lambda record: record.said.sequence if record.said else -1)
+    return sorted(found, key=lambda record: record.headers.sequence if record.headers else -1)
 
 
 def assert_complete(
@@ -68,25 +68,25 @@ def assert_complete(
     expected = list(batches(folder, batch_rows=rows, limit=plan.batches))
     for topic in PIPELINE.inputs:
         everything = records(kafka, run.stream, topic.name)
-        found = [record for record in everything if record.said and record.said.run == run.id]
-        said = [record.said for record in found if record.said]
+        found = [record for record in everything if record.headers and record.headers.run == run.id]
+        sent = [record.headers for record in found if record.headers]
         first = plan.first_sequence
-        assert [headers.sequence for headers in said] == list(range(first, first + len(expected) + 1))
+        assert [headers.sequence for headers in sent] == list(range(first, first + len(expected) + 1))
         assert [record.partition for record in found] == [
-            headers.sequence % topic.partitions for headers in said
+            headers.sequence % topic.partitions for headers in sent
         ]
-        assert [headers.kind for headers in said] == [Kind.BATCH] * len(expected) + [Kind.FLUSH]
+        assert [headers.kind for headers in sent] == [Kind.BATCH] * len(expected) + [Kind.FLUSH]
         for record, batch in zip(found[:-1], expected, strict=True):
             ts = plan.start_ts + batch.index
             assert orjson.loads(record.value) == [{**row, "ts": ts} for row in batch.rows[topic.name]]
-            assert record.said is not None
-            assert (record.said.batch, record.said.ts, record.said.rows) == (
+            assert record.headers is not None
+            assert (record.headers.batch, record.headers.ts, record.headers.rows) == (
                 batch.index,
                 ts,
                 len(batch.rows[topic.name]),
             )
-        assert (found[-1].value, said[-1].batch) == (b"[]", len(expected))
-        assert said[-1].ts == plan.start_ts + len(expected) - 1 + PIPELINE.flush_after_s
+        assert (found[-1].value, sent[-1].batch) == (b"[]", len(expected))
+        assert sent[-1].ts == plan.start_ts + len(expected) - 1 + PIPELINE.flush_after_s
 
 
 def plan_of(store: ObjectStore, run: Run) -> Plan:
@@ -153,7 +153,7 @@ def test_the_same_dataset_and_start_give_the_same_messages_at_any_speed(
         for topic in PIPELINE.inputs:
             one, two = (
                 [
-                    (record.partition, record.headers, record.value)
+                    (record.partition, record.raw_headers, record.value)
                     for record in records(kafka_connection, s, topic.name)
                 ]
                 for s in (stream, other)
@@ -213,7 +213,9 @@ def test_delayed_batches_arrive_behind_younger_ones(
     kafka_connection: KafkaConnection, stream: Stream, send: Send
 ) -> None:
     send(Run(stream, "r1"), replace(REQUEST, late={5: 90, 9: 120}))
-    order = [record.said.batch for record in records(kafka_connection, stream, "transactions") if record.said]
+    order = [
+        record.headers.batch for record in records(kafka_connection, stream, "transactions") if record.headers
+    ]
     assert order.index(5) == order.index(95) + 1
     assert order.index(9) == order.index(129) + 1
     assert sorted(order) == list(range(COUNT + 1))
@@ -235,11 +237,11 @@ def test_rows_that_pile_up_behind_the_last_span_arrive_in_pieces(
     browsing, transactions = (
         records(kafka_connection, stream, topic.name, manifest)[:-1] for topic in PIPELINE.inputs
     )
-    said = [record.said for record in transactions if record.said]
-    assert [(one.batch, one.sequence) for one in said] == [(n, n) for n in range(9)]
-    assert [one.ts - 1_700_000_000 for one in said] == [0, 1, *[2] * 7]
-    assert [one.rows for one in said] == [4, 3, 0, 4, 1, 1, 1, 1, 1]
-    assert [record.said.rows for record in browsing if record.said] == [10, 10, 10, *[0] * 6]
+    sent = [record.headers for record in transactions if record.headers]
+    assert [(one.batch, one.sequence) for one in sent] == [(n, n) for n in range(9)]
+    assert [one.ts - 1_700_000_000 for one in sent] == [0, 1, *[2] * 7]
+    assert [one.rows for one in sent] == [4, 3, 0, 4, 1, 1, 1, 1, 1]
+    assert [record.headers.rows for record in browsing if record.headers] == [10, 10, 10, *[0] * 6]
     assert [len(record.value) > VALUE_BYTES for record in transactions] == [False] * 8 + [True]
     found = [row for record in transactions for row in orjson.loads(record.value)]
     assert [row["promo_code"] for row in found] == [""] * 10 + texts
@@ -302,7 +304,7 @@ def start_process(
 def await_sequence(follower: Follower, wanted: int, process: subprocess.Popen[str]) -> None:
     """Return when a message of this sequence was seen."""
     while process.poll() is None:
-        if any(record.said and record.said.sequence >= wanted for record in follower.poll(0.05)):
+        if any(record.headers and record.headers.sequence >= wanted for record in follower.poll(0.05)):
             return
 
 

@@ -82,7 +82,7 @@ def test_replay_and_plot_survive_a_killed_broker(
     drawing = start_module("liveplot", {"stream": run.stream.id, "run": run.id}, kafka, store_connection)
     topic = run.stream.topic("transactions")
     with closing(Follower(kafka, topic, dict.fromkeys(range(4), 0))) as follower:
-        while not any(record.said and record.said.sequence > COUNT // 3 for record in follower.poll(1)):
+        while not any(record.headers and record.headers.sequence > COUNT // 3 for record in follower.poll(1)):
             assert sending.poll() is None
     broker.kill()
     broker.start()
@@ -92,8 +92,8 @@ def test_replay_and_plot_survive_a_killed_broker(
     sent = Manifest.from_json(store.get_json(run.manifest))
     assert sent.resumed_at_sequence is None
     for name, offsets in sent.offsets.items():
-        found = [record.said for record in read_topic(kafka, run.stream.topic(name), end=offsets)]
-        assert sorted(said.sequence for said in found if said) == list(range(COUNT + 1))
+        found = [record.headers for record in read_topic(kafka, run.stream.topic(name), end=offsets)]
+        assert sorted(headers.sequence for headers in found if headers) == list(range(COUNT + 1))
     assert sent.rows == {"browsing": ROWS, "transactions": 667}
     points = store.get_json(run.plots / "success_payments.json")["points"]
     assert sum(point["value"] for point in points) == sent.facts["success_payments"] == 167

@@ -114,7 +114,7 @@ class MadeUpRun:
         detail: str = "",
     ) -> None:
         """Add a line to the table of rejected records."""
-        headers = record.said
+        headers = record.headers
         self._pending["rejected"].append(
             {
                 "run": headers.run if headers else None,

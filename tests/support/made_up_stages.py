@@ -83,8 +83,10 @@ class MadeUpStages:
 
     def __post_init__(self) -> None:
         for sequence in range(BATCHES):
-            said = Headers(self.run.id, sequence, sequence, START + sequence, Kind.BATCH, rows_of(sequence))
-            self.send(said)
+            headers = Headers(
+                self.run.id, sequence, sequence, START + sequence, Kind.BATCH, rows_of(sequence)
+            )
+            self.send(headers)
         self.send(Headers(self.run.id, BATCHES, BATCHES, START + BATCHES + 9, Kind.FLUSH, 0))
         self._replayed()
         events = self.records("events")
@@ -92,7 +94,7 @@ class MadeUpStages:
             taken = [
                 record
                 for record in events
-                if first <= record.said.sequence < first + BATCHES_PER_STEP  # type: ignore[union-attr]
+                if first <= record.headers.sequence < first + BATCHES_PER_STEP  # type: ignore[union-attr]
             ]
             next_sequence = min(first + BATCHES_PER_STEP, BATCHES + 1)
             self.store_events(number, taken, next_sequence)
@@ -101,10 +103,12 @@ class MadeUpStages:
     def records(self, topic: str) -> list[Record]:
         return self.topics[self.run.stream.topic(topic)]
 
-    def send(self, said: Headers) -> Record:
-        name, partition = EVENTS.of(self.run.stream), said.sequence % EVENTS.partitions
+    def send(self, headers: Headers) -> Record:
+        name, partition = EVENTS.of(self.run.stream), headers.sequence % EVENTS.partitions
         offset = sum(record.partition == partition for record in self.topics[name])
-        record = Record(name, partition, offset, 1_700_000_000_000 + said.sequence, said.encode(), b"[]")
+        record = Record(
+            name, partition, offset, 1_700_000_000_000 + headers.sequence, headers.encode(), b"[]"
+        )
         self.topics[name].append(record)
         return record
 
@@ -159,7 +163,7 @@ class MadeUpStages:
     def _replayed(self) -> None:
         """What the replay left in the bundle."""
         ends = {str(at): sum(r.partition == at for r in self.records("events")) for at in range(2)}
-        said = [record.said for record in sorted(self.records("events"), key=lambda r: r.said.sequence)]  # type: ignore[union-attr]
+        sent = [record.headers for record in sorted(self.records("events"), key=lambda r: r.headers.sequence)]  # type: ignore[union-attr]
         lines = [
             {
                 "batch_index": each.batch,
@@ -168,7 +172,7 @@ class MadeUpStages:
                 "kind": each.kind.value,
                 "events_rows": each.rows,
             }
-            for each in said
+            for each in sent
             if each
         ]
         self.store.put(self.run.produced_part(0), parquet(pa.Table.from_pylist(lines)))
@@ -202,6 +206,6 @@ class MadeUpStages:
 
 def _batches(records: list[Record]) -> Iterator[tuple[Record, int, int]]:
     for record in records:
-        said = record.said
-        if said is not None and said.kind is not Kind.FLUSH:
-            yield record, said.batch, said.rows
+        headers = record.headers
+        if headers is not None and headers.kind is not Kind.FLUSH:
+            yield record, headers.batch, headers.rows

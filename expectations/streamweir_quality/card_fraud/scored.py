@@ -37,7 +37,7 @@ def scored_subject(inputs: Inputs) -> Subject:
         one_of(CLASS.name, [0, 1], "the class is 0 or 1 where the dataset has classes"),
         between("fraud_prob", 0, 1, "fraud_prob lies in [0, 1]"),
         one_of("prediction", [0, 1], "prediction is 0 or 1"),
-        equal(IS_ALERT.name, "expected_alert", _said_of_alerts(inputs)),
+        equal(IS_ALERT.name, "expected_alert", _sentence_of_alerts(inputs)),
         one_of("model_version", [inputs.version], "model_version is the run's model"),
     )
     stored = Stored(inputs.tables[SCORED.name], {"expected_alert": _expected_alert(inputs)})
@@ -50,10 +50,10 @@ def share_subjects(inputs: Inputs) -> Iterable[Subject]:
     if not share or not inputs.rows(SCORED.name):
         return
     low, high = share["low"], share["high"]
-    said = f"the share of alerts is in the range that training saw, {low:.3%} to {high:.3%}"
+    sentence = f"the share of alerts is in the range that training saw, {low:.3%} to {high:.3%}"
     is_alert = inputs.frame(SCORED.name, [IS_ALERT.name])[IS_ALERT.name]
     alerts = pd.DataFrame({"alerts": is_alert.astype(float)})
-    yield Subject("alerts and training", SCORED.name, alerts, (mean_between("alerts", low, high, said),))
+    yield Subject("alerts and training", SCORED.name, alerts, (mean_between("alerts", low, high, sentence),))
 
 
 def _expected_alert(inputs: Inputs) -> pd.Series:
@@ -62,7 +62,7 @@ def _expected_alert(inputs: Inputs) -> pd.Series:
     return value == 1 if inputs.threshold is None else value >= inputs.threshold
 
 
-def _said_of_alerts(inputs: Inputs) -> str:
+def _sentence_of_alerts(inputs: Inputs) -> str:
     if inputs.threshold is None:
         return "is_alert is true exactly where the model's own prediction is 1"
     return f"is_alert is true exactly where the threshold {inputs.threshold:.6g} is reached"

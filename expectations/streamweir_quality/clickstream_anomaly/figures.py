@@ -43,8 +43,8 @@ def windows_subject(inputs: Inputs) -> Subject:
     return Subject(WINDOWS.name, WINDOWS.name, _frame(inputs), expectations)
 
 
-def _follows(column: str, said: str) -> Expectation:
-    return equal(column, _AGAIN.format(column), said)
+def _follows(column: str, sentence: str) -> Expectation:
+    return equal(column, _AGAIN.format(column), sentence)
 
 
 def _frame(inputs: Inputs) -> pd.DataFrame:

@@ -59,10 +59,10 @@ def _events(inputs: Inputs) -> Iterator[tuple[Any, ...]]:
     late = frame[frame["reason"] == Reason.LATE.value]
     too_late = set(zip(late["partition"], late["offset"], late["row"], strict=True))
     for message in inputs.replayed.of(EVENTS_TOPIC):
-        said = message.said
+        headers = message.headers
         for place, row in rows(message, CLICKSTREAM_KEY):
             if (message.partition, message.offset, place) in too_late or micros_of(row["timestamp"]) is None:
                 continue
             key = {name: row[name] for name in CLICKSTREAM_KEY}
             key |= {name: identifier(row[name]) for name in ("event_id", "session_id")}
-            yield said.run, said.sequence, place, row["ts"], *key.values()
+            yield headers.run, headers.sequence, place, row["ts"], *key.values()

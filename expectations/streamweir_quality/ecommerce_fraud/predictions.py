@@ -127,8 +127,8 @@ def _is_known(inputs: Inputs) -> Numbers:
 def _decided(threshold: float | None) -> Iterator[Expectation]:
     """Nothing where the model's own prediction decides: only the model can check that."""
     if threshold is not None:
-        said = f"prediction is 1 exactly where the threshold {threshold:.6g} is reached"
-        yield equal("prediction", "expected_prediction", said)
+        sentence = f"prediction is 1 exactly where the threshold {threshold:.6g} is reached"
+        yield equal("prediction", "expected_prediction", sentence)
 
 
 def _called_fraud(frame: pd.DataFrame, threshold: float | None) -> pd.Series | None:
@@ -144,7 +144,7 @@ def _sent(inputs: Inputs) -> Iterator[tuple[str, ...]]:
 def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
     """The keys of the transactions that were put back: whoever mended one may have mended its key."""
     for message in inputs.replayed.of(TRANSACTIONS_TOPIC):
-        if message.said.kind is Kind.REDRIVE:
+        if message.headers.kind is Kind.REDRIVE:
             yield from (
                 tuple(identifier(row[name]) for name in PIPELINE.identity)
                 for _, row in rows_of(message, TRANSACTION_KEY)

@@ -148,7 +148,7 @@ def _browsing(replayed: Replayed) -> Iterator[tuple[Any, ...]]:
         for _, row in rows(message, BROWSING_KEY):
             if (t := micros_of(row["event_time"])) is not None:
                 session = identifier(row["session_id"])
-                yield session, row["event_type"], t, row["ts"], message.said.sequence
+                yield session, row["event_type"], t, row["ts"], message.headers.sequence
 
 
 def _bought(replayed: Replayed) -> Iterator[tuple[Any, ...]]:
@@ -157,8 +157,8 @@ def _bought(replayed: Replayed) -> Iterator[tuple[Any, ...]]:
     own_ts: the row's, which is older than the message's `ts` where a record was put back.
     """
     for message in replayed.of(TRANSACTIONS_TOPIC):
-        said = message.said
-        place = (said.run, said.batch, said.sequence, said.ts)
+        headers = message.headers
+        place = (headers.run, headers.batch, headers.sequence, headers.ts)
         for index, row in rows(message, TRANSACTION_KEY):
             if (typed := _typed(row)) is not None:
                 yield *typed, *place, row["ts"], message.partition, message.offset, index

@@ -37,5 +37,5 @@ def share_subjects(inputs: Inputs) -> Iterable[Subject]:
 
 def _share(name: str, seen: Mapping[str, float]) -> Expectation:
     low, high = seen["low"], seen["high"]
-    said = f"the share of {name!r} is in the range that training saw, {low:.2%} to {high:.2%}"
-    return mean_between(name, low, high, said)
+    sentence = f"the share of {name!r} is in the range that training saw, {low:.2%} to {high:.2%}"
+    return mean_between(name, low, high, sentence)

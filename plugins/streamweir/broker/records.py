@@ -31,13 +31,13 @@ class Record:
     partition: int
     offset: int
     appended_ms: int
-    headers: list[tuple[str, bytes]]
+    raw_headers: list[tuple[str, bytes]]
     value: bytes
 
     @cached_property
-    def said(self) -> Headers | None:
-        """What the replay said about the message; None for a foreign message."""
-        return Headers.decode(self.headers)
+    def headers(self) -> Headers | None:
+        """What the replay says about the message; None for a foreign message."""
+        return Headers.decode(self.raw_headers)
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,13 @@ class _Tail:
 
     def add(self, record: Record) -> None:
         """Take the next record of the partition."""
-        said = record.said
-        if said is None or record.partition != partition_of(said.sequence, self._partitions):
+        headers = record.headers
+        if headers is None or record.partition != partition_of(headers.sequence, self._partitions):
             return
-        before = said.sequence - self._partitions
-        if (before < 0 or before in self._seen) and said.sequence > self._largest:
-            self.last, self._largest = record, said.sequence
-        self._seen.add(said.sequence)
+        before = headers.sequence - self._partitions
+        if (before < 0 or before in self._seen) and headers.sequence > self._largest:
+            self.last, self._largest = record, headers.sequence
+        self._seen.add(headers.sequence)
         self.newest = record
 
 

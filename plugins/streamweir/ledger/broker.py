@@ -57,11 +57,11 @@ class InputCounts:
     def add(self, topic: Topic, records: Iterable[Record]) -> None:
         """Count the records of a topic, read from where the extent starts."""
         for record in records:
-            said = record.said
-            if said is None or self._is_stray(topic, record.partition, said):
+            headers = record.headers
+            if headers is None or self._is_stray(topic, record.partition, headers):
                 self.foreign[topic.name] += (topic.name, record.partition, record.offset) in self.extent
-            elif said.run == self.run:
-                self._count(topic.name, said)
+            elif headers.run == self.run:
+                self._count(topic.name, headers)
 
     def held(self, next_sequence: int, published: Mapping[str, int]) -> Held:
         """What Kafka holds of the run, for a stage that has worked on everything before `next_sequence`.
@@ -69,11 +69,11 @@ class InputCounts:
         published: records on each of the stage's output topics. Rows put back from there on only wait.
         """
         redriven, waiting = tallies(), Counter[str]()
-        for topic, said in self.redriven:
-            if said.sequence < next_sequence:
-                redriven[topic].add(said.batch, said.rows)
+        for topic, headers in self.redriven:
+            if headers.sequence < next_sequence:
+                redriven[topic].add(headers.batch, headers.rows)
             else:
-                waiting[topic] += said.rows
+                waiting[topic] += headers.rows
         return Held(
             rows=self.rows,
             redriven=redriven,
@@ -85,19 +85,19 @@ class InputCounts:
             published=published,
         )
 
-    def _is_stray(self, topic: Topic, partition: int, said: Headers) -> bool:
+    def _is_stray(self, topic: Topic, partition: int, headers: Headers) -> bool:
         first = self.first_sequence + (partition - self.first_sequence) % topic.partitions
         expected = self._next.setdefault((topic.name, partition), first)
-        if said.sequence != expected:
+        if headers.sequence != expected:
             return True
         self._next[topic.name, partition] += topic.partitions
         return False
 
-    def _count(self, topic: str, said: Headers) -> None:
-        if said.kind is Kind.FLUSH:
+    def _count(self, topic: str, headers: Headers) -> None:
+        if headers.kind is Kind.FLUSH:
             self.flushes[topic] += 1
-        elif said.kind is Kind.BATCH:
+        elif headers.kind is Kind.BATCH:
             self.messages[topic] += 1
-            self.rows[topic].add(said.batch, said.rows)
+            self.rows[topic].add(headers.batch, headers.rows)
         else:
-            self.redriven.append((topic, said))
+            self.redriven.append((topic, headers))

@@ -38,7 +38,7 @@ def count_published(run: Run, topic: Topic, records: Iterable[Record], extent: E
 
 
 def _is_of_run(run: Run, topic: Topic, record: Record, extent: Extent) -> bool:
-    headers = dict(record.headers)
+    headers = dict(record.raw_headers)
     own = headers.get(WRITER) == run.stream.writer.encode()
     if topic.name == REJECTED.name:
         row = orjson.loads(record.value)

@@ -40,14 +40,15 @@ class Series:
 
     def add(self, record: Record) -> None:
         """Take a message of the topic; those of other runs, of other kinds and foreign ones do not count."""
-        said = record.said
-        if said is None or said.run != self._run or said.sequence in self._batches:
+        headers = record.headers
+        if headers is None or headers.run != self._run or headers.sequence in self._batches:
             return
-        if said.kind is Kind.FLUSH:
-            self._flush = said.sequence
-        elif said.kind is Kind.BATCH:
-            self._batches.add(said.sequence)
-            self._enter(said.batch, said.ts // self._span_s * self._span_s, self._count(_rows(record.value)))
+        if headers.kind is Kind.FLUSH:
+            self._flush = headers.sequence
+        elif headers.kind is Kind.BATCH:
+            self._batches.add(headers.sequence)
+            span = headers.ts // self._span_s * self._span_s
+            self._enter(headers.batch, span, self._count(_rows(record.value)))
 
     @property
     def complete(self) -> bool:

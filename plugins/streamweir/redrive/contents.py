@@ -31,7 +31,7 @@ def as_it_is(record: Rejected, messages: Messages) -> Content | None:
     message = messages.get(record.place._replace(row=WHOLE))
     if message is None:
         return None
-    ts = message.said.ts if message.said else None
+    ts = message.headers.ts if message.headers else None
     rows = None if record.place.row == WHOLE else rows_as_written(message.value or b"")
     if rows is None:
         return Content(record, message.value or b"", record.rows, whole=True, ts=ts)

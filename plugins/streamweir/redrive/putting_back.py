@@ -148,19 +148,19 @@ def _in_turn(topic: Topic, records: Iterable[Record]) -> Iterator[Record]:
     for record in records:
         # A partition that has lost its beginning goes on with whichever sequence of its own is there first.
         expected = due.setdefault(record.partition, None if record.offset else record.partition)
-        if record.said is None:
+        if record.headers is None:
             continue
-        sequence = record.said.sequence
+        sequence = record.headers.sequence
         if sequence == expected or (expected is None and sequence % topic.partitions == record.partition):
             due[record.partition] = sequence + topic.partitions
             yield record
 
 
 def _origins(topic: str, record: Record) -> set[Place]:
-    if record.said is None or record.said.kind is not Kind.REDRIVE:
+    if record.headers is None or record.headers.kind is not Kind.REDRIVE:
         return set()
     try:
-        places = orjson.loads(dict(record.headers).get(ORIGINS, b"[]"))
+        places = orjson.loads(dict(record.raw_headers).get(ORIGINS, b"[]"))
         return {Place(topic, int(partition), int(offset), int(row)) for partition, offset, row in places}
     except (TypeError, ValueError):
         # Somebody else's message: what it says of itself need not make sense.

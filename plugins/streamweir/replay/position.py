@@ -41,18 +41,18 @@ def position(kafka: KafkaConnection, stream: Stream, pipeline: Pipeline) -> Posi
     """
     ends = {topic.name: topic_end(kafka, stream.topic(topic.name)) for topic in pipeline.inputs}
     lasts = {name: _last(end) for name, end in ends.items()}
-    if len({said.sequence if said else None for said in lasts.values()}) > 1:
-        found = ", ".join(f"{name} {said.sequence if said else 'empty'}" for name, said in lasts.items())
+    if len({last.sequence if last else None for last in lasts.values()}) > 1:
+        found = ", ".join(f"{name} {last.sequence if last else 'empty'}" for name, last in lasts.items())
         raise RunFailed(
             f"the topics of {stream} end with different sequences ({found}): something else than a "
             "replay wrote to them or deleted from them; start a new stream"
         )
-    said = [record.said for end in ends.values() for record in end.last.values() if record.said]
-    last = max(said, key=lambda headers: headers.sequence, default=None)
+    last_ones = [record.headers for end in ends.values() for record in end.last.values() if record.headers]
+    last = max(last_ones, key=lambda headers: headers.sequence, default=None)
     return Position(
         next_sequence=last.sequence + 1 if last else 0,
         last=last,
-        largest_ts=max((headers.ts for headers in said), default=None),
+        largest_ts=max((one.ts for one in last_ones), default=None),
         offsets={name: end.offsets for name, end in ends.items()},
     )
 
@@ -63,8 +63,8 @@ def find_flush(kafka: KafkaConnection, run: Run, pipeline: Pipeline, start: Mapp
     start: per partition an offset before the run's first record.
     """
     topic = run.stream.topic(pipeline.leading.topic.name)
-    said = (record.said for record in read_topic(kafka, topic, start=start))
-    flushes = (one for one in said if one is not None and one.run == run.id and one.kind is Kind.FLUSH)
+    found = (record.headers for record in read_topic(kafka, topic, start=start))
+    flushes = (one for one in found if one is not None and one.run == run.id and one.kind is Kind.FLUSH)
     return next((one.sequence for one in flushes), None)
 
 
@@ -80,5 +80,5 @@ def refuse_deleted(kafka: KafkaConnection, run: Run, pipeline: Pipeline, plan: P
 
 
 def _last(end: TopicEnd) -> Headers | None:
-    said = [record.said for record in end.last.values() if record.said]
-    return max(said, key=lambda headers: headers.sequence, default=None)
+    found = [record.headers for record in end.last.values() if record.headers]
+    return max(found, key=lambda headers: headers.sequence, default=None)

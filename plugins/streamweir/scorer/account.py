@@ -57,11 +57,11 @@ class Account:
 
     def _message(self, record: Record) -> dict[str, Any]:
         # What an earlier stage published says whose run it is, and is of no batch.
-        said, run = record.said, dict(record.headers).get("run")
+        headers, run = record.headers, dict(record.raw_headers).get("run")
         return {
             "run": run.decode() if run else None,
-            "batch_index": said.batch if said else None,
-            "sequence": said.sequence if said else None,
+            "batch_index": headers.batch if headers else None,
+            "sequence": headers.sequence if headers else None,
             "topic": self._names[record.topic],
         }
 

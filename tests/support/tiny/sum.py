@@ -41,13 +41,13 @@ class Sum:
         state, max_ts = deepcopy(self._last.state), self._last.max_ts
         account = Account(self._stream, self._pipeline)
         for record in records:
-            said, place = record.said, str(record.partition)
-            assert said is not None
-            assert said.sequence == state["due"][place]
+            headers, place = record.headers, str(record.partition)
+            assert headers is not None
+            assert headers.sequence == state["due"][place]
             state["due"][place] += self._topic.partitions
             state["offsets"][place] = record.offset + 1
-            max_ts = max(said.ts, max_ts or 0)
-            if said.kind is Kind.BATCH:
+            max_ts = max(headers.ts, max_ts or 0)
+            if headers.kind is Kind.BATCH:
                 numbers = json.loads(fetch(self._store, Claim.read(record.value), DEFAULT_MOST_BYTES))
                 state["sum"] += sum(numbers)
                 account.work(record, len(numbers))

@@ -163,7 +163,7 @@ def test_foreign_messages_are_counted_apart() -> None:
     made_up.commit(25)
     # Streams may share the topic: another one has met a foreign message at the same place of its own.
     published = made_up.records("rejected")
-    others = replace(published[-1], headers=[(WRITER, b"ecommerce_fraud.other.scorer")])
+    others = replace(published[-1], raw_headers=[(WRITER, b"ecommerce_fraud.other.scorer")])
     made_up.topics[others.topic].append(replace(others, offset=len(published)))
     ledger = count(made_up)
     assert ledger.foreign == 1
@@ -287,7 +287,7 @@ def _insert_foreign(made_up: MadeUpRun) -> Record:
     flush = records[-1]
     offset = flush.offset
     records[-1] = replace(flush, offset=offset + 1)
-    foreign = replace(flush, headers=[], value=b"hello", offset=offset)
+    foreign = replace(flush, raw_headers=[], value=b"hello", offset=offset)
     records.insert(-1, foreign)
     manifest = made_up.store.get_json(made_up.run.manifest)
     manifest["offsets"]["transactions"][str(flush.partition)] += 1
@@ -487,9 +487,9 @@ def test_the_reconciliation_writes_what_it_found_before_it_fails(made_up: MadeUp
         _put(made_up, key, frame.slice(0, 0))
     made_up.records("predictions").clear()
     for record in made_up.records("transactions"):
-        if record.said and lost[record.said.batch]:
+        if record.headers and lost[record.headers.batch]:
             made_up.reject(
-                record, "unscorable", record.said.batch, lost[record.said.batch], detail="score is NaN"
+                record, "unscorable", record.headers.batch, lost[record.headers.batch], detail="score is NaN"
             )
     made_up.commit(25)
     with pytest.raises(

@@ -171,7 +171,7 @@ def test_each_reason_has_the_command_that_puts_its_records_back(good: MadeUpRun)
     assert words.count(f"streamweir rejected redrive --dry-run --reason late {names}") == 1
     assert f"streamweir rejected show PLACE {names}" in words
     late = next(
-        record for record in good.records("browsing") if record.said and record.said.batch == LATE_BATCH
+        record for record in good.records("browsing") if record.headers and record.headers.batch == LATE_BATCH
     )
     assert f"browsing/{late.partition}/{late.offset} (whole message)" in words
 

@@ -88,7 +88,7 @@ def made_up_inputs(
         dataset=folder,
         card=_card(predictions),
         version=VERSION,
-        first=held[0].said is not None and held[0].said.run == run_id,
+        first=held[0].headers is not None and held[0].headers.run == run_id,
         parameters={"lateness_s": LATENESS_S, "lookback_s": lookback_s},
         replayed=replayed,
     )
@@ -127,13 +127,13 @@ def made_up_records(folder: Path, run_id: str = RUN, first_sequence: int = 0, **
 
 def put_back(records: Sequence[Record]) -> Iterator[Record]:
     """The late batch's records once more, as an operator would send them after the run's flush."""
-    flush = records[-1].said
+    flush = records[-1].headers
     assert flush is not None
     for record in records:
-        if record.said is not None and record.said.batch == LATE_BATCH:
-            again = record.said._replace(kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
+        if record.headers is not None and record.headers.batch == LATE_BATCH:
+            again = record.headers._replace(kind=Kind.REDRIVE, sequence=flush.sequence + 1, ts=flush.ts + 1)
             place = {"partition": again.sequence % 4, "offset": again.sequence // 4}
-            yield replace(record, **place, headers=again.encode())
+            yield replace(record, **place, raw_headers=again.encode())
 
 
 def with_frame(inputs: Inputs, table: str, frame: pd.DataFrame) -> Inputs:
@@ -178,7 +178,7 @@ def _replayed(records: Sequence[Record], run_id: str, others: list[dict[str, Any
 
 
 def _message(record: Record) -> Received:
-    return Received(record.topic, record.partition, record.offset, 0, record.headers, record.value)
+    return Received(record.topic, record.partition, record.offset, 0, record.raw_headers, record.value)
 
 
 def _predictions(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -284,7 +284,7 @@ def test_more_alerts_than_training_saw_are_a_warning(sound: Inputs) -> None:
 def test_what_only_the_model_refuses_is_no_difference(sound: Inputs) -> None:
     scored = table_of(sound, SCORED.name)
     gone = scored.filter(pa.array([number != 20 for number in scored["transaction_id"].to_pylist()]))
-    (place,) = [one for one in sound.replayed.of(TRANSACTIONS_TOPIC) if one.said.sequence == 20]
+    (place,) = [one for one in sound.replayed.of(TRANSACTIONS_TOPIC) if one.headers.sequence == 20]
     refused = {
         **dict.fromkeys(REJECTED.names),
         "topic": "transactions",

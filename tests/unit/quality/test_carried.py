@@ -41,9 +41,9 @@ HALF, THREE_QUARTERS = 200, 300
 TABLES = ("predictions", "fraud_windows", "sold_quantity", "top_products", "top_categories")
 
 
-def said(record: Record) -> Headers:
-    assert record.said is not None
-    return record.said
+def headers_of(record: Record) -> Headers:
+    assert record.headers is not None
+    return record.headers
 
 
 class OnStream:
@@ -57,17 +57,17 @@ class OnStream:
         self.gone: dict[str, dict[int, int]] = {}
         first = made_up_records(folder, FIRST.id, batches=HALF)
         again = [*put_back(first)]
-        end = said(again[0])._replace(
-            sequence=said(again[0]).sequence + 1, ts=said(again[0]).ts + 300, rows=0
+        end = headers_of(again[0])._replace(
+            sequence=headers_of(again[0]).sequence + 1, ts=headers_of(again[0]).ts + 300, rows=0
         )
         again += [_at(end, topic.name, b"[]") for topic in PIPELINE.inputs]
         start = {"first_sequence": end.sequence + 1, "start_ts": end.ts + 1}
         second = made_up_records(folder, SECOND.id, batches=THREE_QUARTERS, **start)
-        flush = said(second[-1])
+        flush = headers_of(second[-1])
         start = {"first_sequence": flush.sequence + 1, "start_ts": flush.ts + 1}
         third = [_renamed(record) for record in made_up_records(folder, THIRD.id, **start)]
         self.records = [*first, *again, *second, *third]
-        self.flushed = {run: said(sent[-1]).sequence + 1 for run, sent in
+        self.flushed = {run: headers_of(sent[-1]).sequence + 1 for run, sent in
                         ((FIRST, first), (SECOND, second), (THIRD, third))}  # fmt: skip
         self.put_back = end.sequence + 1
         self.inputs = {
@@ -148,10 +148,10 @@ def _renamed(record: Record) -> Record:
     for row in rows:
         if "transaction_id" in row:
             row["transaction_id"] += "-other"
-    if record.topic == "browsing" and said(record).kind is Kind.BATCH:
+    if record.topic == "browsing" and headers_of(record).kind is Kind.BATCH:
         rows = rows[::2]
-    headers = said(record)._replace(rows=len(rows)).encode()
-    return replace(record, value=orjson.dumps(rows), headers=headers)
+    headers = headers_of(record)._replace(rows=len(rows)).encode()
+    return replace(record, value=orjson.dumps(rows), raw_headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_a_run_needs_nothing_older_than_what_an_earlier_one_left(stream: OnStrea
 
 
 def _runs(inputs: Inputs, topic: Any) -> set[str]:
-    return {message.said.run for message in inputs.replayed.of(topic)}
+    return {message.headers.run for message in inputs.replayed.of(topic)}
 
 
 def test_what_a_run_left_that_was_not_validated_is_made_up_for(stream: OnStream) -> None:

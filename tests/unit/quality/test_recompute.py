@@ -212,9 +212,9 @@ def spoilt(records: Iterable[Record]) -> list[Record]:
             value = chance.choice(
                 [*BROKEN, value[:-1], value.replace(b"[", b"[{},", 1), *[value.replace(*TWICE, 1)] * 3]
             )
-        assert record.said is not None
-        rows_said = record.said._replace(rows=len(rows)).encode()
-        found.append(replace(record, value=value, headers=rows_said))
+        assert record.headers is not None
+        headers = record.headers._replace(rows=len(rows)).encode()
+        found.append(replace(record, value=value, raw_headers=headers))
     return found
 
 
@@ -237,7 +237,7 @@ def test_a_later_run_reaches_into_what_the_stream_did_before(dataset_folder: Pat
     alone = replayed_as(
         RUN,
         {
-            topic.name: (one for one in inputs.replayed.of(topic) if one.said.run == RUN)
+            topic.name: (one for one in inputs.replayed.of(topic) if one.headers.run == RUN)
             for topic in PIPELINE.inputs
         },
     )
@@ -273,7 +273,7 @@ def test_a_later_run_has_no_window_before_its_first_row(dataset_folder: Path) ->
 def two_runs(folder: Path, later: int = DAYS_60) -> list[Record]:
     """Half of a run, and so many seconds later, sixty days by default, another one on the same stream."""
     before = made_up_records(folder, "before", batches=SECONDS // 2)
-    sequence = before[-1].said.sequence + 1 if before[-1].said else 0
+    sequence = before[-1].headers.sequence + 1 if before[-1].headers else 0
     return [*before, *made_up_records(folder, first_sequence=sequence, start_ts=START_TS + later)]
 
 
@@ -283,6 +283,6 @@ def test_a_late_batch_is_left_out_and_repeated_messages_are_too(dataset_folder: 
     again = made_up_inputs(dataset_folder, [*records, *strays])
     for topic in PIPELINE.inputs:
         found, alone = (list(one.replayed.of(topic)) for one in (again, inputs))
-        assert [one.said for one in found] == [one.said for one in alone]
-        batches = {one.said.batch for one in found}
+        assert [one.headers for one in found] == [one.headers for one in alone]
+        batches = {one.headers.batch for one in found}
         assert batches == set(range(SECONDS + 1)) - {LATE_BATCH}
