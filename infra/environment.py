@@ -85,5 +85,6 @@ def programs(layout: Layout, tools: Mapping[str, Path]) -> dict[str, str]:
         # Spark would otherwise listen on all addresses.
         "SPARK_LOCAL_IP": "127.0.0.1",
         f"{PREFIX}SPARK_JARS": str(tools["spark_jars"]),
+        f"{PREFIX}SPARK_CLASSES": str(tools["spark_classes"]),
         f"{PREFIX}WORK": str(layout.work),
     }

@@ -52,7 +52,7 @@ def embedded(settings: Settings, layout: Layout) -> Plan:
 
 
 def installed_tools() -> dict[str, Path]:
-    """Where `make setup` put java_home, minio, kafka_jars, spark_jars; StackError before it has run."""
+    """Where `make setup` put its tools, see `stamp.tools`; raises StackError before it has run."""
     if not stamp.is_current(CHECKOUT):
         raise StackError("set-up is missing or out of date: run `make setup`")
     return stamp.tools(CHECKOUT)

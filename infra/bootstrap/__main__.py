@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older Python is
         "setup failed: python3 on the PATH is older than 3.11; name another: make setup PYTHON=/path/to/it"
     )
 
-from infra.bootstrap import cache, jars, java, minio, processes, python_env, stamp
+from infra.bootstrap import cache, classes, jars, java, minio, processes, python_env, stamp
 from infra.bootstrap.processes import SetupFailed, say
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -55,10 +55,12 @@ def _packages_and_jars() -> dict[str, Path]:
     java_home = java.home(CHECKOUT)
     python = python_env.install(CHECKOUT)
     venv = python.parents[1]
+    connectors = jars.folder(CHECKOUT / jars.SPARK, venv, java_home)
     return {
         "java_home": java_home,
         "kafka_jars": jars.folder(CHECKOUT / jars.KAFKA, venv, java_home),
-        "spark_jars": jars.folder(CHECKOUT / jars.SPARK, venv, java_home),
+        "spark_jars": connectors,
+        "spark_classes": classes.folder(CHECKOUT, python, java_home, connectors),
     }
 
 

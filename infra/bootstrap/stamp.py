@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
-from infra.bootstrap import jars, minio, python_env, versions
+from infra.bootstrap import classes, jars, minio, python_env, versions
 
-_INPUTS = (minio.GO_LOCK, versions.VERSIONS, jars.KAFKA, jars.SPARK)
+_INPUTS = (minio.GO_LOCK, versions.VERSIONS, jars.KAFKA, jars.SPARK, classes.REHEARSAL)
 _STAMP = Path(".venv/streamweir-setup.json")
 
 
@@ -37,7 +37,10 @@ def write(checkout: Path, made_from: dict[str, str], tools: dict[str, Path]) -> 
 
 
 def tools(checkout: Path) -> dict[str, Path]:
-    """Where set-up put its tools: java_home, minio, kafka_jars, spark_jars; empty before the first set-up."""
+    """Where set-up put its tools: java_home, minio, kafka_jars, spark_jars, spark_classes.
+
+    Empty before the first set-up.
+    """
     try:
         recorded = json.loads((checkout / _STAMP).read_text())
     except FileNotFoundError:

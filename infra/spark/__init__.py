@@ -1,1 +1,1 @@
-"""The connector jars that PySpark does not bring."""
+"""The connector jars that PySpark does not bring, and the rehearsal of a driver."""
