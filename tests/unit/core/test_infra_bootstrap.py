@@ -14,6 +14,7 @@ import pytest
 from infra.bootstrap import cache, jars, java, python_env, stamp, versions
 from infra.bootstrap.help import describe
 from infra.bootstrap.processes import SetupFailed, run, run_counted
+from streamweir.scorer.command import CLASSES, JARS, class_path, local_java_options, locate
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -198,6 +199,20 @@ def test_a_failed_installer_becomes_one_sentence(capfd: pytest.CaptureFixture[st
     shown = capfd.readouterr()
     assert "packages: 2" in shown.out
     assert "disk full" in shown.err
+
+
+def test_a_drivers_classes_come_from_the_archive() -> None:
+    tools = stamp.tools(CHECKOUT)
+    env = {JARS: str(tools["spark_jars"]), CLASSES: str(tools["spark_classes"])}
+    at = locate(CHECKOUT, env)
+    spark = at.spark_submit.parents[1]
+    argv = [tools["java_home"] / "bin" / "java", *local_java_options(at.classes).replace('"', "").split()]
+    argv += ["-Xlog:class+load", "-cp", f"{class_path(at)}:{spark}/conf:{spark}/jars/*"]
+    done = subprocess.run(
+        [*argv, "org.apache.spark.deploy.SparkSubmit", "--version"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "scala.Option source: shared objects file (top)" in done.stdout
 
 
 def test_bare_make_names_every_target() -> None:

@@ -23,7 +23,10 @@ from streamweir.errors import BadConfiguration, StackError
 from streamweir.scorer import launch
 from streamweir.settings import Settings
 
-TOOLS = {name: Path(f"/tools/{name}") for name in ("java_home", "minio", "kafka_jars", "spark_jars")}
+TOOLS = {
+    name: Path(f"/tools/{name}")
+    for name in ("java_home", "minio", "kafka_jars", "spark_jars", "spark_classes")
+}
 
 
 @pytest.fixture
@@ -106,6 +109,7 @@ def test_the_shell_environment_gives_the_connections_back(
     assert StoreConnection.from_env(env) == environment.tasks_store(settings, secrets)
     assert SparkConnection.from_env(env) == SparkConnection(settings.spark_master)
     assert env["STREAMWEIR_SPARK_JARS"] == "/tools/spark_jars"
+    assert env["STREAMWEIR_SPARK_CLASSES"] == "/tools/spark_classes"
     # A shell keeps its own PATH, and what is started from it is not the stack's.
     assert not {"PATH", environment.STACK} & set(env)
 

@@ -11,7 +11,7 @@ from streamweir.connections import SparkConnection
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.scorer import package
-from streamweir.scorer.command import _MOST_CLASSES, JARS, Installation, locate, scorer_command
+from streamweir.scorer.command import CLASSES, JARS, Installation, class_path, locate, scorer_command
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.work import WORK, work_folder
 
@@ -109,15 +109,19 @@ def test_a_cluster_gets_the_jars_sent_and_a_local_driver_finds_them(tmp_path: Pa
     assert cluster[cluster.index("--jars") + 1] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
 
 
-def test_a_local_driver_looks_into_the_jars_with_most_classes_first(tmp_path: Path) -> None:
-    at = locate(AT.package, {JARS: str(_jars(tmp_path))})
+def test_a_local_driver_starts_from_the_archive_of_its_classes_once_that_is_recorded(tmp_path: Path) -> None:
+    at = locate(AT.package, {JARS: str(_jars(tmp_path)), CLASSES: "/classes"})
+    assert "SharedArchiveFile" not in java_options(at)
+    at = locate(AT.package, {JARS: str(tmp_path), CLASSES: str(tmp_path)})
+    (tmp_path / "classes.jsa").touch()
+    assert java_options(at).endswith(f' -XX:SharedArchiveFile="{tmp_path}/classes.jsa"')
+    # With another class path Java would not take it.
+    assert class_path(at) == f"{tmp_path}/jars/*:{tmp_path}/*"
+
+
+def java_options(at: Installation) -> str:
     command = scorer_command(SPEC, "h", spark=SparkConnection("local[2]"), at=at)
-    *first, connectors = command[command.index("--driver-class-path") + 1].split(":")
-    assert connectors == f"{tmp_path}/*"
-    assert Path(first[0]).name.startswith("spark-catalyst_")
-    # Each was found once in the Spark that is installed.
-    assert len(set(first)) == len(first) == len(_MOST_CLASSES)
-    assert all(Path(path).is_file() for path in first)
+    return command[command.index("--driver-java-options") + 1]
 
 
 def test_sparks_own_properties_stay_out_of_the_command() -> None:

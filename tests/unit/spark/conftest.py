@@ -3,15 +3,23 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+
+from infra.bootstrap import stamp
+from streamweir.scorer.command import CLASSES, JARS, class_path, local_java_options, locate
+
+CHECKOUT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """Two cores, no user interface, two shuffle partitions, UTC."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    tools = stamp.tools(CHECKOUT)
+    at = locate(CHECKOUT, {JARS: str(tools["spark_jars"]), CLASSES: str(tools["spark_classes"])})
     session = (
         SparkSession.builder.master("local[2]")
         .appName("streamweir-tests")
@@ -19,7 +27,8 @@ def spark() -> Iterator[SparkSession]:
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.memory", "1g")
-        .config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+        .config("spark.driver.extraJavaOptions", local_java_options(at.classes))
+        .config("spark.driver.extraClassPath", class_path(at))
         .config("spark.default.parallelism", "2")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.sql.session.timeZone", "UTC")
