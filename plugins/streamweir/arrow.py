@@ -32,7 +32,7 @@ def schema_of(table: Table) -> pa.Schema:
 
 
 def parquet(frame: pa.Table) -> bytes:
-    """A frame as one parquet file."""
+    """A frame as one parquet file; equal frames give equal bytes."""
     buffer = io.BytesIO()
     pq.write_table(frame, buffer, compression="zstd")
     return buffer.getvalue()

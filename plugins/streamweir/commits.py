@@ -15,11 +15,11 @@ import orjson
 
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import ObjectKey, Stream
-from streamweir.errors import RunFailed
-from streamweir.objectstore import ObjectStore
+from streamweir.errors import RunFailed, StreamHeld
+from streamweir.objectstore import ObjectStore, to_json
 
-FORMAT = 2
-"""Of the records that are written; format 1 had no such entry, and no `files`."""
+FORMAT = 3
+"""Of the records that are written; format 2 had no `remainder`, format 1 no such entry and no `files`."""
 SEGMENT_FORMAT = 1
 READERS = 8
 """Small objects are read side by side: waiting for the store dominates."""
@@ -29,8 +29,17 @@ Published = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
+class Remainder:
+    """Rows of a table of CSV files that no file holds yet. first: number of the first one. lines: as a file
+    holds them."""
+
+    first: int = 1
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Commit:
-    """What a micro-batch did.
+    """What a micro-batch, or a step of a stage in plain Python, did.
 
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it, so next_sequence is the first that is not worked on yet. rows: records that it worked on. files:
@@ -40,6 +49,7 @@ class Commit:
     doubts: the ids of which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. state:
     what a Python stage goes on from, in its own form. foreign: foreign messages. state_bytes: what the shards
     remember after it. dropped_by_watermark: rows that Spark itself dropped since the commit before.
+    remainder: rows that wait for a CSV file.
     """
 
     batch_id: int
@@ -57,10 +67,12 @@ class Commit:
     foreign: int = 0
     state_bytes: int = 0
     dropped_by_watermark: int = 0
+    remainder: Remainder = Remainder()
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without the totals."""
-        return {name: value for name, value in vars(self).items() if name != "totals"} | {"format": FORMAT}
+        kept = {name: value for name, value in vars(self).items() if name != "totals"}
+        return {**kept, "remainder": vars(self.remainder), "format": FORMAT}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Commit":
@@ -71,7 +83,10 @@ class Commit:
         what = f"the commit record of micro-batch {value.get('batch_id')}"
         written = stored_format(value, FORMAT, what, "take another stream id")
         said = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
-        return cls(**said | {"files": tuple(value["files"]) if written > 1 else None})
+        waiting = value["remainder"] if written > 2 else vars(Remainder())
+        remainder = Remainder(waiting["first"], tuple(waiting["lines"]))
+        files = tuple(value["files"]) if written > 1 else None
+        return cls(**said | {"files": files, "remainder": remainder})
 
 
 BEGINNING = Commit(batch_id=-1)
@@ -132,6 +147,12 @@ def newest(store: ObjectStore, stream: Stream, known: int | None) -> Commit | No
     later = store.list(stream.commits, after=after)
     key = later[-1] if later else after
     return None if key is None else Commit.from_json(orjson.loads(present(store, key)))
+
+
+def add(store: ObjectStore, stream: Stream, commit: Commit) -> None:
+    """Write the commit record of a step; raises StreamHeld when another process wrote it."""
+    if store.put_if_absent(stream.commit(commit.batch_id), to_json(commit.to_json())) is None:
+        raise StreamHeld(f"step {commit.batch_id} of {stream} was written by another process")
 
 
 def backwards(store: ObjectStore, stream: Stream, last: Commit) -> Iterator[Entry]:

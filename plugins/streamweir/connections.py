@@ -19,6 +19,7 @@ STORE_SECRET_KEY = "STREAMWEIR_STORE_SECRET_KEY"  # noqa: S105 - the variable's 
 STORE_SECURE = "STREAMWEIR_STORE_SECURE"
 STORE_REGION = "STREAMWEIR_STORE_REGION"
 STORE_BUCKET_PREFIX = "STREAMWEIR_STORE_BUCKET_PREFIX"
+DATABASE_URL = "STREAMWEIR_DATABASE_URL"
 SPARK_MASTER = "STREAMWEIR_SPARK_MASTER"
 SPARK_CONF = "STREAMWEIR_SPARK_CONF"
 
@@ -93,6 +94,22 @@ class StoreConnection:
             region=env.get(STORE_REGION, DEFAULT_REGION),
             bucket_prefix=env.get(STORE_BUCKET_PREFIX, DEFAULT_BUCKET_PREFIX),
         )
+
+
+@dataclass(frozen=True)
+class DatabaseConnection:
+    """A PostgreSQL database and the account there, as a URL (`postgresql://user:password@host/name`)."""
+
+    url: str = field(repr=False)
+
+    def to_env(self) -> dict[str, str]:
+        """The environment from which a child process makes the same value."""
+        return {DATABASE_URL: self.url}
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "DatabaseConnection":
+        """Read the value from the environment; raises BadConfiguration when it is not there."""
+        return cls(_required(env, DATABASE_URL))
 
 
 @dataclass(frozen=True)

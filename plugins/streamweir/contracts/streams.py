@@ -138,6 +138,11 @@ class Stream:
         return self.commits / f"{batch_id:010d}.json"
 
     @property
+    def intent(self) -> ObjectKey:
+        """What a stage decided for the step that it is at, before the step's first output."""
+        return self.own / "intent.json"
+
+    @property
     def segments(self) -> ObjectKey:
         """The prefix of what finished runs left, put together."""
         return self.own / "segments"

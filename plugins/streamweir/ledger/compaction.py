@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import dataset
 
-from streamweir.commits import Commit, Entry, Segment, commits_of, read_segment
+from streamweir.commits import Commit, Entry, Remainder, Segment, commits_of, read_segment
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.ledger.committed import Entries, fetch_table, scan
 from streamweir.objectstore import ObjectStore, to_json
@@ -106,7 +106,7 @@ def _attempts(stream: Stream, segment: Segment, store: ObjectStore) -> Iterator[
 
 def _settled(commit: Commit) -> Commit:
     """A commit without what only the next micro-batch goes on from."""
-    return replace(commit, spans=[], doubts=[], totals_sha256=None, state=None)
+    return replace(commit, spans=[], doubts=[], totals_sha256=None, state=None, remainder=Remainder())
 
 
 def _upload(store: ObjectStore, stream: Stream, name: str, path: Path) -> str:

@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from streamweir.arrow import parquet, schema_of
 from streamweir.broker.records import Record
-from streamweir.commits import Commit
+from streamweir.commits import Commit, add
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Pipeline
 from streamweir.contracts.worked import WORKED
-from streamweir.errors import StreamHeld
-from streamweir.objectstore import ObjectStore, to_json
+from streamweir.objectstore import ObjectStore
 
 
 class Account:
@@ -69,20 +68,25 @@ class Account:
 def commit(store: ObjectStore, stream: Stream, step: Commit, tables: Mapping[str, pa.Table]) -> Commit:
     """Write a step's tables, then its commit record, from where on the step counts; returns the record.
 
-    step: what the record says of the step's end: batch_id, next_sequence, max_ts, state, published. tables:
-    what `Account.tables` gave, and rows of the stage's own tables with their `run` and `sequence`. A step
-    that is repeated replaces what it wrote before. Raises StreamHeld when the step has its record.
+    step: what the record says of the step's end: batch_id, next_sequence, max_ts, state, published,
+    remainder. tables: what `Account.tables` gave, and rows of the stage's own tables with their `run` and
+    `sequence`. A step that is repeated replaces what it wrote before. Raises StreamHeld when the step has its
+    record.
     """
+    done = put_tables(store, stream, step, tables)
+    add(store, stream, done)
+    return done
+
+
+def put_tables(store: ObjectStore, stream: Stream, step: Commit, tables: Mapping[str, pa.Table]) -> Commit:
+    """The first half of `commit`, for a stage whose commit record is first written elsewhere."""
     written = {name: rows for name, rows in tables.items() if rows.num_rows}
     for name, rows in written.items():
         store.put(stream.table_file(name, step.batch_id), parquet(rows))
     counted = (written[table.name]["rows"] for table in (WORKED, REJECTED) if table.name in written)
-    done = replace(
+    return replace(
         step,
         rows=sum(sum(rows.to_pylist()) for rows in counted),
         files=tuple(written),
         committed_at=time.time_ns() // 1000,
     )
-    if store.put_if_absent(stream.commit(step.batch_id), to_json(done.to_json())) is None:
-        raise StreamHeld(f"step {step.batch_id} of {stream} was written by another process")
-    return done

@@ -25,7 +25,10 @@ FORMAT = 1
 """Of what is stored as a scorer's settings; the first ones of it do not say so."""
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
 _OWN = "STREAMWEIR_"
-_CONNECTIONS = ("STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF")
+_CONNECTIONS = (
+    "STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_DATABASE_",
+    "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF",
+)  # fmt: skip
 STAGE = "STREAMWEIR_STAGE"
 """The environment variable that says which stage a process belongs to, where a stream has several."""
 _SECONDS_TO_STOP = 90

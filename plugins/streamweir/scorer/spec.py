@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.connections import DatabaseConnection, KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.streams import Stream
 
 OUTAGE_S = 300
@@ -49,12 +49,17 @@ class ScorerSpec:
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers that a scorer uses; the object store with the scorer's own account, which can do less."""
+    """The servers that a scorer uses; the object store with the scorer's own account, which can do less.
+
+    database: where a stage writes rows to; None for a pipeline without such a stage.
+    """
 
     kafka: KafkaConnection
     store: StoreConnection
     spark: SparkConnection
+    database: DatabaseConnection | None = None
 
     def to_env(self) -> dict[str, str]:
         """The environment from which the scorer reads them."""
-        return {**self.kafka.to_env(), **self.store.to_env(), **self.spark.to_env()}
+        database = self.database.to_env() if self.database else {}
+        return {**self.kafka.to_env(), **self.store.to_env(), **self.spark.to_env(), **database}

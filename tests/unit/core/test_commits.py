@@ -1,5 +1,6 @@
 """Commit records: their forms, the newest one, and the way back from it."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -7,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from streamweir.commits import Commit, Vanished, backwards, files_of, newest
+from streamweir.commits import Commit, Remainder, Vanished, add, backwards, files_of, newest
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
-from streamweir.errors import BadConfiguration
+from streamweir.errors import BadConfiguration, StreamHeld
 from streamweir.ledger.committed import read_entries, read_table
-from streamweir.objectstore import ObjectStore
+from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import starting, to_bytes
 from tests.support.made_up_run import MadeUpRun
@@ -50,9 +51,10 @@ def stream_of(count: int) -> tuple[ObjectStore, CountingStore]:
 
 def test_a_record_comes_back_from_its_json_without_the_totals() -> None:
     record = Commit(3, totals_sha256="f00", spans=[["r", 1, 2]], published={"t": {"0": 5}}, files=("a", "b"))
-    stored = replace(record, totals={"a": [1]}).to_json()
-    assert stored["format"] == 2
-    assert Commit.from_json(stored) == record
+    record = replace(record, remainder=Remainder(51, ("51,a\n", "52,b\n")))
+    stored = to_json(replace(record, totals={"a": [1]}).to_json())
+    assert json.loads(stored)["format"] == 3
+    assert Commit.from_json(json.loads(stored)) == record
 
 
 def test_a_record_of_the_first_format_does_not_say_its_files_which_are_asked_for() -> None:
@@ -64,9 +66,22 @@ def test_a_record_of_the_first_format_does_not_say_its_files_which_are_asked_for
     assert has == [[STREAM.table_file("worked", 4)], []]
 
 
+def test_a_record_of_the_second_format_has_no_rows_that_wait_for_a_file() -> None:
+    old = Commit.from_json({"batch_id": 4, "format": 2, "files": ["worked"]})
+    assert (old.files, old.remainder) == (("worked",), Remainder(1, ()))
+
+
+def test_of_two_processes_that_write_a_step_s_record_one_is_told() -> None:
+    store, _ = stream_of(3)
+    add(store, STREAM, Commit(3))
+    with pytest.raises(StreamHeld, match=r"step 3 of ecommerce_fraud.s was written by another process"):
+        add(store, STREAM, Commit(3, next_sequence=7))
+    assert newest(store, STREAM, 2) == Commit(3)
+
+
 def test_a_record_of_a_format_to_come_is_refused_with_the_remedy() -> None:
-    with pytest.raises(BadConfiguration, match=r"micro-batch 4 has format 3, .* update Streamweir"):
-        Commit.from_json({"batch_id": 4, "format": 3})
+    with pytest.raises(BadConfiguration, match=r"micro-batch 4 has format 4, .* update Streamweir"):
+        Commit.from_json({"batch_id": 4, "format": 4})
 
 
 @pytest.mark.parametrize(("known", "listed"), [(None, 500), (0, 499), (498, 1), (499, 0)])

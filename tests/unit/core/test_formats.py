@@ -8,7 +8,7 @@ import pytest
 
 from infra import layout as layouts
 from infra.layout import Layout
-from streamweir import retention
+from streamweir import commits, retention
 from streamweir.commits import Commit
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
@@ -18,6 +18,8 @@ from streamweir.scorer import launch, lease, status
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status
+from streamweir.writers import once
+from streamweir.writers.once import Intent
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream("ecommerce_fraud", "prod")
@@ -55,7 +57,13 @@ READERS: dict[str, tuple[ObjectKey, dict[str, Any], Callable[[MemoryStore], obje
         STREAM.commit(0),
         {"batch_id": 0},
         lambda store: Commit.from_json(store.get_json(STREAM.commit(0))),
-        2,
+        commits.FORMAT,
+    ),
+    "intent": (
+        STREAM.intent,
+        {"step": 0, "plan": {}},
+        lambda store: Intent(store, STREAM),  # type: ignore[arg-type]
+        once.FORMAT,
     ),
 }
 

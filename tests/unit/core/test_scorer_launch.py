@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.connections import DatabaseConnection, KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore
@@ -242,6 +242,15 @@ def test_a_spark_process_inherits_nothing_of_airflow_and_no_other_account() -> N
         "STREAMWEIR_STORE_SECRET_KEY": "store-secret",
     }
     assert made["PYSPARK_PYTHON"] == sys.executable
+
+
+def test_a_stage_that_writes_to_a_database_is_given_it_and_no_other_scorer_is_given_any() -> None:
+    inherited = {"STREAMWEIR_DATABASE_URL": "postgresql://a-task"}
+    assert "STREAMWEIR_DATABASE_URL" not in environment(SERVERS, inherited)
+    own = DatabaseConnection("postgresql://role:hidden@host/events")
+    given = environment(replace(SERVERS, database=own), inherited)
+    assert DatabaseConnection.from_env(given) == own
+    assert "hidden" not in repr(own)
 
 
 def test_the_description_for_the_keeper_comes_back_as_it_was() -> None:

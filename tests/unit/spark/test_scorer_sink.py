@@ -182,7 +182,7 @@ def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
     assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
     assert record["state_bytes"] == 2 * 1_000
     assert record["published"] == {"topic": {"0": 6}}
-    assert (record["format"], set(record["files"])) == (2, {name for name, _ in case.tables()})
+    assert (record["format"], set(record["files"])) == (3, {name for name, _ in case.tables()})
     assert set(record["files"]) == {"predictions", "rejected", "worked"}
     assert record["committed_at"] > 1_600_000_000_000_000
 
