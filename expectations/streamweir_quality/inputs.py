@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything about a run that is checked. tables: parquet files by name, as they lie in the bundle.
+    """Everything about a run that is checked. tables: parquet files by their names in the bundle.
 
     dataset: the folder with the dataset's files. card, version: of the run's model; None for a pipeline
     without one. first: whether the run is the first of its stream, so that `so far` starts with it.
@@ -104,8 +104,9 @@ def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -
     return Inputs(
         pipeline=declared,
         tables={
-            table.name: _table(store, run.table_file(table.name), files / f"{table.name}.parquet")
-            for table in declared.tables
+            name: _table(store, run.table_file(name), files / f"{name}.parquet")
+            for stage in declared.stages
+            for name in (stage.named(table.name) for table in stage.tables)
         },
         ledger=ledger,
         dataset=download(store, load(store, declared.name, said["fingerprint"]), folder / "dataset"),

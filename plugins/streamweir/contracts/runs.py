@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streamweir.contracts.streams import RUNS, ObjectKey, Stream, stream_id_of
+from streamweir.contracts.streams import RUNS, ObjectKey, Stream, named, stream_id_of
 
 RECOMPUTED_FORMAT = 1
 """Of the object `Run.recomputed`: validation writes it, and what deletes records reads it."""
@@ -23,11 +23,6 @@ class Run:
     def of_stage(self, stage: str) -> "Run":
         """The same run, as one of the stream's stages has it."""
         return Run(self.stream.of_stage(stage), self.id)
-
-    @property
-    def own(self) -> ObjectKey:
-        """The prefix of what a stage left of the run."""
-        return self.bundle / f"stages/{self.stream.stage}" if self.stream.stage else self.bundle
 
     @property
     def parameters(self) -> ObjectKey:
@@ -109,17 +104,20 @@ class Run:
 
     def table_file(self, name: str) -> ObjectKey:
         """The one file of a result table: this run's rows of committed micro-batches, sorted by key."""
-        return self.own / name / "data.parquet"
+        return self.bundle / named(self.stream.stage, name) / "data.parquet"
 
     @property
     def latency(self) -> ObjectKey:
         """Seconds from the append in Kafka to the output's commit, a row per message with scored rows."""
-        return self.own / "timing" / "latency.parquet"
+        return self._timing("latency")
 
     @property
     def micro_batches(self) -> ObjectKey:
         """Rows and commit time, a row per micro-batch that worked on the run."""
-        return self.own / "timing" / "micro_batches.parquet"
+        return self._timing("micro_batches")
+
+    def _timing(self, name: str) -> ObjectKey:
+        return self.bundle / "timing" / f"{named(self.stream.stage, name)}.parquet"
 
     @property
     def quality(self) -> ObjectKey:

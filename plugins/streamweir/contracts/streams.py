@@ -41,6 +41,11 @@ def stream_id_of(run_id: str) -> str:
     return f"{plain[:51]}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
+def named(stage: str, name: str) -> str:
+    """What a run's bundle calls an input or table: by its name, behind the stage's where that has one."""
+    return f"{stage}.{name}" if stage else name
+
+
 @dataclass(frozen=True)
 class Stream:
     """A pipeline and a stream id: one set of topics, one checkpoint, one set of output tables.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from streamweir.contracts.streams import Stream
+from streamweir.contracts.streams import Stream, named
 from streamweir.errors import BadConfiguration
 
 
@@ -141,8 +141,8 @@ class Stage:
     module: str = ""
 
     def named(self, name: str) -> str:
-        """What ledger and report call an input or a table of the stage: by its name, behind the stage's."""
-        return f"{self.name}.{name}" if self.name else name
+        """What the run's bundle calls an input or a table of the stage, e.g. in ledger and report."""
+        return named(self.name, name)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from streamweir.reporting import style
-from streamweir.reporting.inputs import Bundle
+from streamweir.reporting.inputs import WORKED_AS, Bundle
 from streamweir.reporting.pieces import Plot
 
 _REASONS = tuple(style.REASON_COLOURS)
@@ -19,12 +19,11 @@ def ledger(bundle: Bundle) -> Figure | None:
     """Rows of each topic by batch, stacked by what became of them; below, those not worked on."""
     if not bundle.ledger:
         return None
-    batches, topics = bundle.ledger["batches"], list(bundle.ledger["totals"])
+    batches, topics = bundle.ledger["batches"], list(bundle.ledger["batches"][0]["topics"])
     figure, axes = style.panels(len(topics) + 1, height=1.9 * (len(topics) + 1) + 0.4)
     edges = np.append([batch["batch_index"] for batch in batches], batches[-1]["batch_index"] + 1) - 0.5
     for panel, topic in zip(axes, topics, strict=False):
-        worked_as = "scored" if "scored" in bundle.ledger["totals"][topic] else "used"
-        _stack(panel, edges, _by_outcome(batches, [topic], (worked_as, *_REASONS)))
+        _stack(panel, edges, _by_outcome(batches, [topic], (*WORKED_AS, *_REASONS)))
         style.heading(panel, topic, "rows")
         style.legend(panel)
     _scatter(axes[-1], batches, _by_outcome(batches, topics, _REASONS))
@@ -35,35 +34,38 @@ def ledger(bundle: Bundle) -> Figure | None:
 
 def latency(bundle: Bundle) -> Figure | None:
     """Seconds from a message's append in Kafka to the commit of its output, by batch."""
-    if bundle.latency is None or not bundle.latency.num_rows:
+    found = {stage: frame for stage, frame in bundle.latency.items() if frame.num_rows}
+    if not found:
         return None
-    index, seconds = (bundle.latency[name].to_numpy() for name in ("batch_index", "seconds"))
-    figure, (axes,) = style.panels(height=3.2)
-    axes.plot(index, seconds, ".", color=style.BLUE, markersize=4)
-    for share, colour in ((0.5, style.GREEN), (0.95, style.RED)):
-        value = float(np.quantile(seconds, share))
-        axes.axhline(value, color=colour, linewidth=1.4, label=f"p{share * 100:.0f}: {value:.2f} s")
-    style.heading(axes, "From Kafka to the committed output", "seconds")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("batch of the run")
-    style.legend(axes)
+    figure, panels = style.panels(len(found), height=3.2 * len(found))
+    for axes, (stage, frame) in zip(panels, found.items(), strict=True):
+        index, seconds = (frame[name].to_numpy() for name in ("batch_index", "seconds"))
+        axes.plot(index, seconds, ".", color=style.BLUE, markersize=4)
+        for share, colour in ((0.5, style.GREEN), (0.95, style.RED)):
+            value = float(np.quantile(seconds, share))
+            axes.axhline(value, color=colour, linewidth=1.4, label=f"p{share * 100:.0f}: {value:.2f} s")
+        style.heading(axes, _of(stage, "From Kafka to the committed output"), "seconds")
+        axes.set_ylim(bottom=0)
+        style.legend(axes)
+    panels[-1].set_xlabel("batch of the run")
     return figure
 
 
 def micro_batches(bundle: Bundle) -> Figure | None:
-    """Rows that each of Spark's micro-batches worked on, over wall time."""
-    frame = bundle.micro_batches
-    if frame is None or not frame.num_rows:
+    """Rows that each micro-batch worked on, over wall time."""
+    found = {stage: frame for stage, frame in bundle.micro_batches.items() if frame.num_rows}
+    if not found:
         return None
-    at = frame["committed_at"].to_pylist()
-    seconds = np.array([(moment - at[0]).total_seconds() for moment in at])
-    rows = sum(frame[name].to_numpy() for name in ("used", "scored", "rejected"))
-    figure, (axes,) = style.panels(height=2.8)
-    axes.vlines(seconds, 0, rows, color=style.BLUE, linewidth=2)
-    axes.plot(seconds, rows, "o", color=style.BLUE, markersize=3.5)
-    style.heading(axes, "Rows per micro-batch", "rows")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("seconds since the first micro-batch was committed")
+    figure, panels = style.panels(len(found), height=2.8 * len(found))
+    began = min(frame["committed_at"][0].as_py() for frame in found.values())
+    for axes, (stage, frame) in zip(panels, found.items(), strict=True):
+        seconds = np.array([(at - began).total_seconds() for at in frame["committed_at"].to_pylist()])
+        rows = sum(frame[name].to_numpy() for name in ("used", "scored", "rejected"))
+        axes.vlines(seconds, 0, rows, color=style.BLUE, linewidth=2)
+        axes.plot(seconds, rows, "o", color=style.BLUE, markersize=3.5)
+        style.heading(axes, _of(stage, "Rows per micro-batch"), "rows")
+        axes.set_ylim(bottom=0)
+    panels[-1].set_xlabel("seconds since the first micro-batch was committed")
     return figure
 
 
@@ -108,6 +110,10 @@ GENERIC = (
     Plot("micro_batches", "Micro-batches", "How much Spark took at a time.", micro_batches),
     TASKS,
 )
+
+
+def _of(stage: str, heading: str) -> str:
+    return f"{stage}: {heading}" if stage else heading
 
 
 def _by_outcome(

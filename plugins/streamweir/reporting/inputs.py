@@ -1,7 +1,7 @@
 """What a report is made of: the parts of a run's bundle, each of which a failed run may lack."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,17 +9,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as find_pipeline
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey
-from streamweir.contracts.tables import Pipeline
+from streamweir.contracts.tables import Pipeline, Role
 from streamweir.errors import ModelUnusable
+from streamweir.ledger.values import FORMAT
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 
 QUALITY_RESULTS = "results.json"
 MODEL_TASK = "ensure_model"
 DATASET_TASK = "ensure_dataset"
+WORKED_AS = tuple(sorted({role.worked_as for role in Role}))
+"""What the ledger may call rows that were worked on."""
 _READERS = 8
 
 
@@ -27,8 +31,8 @@ _READERS = 8
 class Bundle:
     """The parts of a run's bundle; None or empty where the run did not get that far.
 
-    tasks: the task records by start. tables: the result tables by name. card: the model's card as JSON.
-    images: PNG bytes by plot name.
+    tasks: the task records by start. tables: the result tables by name (`Stage.named`). card: the model's
+    card as JSON. latency, micro_batches: by the stages' names. images: PNG bytes by plot name.
     """
 
     run: Run
@@ -40,8 +44,8 @@ class Bundle:
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     quality: list[dict[str, Any]] | None = None
     card: Mapping[str, Any] | None = None
-    latency: pa.Table | None = None
-    micro_batches: pa.Table | None = None
+    latency: Mapping[str, pa.Table] = field(default_factory=dict)
+    micro_batches: Mapping[str, pa.Table] = field(default_factory=dict)
     memory: Mapping[str, Any] | None = None
     images: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -58,15 +62,18 @@ class Bundle:
 def load_bundle(run: Run, store: ObjectStore) -> Bundle:
     """Read a run's bundle and its model's card; what is missing is left out."""
     pipeline = find_pipeline(run.stream.pipeline)
-    names = [table.name for table in pipeline.tables]
+    stages = [stage.name for stage in pipeline.stages]
+    names = [stage.named(table.name) for stage in pipeline.stages for table in stage.tables]
     with ThreadPoolExecutor(_READERS) as pool:
         documents = pool.map(store.get_json, (run.parameters, run.manifest, run.ledger, run.memory))
         quality = pool.submit(store.get_json, run.quality / QUALITY_RESULTS)
         frames = pool.map(lambda key: _frame(store, key), [run.table_file(name) for name in names])
-        timings = pool.map(lambda key: _frame(store, key), (run.latency, run.micro_batches))
+        latency = pool.map(lambda stage: _frame(store, run.of_stage(stage).latency), stages)
+        micro_batches = pool.map(lambda stage: _frame(store, run.of_stage(stage).micro_batches), stages)
         tasks = _tasks(run, store)
         parameters, manifest, ledger, memory = documents
-        latency, micro_batches = timings
+        if ledger is not None:
+            stored_format(ledger, FORMAT, str(run.ledger), "reconcile the run again")
         return Bundle(
             run=run,
             pipeline=pipeline,
@@ -74,14 +81,18 @@ def load_bundle(run: Run, store: ObjectStore) -> Bundle:
             tasks=tasks,
             manifest=manifest,
             ledger=ledger,
-            tables={name: frame for name, frame in zip(names, frames, strict=True) if frame is not None},
+            tables=_there(names, frames),
             quality=quality.result(),
             card=_card(run, tasks, store),
-            latency=latency,
-            micro_batches=micro_batches,
+            latency=_there(stages, latency),
+            micro_batches=_there(stages, micro_batches),
             memory=memory,
             images=_images(run, store),
         )
+
+
+def _there(names: Iterable[str], frames: Iterable[pa.Table | None]) -> dict[str, pa.Table]:
+    return {name: frame for name, frame in zip(names, frames, strict=True) if frame is not None}
 
 
 def _frame(store: ObjectStore, key: ObjectKey) -> pa.Table | None:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from streamweir.contracts.rejected import REJECTED, Reason
+from streamweir.contracts.tables import Stage
 from streamweir.redrive.places import Place
 from streamweir.reporting import text
-from streamweir.reporting.inputs import Bundle
+from streamweir.reporting.inputs import WORKED_AS, Bundle
 from streamweir.reporting.pieces import Content, Fact, Sample
 from streamweir.reporting.plots import all_plots
 from streamweir.reporting.summary import latency
@@ -36,6 +35,7 @@ MEANINGS = {
     "redriven": "rejected records that somebody put back on the topic",
     "used": "counted into the results, or taken as context for scoring",
     "scored": "scored; each is one row of the results",
+    "stored": "kept as they are, late ones as well",
     "malformed": "not readable: no JSON list, a key column missing, a wrong type",
     "late": "more than the allowed lateness behind what was sent before",
     "unscorable": "readable, but the model cannot take it: an unknown customer, a number that is none",
@@ -54,10 +54,11 @@ def headline(bundle: Bundle, verdict: Verdict, content: Content) -> list[str]:
     else:
         sentences.extend(verdict.warnings)
     if bundle.ledger:
-        totals, batches = bundle.ledger["totals"], bundle.ledger["batch_count"]
-        rows = " and ".join(f"{line['produced']:,} rows of {name}" for name, line in totals.items())
+        rows = " and ".join(f"{rows:,} rows of {name}" for name, rows in _replayed(bundle).items())
+        batches = bundle.ledger["batch_count"]
         sentences.append(f"{rows} were replayed in {batches:,} batches. {content.finding(bundle)}")
-        sentences.extend(_set_aside(totals.values()))
+        for stage in bundle.pipeline.stages:
+            sentences.extend(_set_aside(stage, bundle.ledger["totals"]))
     return sentences
 
 
@@ -65,18 +66,31 @@ def facts(bundle: Bundle, content: Content) -> list[Fact]:
     """The numbers at the top."""
     found: list[Fact] = []
     if bundle.ledger:
-        totals = bundle.ledger["totals"]
-        sent = sum(line["produced"] for line in totals.values())
+        sent = sum(_replayed(bundle).values())
         found.append(Fact("rows replayed", f"{sent:,}", f"{bundle.ledger['batch_count']:,} batches"))
-        name, worked_as = bundle.pipeline.leading.topic.name, bundle.pipeline.leading.role.worked_as
-        found.append(Fact(worked_as, f"{totals[name][worked_as]:,}", name))
+        for stage in bundle.pipeline.stages:
+            leading = bundle.pipeline.of_stage(stage.name).leading
+            name, worked_as = stage.named(leading.topic.name), leading.role.worked_as
+            found.append(Fact(worked_as, f"{bundle.ledger['totals'][name][worked_as]:,}", name))
         found.extend(content.facts(bundle))
         found.append(Fact("unexplained", f"{bundle.ledger['unexplained']:,}", "rows; must be 0"))
-    if (times := latency(bundle)) is not None:
-        found.append(
-            Fact("latency p95", text.seconds(times["p95"]), f"half within {text.seconds(times['p50'])}")
-        )
+    for stage_name, frame in bundle.latency.items():
+        if (times := latency(frame)) is not None:
+            half = f"half within {text.seconds(times['p50'])}"
+            whose = f"{stage_name}: {half}" if stage_name else half
+            found.append(Fact("latency p95", text.seconds(times["p95"]), whose))
     return found
+
+
+def _replayed(bundle: Bundle) -> dict[str, int]:
+    """How many rows of each topic were sent, in the words of the first stage that reads it."""
+    totals = (bundle.ledger or {})["totals"]
+    lines = {
+        read.topic.name: totals[stage.named(read.topic.name)]
+        for stage in reversed(bundle.pipeline.stages)
+        for read in stage.reads
+    }
+    return {topic.name: lines[topic.name]["produced"] for topic in bundle.pipeline.inputs}
 
 
 def ledger(bundle: Bundle) -> dict[str, Any] | None:
@@ -94,7 +108,7 @@ def ledger(bundle: Bundle) -> dict[str, Any] | None:
         **bundle.ledger,
         "names": names,
         "batch_facts": facts,
-        "batch_names": {topic: _batch_names(names, line) for topic, line in totals.items()},
+        "batch_names": {topic: _batch_names(names, totals[topic]) for topic in batches[0]["topics"]},
         "odd": odd[:_BATCHES_SHOWN],
         "odd_count": len(odd),
         "shown": batches[:_BATCHES_SHOWN],
@@ -102,17 +116,16 @@ def ledger(bundle: Bundle) -> dict[str, Any] | None:
     }
 
 
-def _set_aside(totals: Iterable[Mapping[str, int]]) -> list[str]:
+def _set_aside(stage: Stage, totals: Mapping[str, Mapping[str, int]]) -> list[str]:
     counts = Counter[str]()
-    for line in totals:
+    for line in (totals[stage.named(read.topic.name)] for read in stage.reads):
         counts.update({reason.value: line.get(reason.value, 0) for reason in Reason})
     named = [f"{rows:,} {reason}" for reason, rows in counts.most_common() if rows]
     if not named:
         return []
-    total = counts.total()
-    return [
-        f"{total:,} {'row was' if total == 1 else 'rows were'} set aside with a reason: {', '.join(named)}."
-    ]
+    total, by = counts.total(), f" by {stage.name}" if stage.name else ""
+    rows = "row was" if total == 1 else "rows were"
+    return [f"{total:,} {rows} set aside{by} with a reason: {', '.join(named)}."]
 
 
 def _batch_names(names: Sequence[str], total: Mapping[str, int]) -> list[str]:
@@ -123,7 +136,8 @@ def _batch_names(names: Sequence[str], total: Mapping[str, int]) -> list[str]:
 
 def _is_plain(batch: Mapping[str, Any]) -> bool:
     lines = batch["topics"].values()
-    return all(line.get("scored", line.get("used")) == line["produced"] == line["in_kafka"] for line in lines)
+    worked = [next(line[name] for name in WORKED_AS if name in line) for line in lines]
+    return all(rows == line["produced"] == line["in_kafka"] for rows, line in zip(worked, lines, strict=True))
 
 
 def quality(bundle: Bundle) -> dict[str, Any] | None:
@@ -166,13 +180,15 @@ def samples(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
 
 def rejected(bundle: Bundle) -> dict[str, Any] | None:
     """The rejected records by topic and reason, with the first few of each, and how to work with them."""
-    frame: pa.Table | None = bundle.tables.get(REJECTED.name)
-    if frame is None:
+    names = [(stage, stage.named(REJECTED.name)) for stage in bundle.pipeline.stages]
+    frames = [(stage, bundle.tables[name]) for stage, name in names if name in bundle.tables]
+    if not frames:
         return None
     groups: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    for row in frame.to_pylist():
-        place = Place(row["topic"], row["partition"], row["offset"], row["row"])
-        groups[row["reason"], row["topic"]].append({**row, "place": place})
+    for stage, frame in frames:
+        for row in frame.to_pylist():
+            place = Place(row["topic"], row["partition"], row["offset"], row["row"])
+            groups[row["reason"], stage.named(row["topic"])].append({**row, "place": place})
     run = bundle.run
     return {
         "names": f"--pipeline {run.stream.pipeline} --stream {run.stream.id} --run {shlex.quote(run.id)}",

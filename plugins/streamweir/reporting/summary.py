@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from streamweir.reporting.inputs import DATASET_TASK, Bundle
 from streamweir.reporting.pieces import content_of
@@ -48,8 +49,7 @@ def summarise(bundle: Bundle) -> dict[str, Any]:
         "tasks": {record["task"]: _task(record) for record in bundle.tasks},
         "seconds": _wall_seconds(bundle),
         "replay": replay_rate(bundle),
-        "scorer": throughput(bundle),
-        "latency_s": latency(bundle),
+        **_timings(bundle),
         "quality": quality_counts(bundle),
         "analysis": analysis(bundle),
         "memory": bundle.memory,
@@ -89,14 +89,25 @@ def replay_rate(bundle: Bundle) -> dict[str, Any] | None:
     }
 
 
-def throughput(bundle: Bundle) -> dict[str, Any] | None:
-    """What the scorer did, from the micro-batches' commits.
+def _timings(bundle: Bundle) -> dict[str, Any]:
+    """How fast the scorer was, and how soon its output was there; of several stages each by its name."""
+    found = {
+        stage.name: {
+            "scorer": throughput(bundle.micro_batches.get(stage.name)),
+            "latency_s": latency(bundle.latency.get(stage.name)),
+        }
+        for stage in bundle.pipeline.stages
+    }
+    return found.get("", {"stages": found})
+
+
+def throughput(frame: pa.Table | None) -> dict[str, Any] | None:
+    """What a scorer did, from the micro-batches' commits.
 
     seconds: between the first and the last commit. rows_per_second: the rows of the micro-batches after the
     first in that time; null for a single one. A paced replay gives it no more to do than its own rate.
     state_bytes: what it remembered, at most and in the end.
     """
-    frame = bundle.micro_batches
     if frame is None or not frame.num_rows:
         return None
     rows = sum(frame[name].to_numpy() for name in ("used", "scored", "rejected"))
@@ -111,11 +122,11 @@ def throughput(bundle: Bundle) -> dict[str, Any] | None:
     }
 
 
-def latency(bundle: Bundle) -> dict[str, Any] | None:
+def latency(frame: pa.Table | None) -> dict[str, Any] | None:
     """Seconds from a message's append in Kafka to the commit of its output: p50, p95, max."""
-    if bundle.latency is None or not bundle.latency.num_rows:
+    if frame is None or not frame.num_rows:
         return None
-    seconds = bundle.latency["seconds"].to_numpy()
+    seconds = frame["seconds"].to_numpy()
     p50, p95 = np.quantile(seconds, [0.5, 0.95])
     return {
         "p50": round(float(p50), 3),

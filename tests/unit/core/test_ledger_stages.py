@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from streamweir import reporting
 from streamweir.commits import newest
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey
@@ -16,6 +17,7 @@ from streamweir.errors import RunFailed, StreamHeld
 from streamweir.ledger import reconciliation
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
+from streamweir.reporting.pieces import Content
 from tests.support.made_up_ledger import reconcile_made_up
 from tests.support.made_up_stages import (
     BATCHES,
@@ -226,3 +228,31 @@ def with_rows(rows: pa.Table, line: int, more: int) -> pa.Table:
     lines = rows.to_pylist()
     lines[line]["rows"] += more
     return pa.Table.from_pylist(lines, rows.schema)
+
+
+def test_the_report_tells_each_stages_lines(made_up: MadeUpStages, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = Content(lambda _: "", lambda _: (), (), ())
+    for module in (reporting.publishing, reporting.summary, reporting.plots):
+        monkeypatch.setattr(module, "content_of", lambda _: content)
+    monkeypatch.setattr(reporting.inputs, "find_pipeline", lambda _: PIPELINE)
+    change(made_up, "db", "worked", 3, lambda rows: with_rows(rows, 2, -1))
+    with pytest.raises(RunFailed):
+        count(made_up)
+    store = cast(ObjectStore, made_up.store)
+    verdict = reporting.publish(made_up.run, store)
+    assert "unexplained rows of db.events: 1" in verdict.failures[0].sentence
+    summary, page = (
+        store.get_json(made_up.run.summary),
+        made_up.store.objects[str(made_up.run.report)].decode(),
+    )
+    assert summary["rows"]["db.events"]["stored"] == len(SENT) - MALFORMED - 1
+    assert summary["rows"]["tables"]["features.windows"] == WINDOWS
+    assert {name: stage["latency_s"]["messages"] for name, stage in summary["stages"].items()} == {
+        "db": BATCHES,
+        "features": BATCHES - 1,
+        "online": WINDOWS,
+    }
+    assert f"{len(SENT):,} rows of events were replayed" in page
+    assert f"{MALFORMED} rows were set aside by db with a reason: {MALFORMED} malformed." in page
+    for heading in ("db.events", "features.events", "online.features", "db, latency", "online, scorer"):
+        assert heading in page
