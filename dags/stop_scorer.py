@@ -1,4 +1,4 @@
-"""Stops the long-lived scorer of a stream, of any pipeline.
+"""Stops the long-lived scorer of a stream, of any pipeline; of one with several stages all of them.
 
 ### What it does
 It leaves a stop marker for the stream's scorer, which ends after the micro-batch it is at: nothing is lost
@@ -7,7 +7,8 @@ A stream without a scorer is no error. A run that still waits for the scorer fai
 
 ### What a failure means, and what to do
 - **stop_scorer**: the scorer did not stop within three minutes, or the object store was lost. See it with
-  `make status` and read its log with `make logs SERVICE=<pipeline>.<stream>`; then clear the task.
+  `make status` and read its log with `make logs SERVICE=<pipeline>.<stream>`, with `.<stage>` behind it where
+  there are several; then clear the task.
 """
 
 from streamweir_airflow.factory import house_dag

@@ -68,10 +68,11 @@ def _per_reason(inputs: Inputs, stage: Stage) -> pd.DataFrame:
         rejected = sql.read_parquet(str(inputs.tables[stage.named(REJECTED.name)]))
         sums = rejected.aggregate("topic, reason, sum(rows)::bigint", "topic, reason").fetchall()
     found = {(topic, reason): rows for topic, reason, rows in sums}
+    topics = {stage.named(read.topic.name): read.topic.name for read in stage.reads}
     lines = [
-        (topic, reason.value, line.get(reason.value, 0), found.get((topic, reason.value), 0))
-        for topic in (read.topic.name for read in stage.reads)
-        for line in (inputs.ledger["totals"][stage.named(topic)],)
+        (topics[name], reason.value, line.get(reason.value, 0), found.get((topics[name], reason.value), 0))
+        for name, line in inputs.ledger["totals"].items()
+        if name in topics
         for reason in _COUNTED
     ]
     return pd.DataFrame(lines, columns=["topic", "reason", "in_ledger", "in_rejected"])

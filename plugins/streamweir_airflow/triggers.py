@@ -88,7 +88,8 @@ class ScorerTrigger(BaseTrigger):
 
     def event(self, waited: Waited) -> dict[str, Any]:
         """What the resuming task is given."""
-        return {
+        stage = {"stage": self.stream.stage} if self.stream.stage else {}
+        return stage | {
             "outcome": waited.outcome.value,
             "sentence": waited.sentence,
             "flush_sequence": self.flush_sequence,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,6 +40,7 @@ from streamweir_airflow.operators.results import ROWS_AGAIN, PublishReport, rows
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
 from streamweir_airflow.waiting import Seen
 from tests.support.memory_store import MemoryStore
+from tests.support.tiny import declared
 
 RUN = Run(Stream("ecommerce_fraud", "s"), "manual__1")
 SPEC = ScorerSpec(RUN.stream, "a", "d", "m", "UTC", lateness_s=60, max_messages=2_000)
@@ -705,6 +707,29 @@ class TestStopScorer:
         task = StopStream(task_id="stop_scorer", pipeline="ecommerce_fraud")
         assert deferred(lambda: task.work(attempt()))["wait"] == "stopped"
         assert store.exists(RUN.stream.stop_marker)
+
+    def test_asked_for_by_name_all_stages_of_a_stream_are_asked_at_once_and_waited_for(
+        self, store: MemoryStore
+    ) -> None:
+        task = StopStream(task_id="stop_scorer", pipeline="ticks")
+        with declared():
+            stream = Stream("ticks", "s")
+            stages = [stream.of_stage(stage.name) for stage in pipeline("ticks").stages]
+            asked = replace(attempt(), pipeline=pipeline("ticks"), run=Run(stream, RUN.id))
+        assert len(stages) > 1
+        for stage in stages:
+            put_status(store, State.RUNNING, scorer="whoever")
+            store.objects[str(stage.status)] = store.objects.pop(str(RUN.stream.status))
+        assert deferred(lambda: task.work(asked))["stage"] == stages[0].stage
+        assert all(store.exists(stage.stop_marker) for stage in stages)
+        ready = {"outcome": "ready", "sentence": ""}
+        for stage, following in pairwise(stages):
+            waits = deferred(lambda event=ready | {"stage": stage.stage}: task.after(asked, event))
+            assert (waits["wait"], waits["stage"]) == ("stopped", following.stage)
+        assert task.after(asked, ready | {"stage": stages[-1].stage}) == {"stopped": True}
+        late = {"outcome": "given_up", "sentence": "not stopped by noon", "stage": stages[0].stage}
+        with pytest.raises(StreamweirError, match="not stopped by noon"):
+            task.after(asked, late)
 
     def test_no_scorer_is_no_error_and_leaves_no_marker_behind(
         self, task: StopScorer, store: MemoryStore

@@ -72,6 +72,11 @@ def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
     }
 
 
+def test_the_event_of_a_stage_names_it(store: MemoryStore) -> None:
+    stopped = ScorerTrigger(wait="stopped", pipeline="ecommerce_fraud", stream="s", stage="db")
+    assert (event(stopped)["stage"], event(stopped)["outcome"]) == ("db", "ready")
+
+
 def test_the_event_carries_all_that_the_resuming_task_needs(store: MemoryStore) -> None:
     store.put(STREAM.status, to_bytes(status(next_sequence=41)))
     assert event(drain(asked_again=1)) == {

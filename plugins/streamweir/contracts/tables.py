@@ -192,8 +192,8 @@ class Pipeline:
 
     @property
     def outputs(self) -> tuple[OutputTopic, ...]:
-        """The topics that the stages write."""
-        return tuple(topic for stage in self.stages for topic in stage.writes)
+        """The topics that the stages write; several may write to the same one."""
+        return tuple(dict.fromkeys(topic for stage in self.stages for topic in stage.writes))
 
     @property
     def tables(self) -> tuple[Table, ...]:

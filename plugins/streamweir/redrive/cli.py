@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.pipelines import pipeline as pipeline_of
+from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
@@ -18,7 +20,7 @@ from streamweir.redrive.contents import Content
 from streamweir.redrive.originals import messages_at
 from streamweir.redrive.places import Place
 from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
-from streamweir.redrive.records import Rejected, choose, rejected_records
+from streamweir.redrive.records import Rejected, choose, refuse_worked_on, rejected_records
 from streamweir.redrive.text import count_lines, description, in_a_line, shown
 from streamweir.replay.batches import source_of
 from streamweir.scorer.health import find
@@ -81,7 +83,9 @@ def redrive(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     target, store, kafka = _target(pipeline, stream)
-    chosen = _chosen(rejected_records(store, target, run), reason, places or [], edited)
+    records = rejected_records(store, target, run)
+    chosen = _chosen(records, reason, places or [], edited)
+    refuse_worked_on(pipeline_of(pipeline), records, chosen)
     found = list(_contents(kafka, target, chosen, edited))
     if dry_run:
         _print_plan(found, places_put_back(kafka, target))
@@ -161,10 +165,11 @@ def _print_outcome(store: ObjectStore, stream: Stream, outcome: PutBack) -> None
         return
     rows, numbers = sum(content.rows for content in outcome.sent), outcome.sequences
     print(f"{rows:,} records were put back on stream {stream}, sequences {numbers[0]} to {numbers[-1]}")
-    if find(store, stream).alive:
-        print("the running scorer takes them")
+    if waiting := [stage.stage for stage in stages_of(stream) if not find(store, stage).alive]:
+        whose = f"the next scorer of {', '.join(waiting)}" if any(waiting) else "the next scorer"
+        print(f"{whose} takes them: in Airflow, clear `await_drained` of the run and all that follows")
     else:
-        print("the next scorer takes them: in Airflow, clear `await_drained` of the run and all that follows")
+        print("the running scorer takes them")
     for run in sorted({content.record.run or "" for content in outcome.sent}):
         names = f"--pipeline {stream.pipeline} --stream {stream.id} --run {shlex.quote(run)}"
         print(f"then account for them, by clearing `reconcile` or with: python -m streamweir.ledger {names}")

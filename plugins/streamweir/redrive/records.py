@@ -8,9 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
+from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.ledger.committed import once_again, read_entries, read_table
 from streamweir.objectstore import ObjectStore
@@ -21,7 +23,8 @@ from streamweir.redrive.places import Place
 class Rejected:
     """A line of the table of rejected records. rows: how many records it accounts for.
 
-    run, batch: of the message; None for a foreign one. raw: the message's bytes, or the row as JSON.
+    run, batch: of the message; None for a foreign one. raw: the message's bytes, or the row as JSON. stage:
+    which one rejected it, where the stream has several.
     """
 
     place: Place
@@ -32,10 +35,11 @@ class Rejected:
     reason: Reason
     detail: str
     raw: bytes
+    stage: str = ""
 
     @classmethod
-    def of(cls, line: dict[str, Any]) -> "Rejected":
-        """From a line of the table."""
+    def of(cls, line: dict[str, Any], stage: str = "") -> "Rejected":
+        """From a line of a stage's table."""
         return cls(
             place=Place(line["topic"], line["partition"], line["offset"], line["row"]),
             run=line["run"],
@@ -45,26 +49,45 @@ class Rejected:
             reason=Reason(line["reason"]),
             detail=line["detail"] or "",
             raw=line["raw"] or b"",
+            stage=stage,
         )
 
 
 def rejected_records(store: ObjectStore, stream: Stream, run_id: str = "") -> list[Rejected]:
     """The records by place: of the whole stream, or of one run and whatever foreign messages there are.
 
-    They come from the stream's committed micro-batches, and once the stream is retired from the run's bundle.
-    Raises BadConfiguration when there is neither.
+    They come from the committed micro-batches of each of the stream's stages, and once the stream is retired
+    from the run's bundle. Raises BadConfiguration when there is neither.
     """
-    frame = _of_stream(store, stream)
-    if frame is None and run_id:
-        frame = _of_bundle(store, Run(stream, run_id))
-    if frame is None:
+    frames = {stage.stage: _of_stage(store, Run(stage, run_id)) for stage in stages_of(stream)}
+    if all(frame is None for frame in frames.values()):
         whose = f"run {run_id} on stream {stream}" if run_id else f"stream {stream}"
         raise BadConfiguration(
             f"{whose} has no results: check the names, and name the run if its stream is retired"
         )
-    found = map(Rejected.of, frame.to_pylist())
+    lines = ((stage, frame.to_pylist()) for stage, frame in frames.items() if frame is not None)
+    found = (Rejected.of(line, stage) for stage, rows in lines for line in rows)
     mine = (record for record in found if not run_id or record.run in (None, run_id))
     return sorted(mine, key=lambda record: record.place)
+
+
+def refuse_worked_on(pipeline: Pipeline, records: Iterable[Rejected], chosen: Iterable[Rejected]) -> None:
+    """Raise BadConfiguration for a record that a stage worked on: put back, it would be worked on twice; and
+    for one of a topic that a stage writes, which no replay sent.
+
+    records: all that were rejected, by any stage.
+    """
+    known = {(record.place, record.stage) for record in records}
+    for record in chosen:
+        topic = record.place.topic
+        if topic not in [each.name for each in pipeline.inputs]:
+            raise BadConfiguration(f"{record.place} was published by a stage: put back what it was made of")
+        readers = [s.name for s in pipeline.stages if any(read.topic.name == topic for read in s.reads)]
+        if others := [stage for stage in readers if (record.place, stage) not in known]:
+            raise BadConfiguration(
+                f"{record.place} was rejected by {record.stage} and not by {', '.join(others)}, which would "
+                "work on it twice: replay it on another stream"
+            )
 
 
 def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) -> list[Rejected]:
@@ -85,6 +108,11 @@ def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) ->
             "send what it says with a replay of its own"
         )
     return chosen
+
+
+def _of_stage(store: ObjectStore, run: Run) -> pa.Table | None:
+    frame = _of_stream(store, run.stream)
+    return _of_bundle(store, run) if frame is None and run.id else frame
 
 
 @once_again

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from streamweir.contracts.streams import named
 from streamweir.redrive.places import WHOLE, Place
 from streamweir.redrive.records import Rejected
 
@@ -30,11 +31,11 @@ def shown(data: bytes) -> str:
 
 
 def count_lines(records: Iterable[Rejected], put_back: Collection[Place]) -> list[str]:
-    """A line per reason and topic: records, how many of them were put back, and one of their places."""
+    """A line per reason and topic of a stage: records, how many were put back, and one of their places."""
     rows, back = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     example: dict[tuple[str, str], Place] = {}
     for record in records:
-        group = record.reason.value, record.place.topic
+        group = record.reason.value, named(record.stage, record.place.topic)
         rows[group] += record.rows
         back[group] += record.rows * (record.place in put_back)
         if record.place not in put_back:
@@ -51,6 +52,7 @@ def description(record: Rejected, ts: int | None, *, put_back: bool) -> list[str
     whole = record.place.row == WHOLE
     facts = {
         "place": str(record.place) + (" (the whole message)" if whole else ""),
+        **({"stage": record.stage} if record.stage else {}),
         "run": record.run,
         "batch": record.batch,
         "ts": ts,

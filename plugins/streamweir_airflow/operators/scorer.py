@@ -174,22 +174,32 @@ class StopScorer(ScorerOperator):
 
     def work(self, attempt: Attempt) -> Result:
         """Defers until no scorer works on the stream."""
-        from streamweir.scorer import stop
+        if attempt.params.get("keep_scorer"):
+            return {"kept": True}
+        status = self.at_work(attempt)
+        if status is None:
+            return {"stopped": False}
+        if status.scorer != stream_id_of(attempt.run.id):
+            # Another run's may be at work for others.
+            self.log.info("the scorer was started by %s, not by this run, and goes on", status.scorer)
+            return {"kept": True}
+        self.ask(attempt)
+        self.wait(attempt, "stopped", within=_STOPS_WITHIN)
+
+    def at_work(self, attempt: Attempt) -> "Status | None":
+        """The status of a scorer that can be asked; None where there is none."""
         from streamweir.scorer.health import Health, Watch
         from streamweir_airflow.waiting import look
 
-        if attempt.params.get("keep_scorer"):
-            return {"kept": True}
-        stream = self.stream(attempt)
-        seen = look(attempt.store, stream, Watch())
+        seen = look(attempt.store, self.stream(attempt), Watch())
         # One without a word for long is asked, too: it may only be slow, and would hear it when it comes up.
-        if seen.status is None or seen.health in (Health.ENDED, Health.FAILED):
-            return {"stopped": False}
-        if not self.may_stop(attempt, seen.status):
-            self.log.info("the scorer was started by %s, not by this run, and goes on", seen.status.scorer)
-            return {"kept": True}
-        stop.request(attempt.store, stream, f"task {self.task_id} of run {attempt.run.id}")
-        self.wait(attempt, "stopped", within=_STOPS_WITHIN)
+        return None if seen.health in (Health.ENDED, Health.FAILED) else seen.status
+
+    def ask(self, attempt: Attempt) -> None:
+        """Ask the scorer to stop."""
+        from streamweir.scorer import stop
+
+        stop.request(attempt.store, self.stream(attempt), f"task {self.task_id} of run {attempt.run.id}")
 
     def after(self, attempt: Attempt, event: Event) -> Result:
         """Raises when the scorer did not stop in time."""
@@ -199,13 +209,9 @@ class StopScorer(ScorerOperator):
             self.log.warning(event["sentence"])
         return {"stopped": True}
 
-    def may_stop(self, attempt: Attempt, status: "Status") -> bool:
-        """Whether the scorer is the run's own: another run's may be at work for others."""
-        return status.scorer == stream_id_of(attempt.run.id)
-
 
 class StopStream(StopScorer):
-    """The same for whichever stream the DAG's params name, whoever started its scorer."""
+    """The same for all stages of whichever stream the DAG's params name, whoever started them."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(in_bundle=False, **kwargs)
@@ -214,9 +220,34 @@ class StopStream(StopScorer):
         """The pipeline is a param here."""
         return Attempt.of(context["params"]["pipeline"], context)
 
-    def may_stop(self, attempt: Attempt, status: "Status") -> bool:
-        """It is asked for by name here."""
-        return True
+    def work(self, attempt: Attempt) -> Result:
+        """Asks all of them, and then waits for one after the other."""
+        asked = False
+        for stage in _stages(attempt):
+            self.stage = stage
+            if self.at_work(attempt):
+                self.ask(attempt)
+                asked = True
+        self.wait_for_each(attempt, _stages(attempt))
+        return {"stopped": asked}
+
+    def after(self, attempt: Attempt, event: Event) -> Result:
+        """Raises when a stage did not stop in time."""
+        stages, self.stage = _stages(attempt), event.get("stage", "")
+        result = super().after(attempt, event)
+        self.wait_for_each(attempt, stages[stages.index(self.stage) + 1 :])
+        return result
+
+    def wait_for_each(self, attempt: Attempt, stages: Sequence[str]) -> None:
+        """Defers until the first of these stages that is at work has stopped; `after` goes on behind it."""
+        for stage in stages:
+            self.stage = stage
+            if self.at_work(attempt):
+                self.wait(attempt, "stopped", within=_STOPS_WITHIN)
+
+
+def _stages(attempt: Attempt) -> list[str]:
+    return [stage.name for stage in attempt.pipeline.stages]
 
 
 def launch(attempt: Attempt, spec: "ScorerSpec") -> None:

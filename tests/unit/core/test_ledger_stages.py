@@ -1,7 +1,9 @@
 """The ledger over several stages: each adds up by itself, and what one lost is told of that one alone."""
 
 import io
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 from unittest import mock
 
@@ -12,11 +14,14 @@ import pytest
 from streamweir import reporting
 from streamweir.commits import newest
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.contracts.streams import ObjectKey
-from streamweir.errors import RunFailed, StreamHeld
+from streamweir.contracts.streams import ObjectKey, Stream
+from streamweir.errors import BadConfiguration, RunFailed, StreamHeld
 from streamweir.ledger import reconciliation
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
+from streamweir.redrive import records
+from streamweir.redrive.places import Place
+from streamweir.redrive.text import count_lines
 from streamweir.reporting.pieces import Content
 from tests.support.made_up_ledger import reconcile_made_up
 from tests.support.made_up_stages import (
@@ -210,6 +215,31 @@ def test_a_step_is_committed_once_and_keeps_what_the_stage_goes_on_from(made_up:
     assert (last.batch_id, last.next_sequence, last.files) == (8, BATCHES + 1, ())
     with pytest.raises(StreamHeld, match=r"step 8 of clicks\.made-up\.db was written by another process"):
         made_up.store_events(8, [], BATCHES + 1)
+
+
+def test_a_record_is_put_back_only_if_every_stage_that_reads_it_rejected_it(
+    made_up: MadeUpStages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stages_of(stream: Stream) -> list[Stream]:
+        return [stream.of_stage(stage) for stage in STAGES]
+
+    monkeypatch.setattr(records, "stages_of", stages_of)
+    found = records.rejected_records(cast(ObjectStore, made_up.store), made_up.run.stream)
+    by_stage = Counter(record.stage for record in found)
+    assert by_stage == {"db": MALFORMED, "features": NO_NUMBER_OR_MALFORMED + 1}
+    lines = [line.split() for line in count_lines(found, ())]
+    assert ["malformed", "db.events", str(MALFORMED)] in [line[:3] for line in lines]
+    places = {stage: {record.place for record in found if record.stage == stage} for stage in STAGES}
+    for record in found:
+        if record.place in places["db"] & places["features"]:
+            records.refuse_worked_on(PIPELINE, found, [record])
+        else:
+            with pytest.raises(BadConfiguration, match=r"was rejected by \w+ and not by (features|db), w"):
+                records.refuse_worked_on(PIPELINE, found, [record])
+    assert places["db"] & places["features"]
+    handed_on = replace(found[0], place=Place("features", 0, 0, 0))
+    with pytest.raises(BadConfiguration, match="features/0/0/0 was published by a stage"):
+        records.refuse_worked_on(PIPELINE, found, [handed_on])
 
 
 def read(made_up: MadeUpStages, key: ObjectKey) -> pa.Table:

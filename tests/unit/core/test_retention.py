@@ -12,6 +12,7 @@ from streamweir.retention import Trace, note_origin, overdue, retire
 from streamweir.scorer import health
 from streamweir.scorer.status import State, Status, timestamp, to_bytes, touched
 from tests.support.memory_store import MemoryStore
+from tests.support.tiny import declared
 
 NOW = datetime.now(UTC)
 WEEK = timedelta(days=7)
@@ -49,8 +50,10 @@ class Store(MemoryStore):
         self.deleted: list[str] = []
 
 
-def run_of(store: Store, name: str, ended: datetime, *, isolated: bool = True) -> Run:
-    run = Run(Stream("ecommerce_fraud", name), f"manual__{name}")
+def run_of(
+    store: Store, name: str, ended: datetime, *, isolated: bool = True, pipeline: str = "ecommerce_fraud"
+) -> Run:
+    run = Run(Stream(pipeline, name), f"manual__{name}")
     note_origin(store, run, isolated=isolated)
     origin = store.get_json(run.stream.origin)
     store.put_json(run.stream.origin, {**origin, "made_at": (ended - timedelta(hours=1)).isoformat()})
@@ -95,6 +98,27 @@ def test_a_stream_whose_scorer_works_stays(
     )
     assert list(retire(KAFKA, store, "ecommerce_fraud", NOW, WEEK)) == []  # type: ignore[arg-type]
     assert deleted_topics == []
+
+
+def test_a_stream_goes_with_all_its_stages_and_stays_while_one_of_them_works(
+    deleted_topics: list[Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    with declared():
+        one, other = (
+            run_of(store, "long", OLD, pipeline="ticks").stream.of_stage(name) for name in ("sum", "count")
+        )
+        now = timestamp(NOW)
+        status = Status("s", "a", "a-1", State.RUNNING, started_at=now, updated_at=now, progressed_at=now)
+        store.put(one.status, to_bytes(touched(status, state=State.STOPPED)))
+        store.put(other.status, to_bytes(status))
+        monkeypatch.setattr(
+            health, "_pause", lambda _: store.put(other.status, to_bytes(touched(status, rows=1)))
+        )
+        assert list(retire(KAFKA, store, "ticks", NOW, WEEK)) == []  # type: ignore[arg-type]
+        store.put(other.status, to_bytes(touched(status, state=State.STOPPED)))
+        assert list(retire(KAFKA, store, "ticks", NOW, WEEK)) == [one.of_stage("")]  # type: ignore[arg-type]
+    assert store.list(one.own) == store.list(other.own) == []
 
 
 def test_the_first_run_on_a_stream_decides_whose_it_is() -> None:
