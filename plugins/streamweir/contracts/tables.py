@@ -63,7 +63,7 @@ class Role(StrEnum):
     scored: each becomes a row of the scored table;
     produced = scored + malformed + late + unscorable + duplicate.
     counted: they go into aggregates; the same with `used` in the place of `scored`.
-    stored: each is kept as it is, a late one as well; produced = stored + malformed.
+    stored: a Python stage keeps each as it is, a late one as well; produced = stored + malformed.
     """
 
     CONTEXT = "context"

@@ -17,6 +17,7 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, RunFailed, StreamHeld
 from streamweir.ledger import reconciliation
+from streamweir.ledger.published import earliest
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive import records
@@ -175,6 +176,13 @@ def test_another_stages_messages_on_a_shared_topic_are_not_counted(made_up: Made
     others = [("run", made_up.run.id.encode()), ("writer", b"clicks.made-up.db.scorer")]
     made_up.topics[last.topic].append(type(last)(last.topic, 0, last.offset + 1, 0, others, b"{}"))
     assert count(made_up).ok
+
+
+def test_a_runs_rows_begin_on_a_shared_topic_where_the_first_of_its_stages_had_come_to() -> None:
+    assert earliest([{"t": {0: 5, 1: 2}}, {"t": {0: 3, 1: 7}, "u": {0: 1}}, {}]) == {
+        "t": {0: 3, 1: 2},
+        "u": {0: 1},
+    }
 
 
 def test_rows_put_back_are_a_stages_own_once_it_has_taken_them(made_up: MadeUpStages) -> None:
