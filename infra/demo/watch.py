@@ -10,10 +10,12 @@ from rich.text import Text
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.demo.airflow_api import AirflowApi, TaskState
+from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.runs import Run
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status
+from streamweir.scorer.status import Status
 
 _LOOK_EVERY_S = 1.0
 _LINE_EVERY_S = 10.0
@@ -102,14 +104,17 @@ class Watch:
         return look.state
 
     def _scorer(self) -> str:
+        stages = stages_of(self.run.stream)
         try:
-            found = status.read(self.store, self.run.stream)
+            found = [(stage.stage or "scorer", status.read(self.store, stage)) for stage in stages]
         except DependencyUnreachable:
             return "the object store does not answer"
-        if found is None:
-            return ""
-        done, speed = f"{found.next_sequence:,} messages", f"{found.processed_rows_per_second:,.0f} rows/s"
-        return f"scorer {found.state}, micro-batch {found.batch_id}, {done} done, {speed}"
+        return "; ".join(_progress(name, seen) for name, seen in found if seen)
+
+
+def _progress(name: str, found: Status) -> str:
+    done, speed = f"{found.next_sequence:,} messages", f"{found.processed_rows_per_second:,.0f} rows/s"
+    return f"{name} {found.state}, micro-batch {found.batch_id}, {done} done, {speed}"
 
 
 def _seconds(task: TaskState) -> str:

@@ -57,7 +57,10 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, counts: Counted) -> Ledger
             for (topic, reason), example in counts[stage.name][1].examples.items()
         },
         flush=sum(held[0].flushes.values()),
-        waiting=max(sum(each.waiting.values()) for each in held),
+        waiting=max(
+            sum(counts[stage.name][0].waiting[read.topic.name] for read in stage.reads)
+            for stage in pipeline.stages
+        ),
         dropped_by_watermark=sum(each.dropped_by_watermark for each in kept),
         names_stages=any(counts),
     )

@@ -150,7 +150,9 @@ class EnsureModel(Training):
 
 def _running(attempt: Attempt) -> str | None:
     """The model of the scorer that works on the stream: a run without a wish of its own attaches to it."""
+    from streamweir.contracts.pipelines import stages_of
     from streamweir.scorer.health import find
 
-    found = find(attempt.store, attempt.run.stream)
-    return found.status.model_version if found.status and found.alive else None
+    seen = (find(attempt.store, stage) for stage in stages_of(attempt.run.stream))
+    versions = (found.status.model_version for found in seen if found.status and found.alive)
+    return next(filter(None, versions), None)

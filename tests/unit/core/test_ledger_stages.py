@@ -190,6 +190,9 @@ def test_rows_put_back_are_a_stages_own_once_it_has_taken_them(made_up: MadeUpSt
     made_up.store_events(9, [record], BATCHES + 2)
     ledger = count(made_up)
     assert (ledger.unexplained, ledger.waiting, ledger.next_sequence) == (0, 2, BATCHES + 1)
+    made_up.count(9, [record], BATCHES + 2)
+    made_up.serve(9, made_up.records("features")[-1:], BATCHES + 1)
+    assert (count(made_up).unexplained, count(made_up).waiting) == (0, 0)
     assert {name: line.redriven for name, line in ledger.totals.items()} == {
         "db.events": 2,
         "features.events": 0,
