@@ -33,9 +33,8 @@ merely unlucky (a server did not answer) has been tried three times before it fa
 
 from airflow.sdk import TriggerRule
 
-from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
+from streamweir.contracts.clickstream_anomaly import FLAGS, LATENESS_S, PIPELINE, THRESHOLDS
 from streamweir.contracts.clickstream_anomaly.dataset import counted_types
-from streamweir.contracts.clickstream_anomaly.results import FLAGS, THRESHOLDS
 from streamweir_airflow.factory import UNLIMITED, dataset_asset, pipeline_dag, report_asset
 from streamweir_airflow.operators.prepare import EnsureDataset, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay

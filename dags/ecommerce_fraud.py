@@ -34,9 +34,8 @@ merely unlucky (a server did not answer) has been tried three times before it fa
 
 from airflow.sdk import TriggerRule
 
-from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE
+from streamweir.contracts.ecommerce_fraud import LATENESS_S, LOOKBACK_S, PIPELINE, SESSION_TIME_ZONE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
-from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
 from streamweir.contracts.messages import RETENTION_S
 from streamweir_airflow.factory import (
     UNLIMITED,

@@ -2,11 +2,9 @@
 
 import sys
 
-from streamweir.contracts.card_fraud import PIPELINE
-from streamweir.contracts.card_fraud.results import MODEL_COLUMNS
+from streamweir.contracts.card_fraud import MODEL_COLUMNS, PIPELINE
 from streamweir_spark.card_fraud.train import FILES, examples
-from streamweir_spark.training.job import Training
-from streamweir_spark.training.run import run
+from streamweir_spark.training.job import Training, run
 
 
 def train(training: Training) -> None:

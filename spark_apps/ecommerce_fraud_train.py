@@ -2,11 +2,9 @@
 
 import sys
 
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, SESSION_TIME_ZONE
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS, PIPELINE, SESSION_TIME_ZONE
 from streamweir_spark.ecommerce_fraud.train import FILES, examples
-from streamweir_spark.training.job import Training
-from streamweir_spark.training.run import run
+from streamweir_spark.training.job import Training, run
 
 
 def train(training: Training) -> None:

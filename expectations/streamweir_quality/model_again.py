@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from streamweir.contracts.again import ROW
+from streamweir.contracts.models import ROW
 from streamweir.contracts.tables import Table
 from streamweir.scorer.spec import Servers
 from streamweir_quality.carried import recompute_of

@@ -5,12 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from streamweir.contracts.messages import Headers, Kind
-from streamweir.times import TimeReader
+from streamweir.times import moment
 from streamweir_quality.messages import Message
 
 Row = dict[str, Any]
-
-_read = TimeReader()
 
 
 def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
@@ -33,7 +31,7 @@ def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:
 def micros_of(text: str | None) -> int | None:
     """A time in microseconds; None for another text."""
     try:
-        return _read(text or "")
+        return moment(text or "")
     except ValueError:
         return None
 

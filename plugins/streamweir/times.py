@@ -49,3 +49,7 @@ class TimeReader:
         self._seconds[text[16:19]] = seconds
         self._rests[text[19:]] = rest
         return time
+
+
+moment = TimeReader()
+"""Microseconds since the epoch of a time; a worker remembers the parts of those that it has read."""

@@ -173,5 +173,5 @@ class Domain(Protocol):
     def closed(self, max_ts: int | None) -> Iterable[tuple[object, ...]]:
         """What can change no more now that the largest ts is `max_ts`, e.g. the shard's part of a window.
 
-        Plain values, given once; `streamweir_spark.results.Results.figures` receives those of all shards.
+        Plain values, given once; `streamweir_spark.micro_batch.Results.figures` receives those of all shards.
         """

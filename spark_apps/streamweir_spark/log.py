@@ -1,10 +1,18 @@
-"""What a person reads in the driver's log."""
+"""What a person reads in the driver's log: lines, final windows, and at the end a sample of the results."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 
-from streamweir.contracts.tables import Table
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession
+
+from streamweir.commits import Commit, Vanished, backwards, files_of
+from streamweir.contracts.streams import Stream
+from streamweir.contracts.tables import Pipeline, Table
+from streamweir.objectstore import ObjectStore
+from streamweir_spark.columns import spark_schema
+from streamweir_spark.micro_batch import stored_columns
 
 _WINDOW = 2
 """The first columns of a figure table: window_start and window_end."""
@@ -34,3 +42,28 @@ def _described(names: tuple[str, ...], lines: list[tuple[object, ...]]) -> list[
 
 def _moment(micros: object) -> str:
     return f"{datetime.fromtimestamp(int(str(micros)) / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+_NEWEST = 20
+_SHOWN = 5
+
+
+def show_results(
+    spark: SparkSession, store: ObjectStore, stream: Stream, pipeline: Pipeline, newest: Commit | None
+) -> None:
+    """Print a sample of each table, of what the newest micro-batches wrote and committed."""
+    try:
+        entries = list(islice(backwards(store, stream, newest), _NEWEST))[::-1] if newest else []
+        for table in pipeline.tables:
+            files = [key for entry in entries for key in files_of(store, stream, entry, table.name)]
+            if files:
+                _show(spark, table, [store.uri(key) for key in files])
+    except (Vanished, AnalysisException):
+        # A run that was on the stream before may be reconciled just now.
+        say("reading back was given up: these micro-batches are being put together")
+
+
+def _show(spark: SparkSession, table: Table, files: Sequence[str]) -> None:
+    reader = spark.read.schema(spark_schema(stored_columns(table))).option("ignoreMissingFiles", True)
+    say(f"read back from {table.name}, the newest {len(files)} of its files:")
+    reader.parquet(*files).show(_SHOWN, truncate=24)

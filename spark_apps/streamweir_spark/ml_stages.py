@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from streamweir.errors import ModelUnusable
-from streamweir_spark.demands import MADE, Demands, Origin, unforeseeable
+from streamweir_spark.needs import MADE, Demands, Origin, unforeseeable
 from streamweir_spark.scala import (
     INDEXER,
     SQL,

@@ -18,10 +18,9 @@ from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card, Flavour
 from streamweir.models.rule import deciding
 from streamweir_spark.columns import quoted, spark_schema, struct
-from streamweir_spark.demands import UNKNOWN, Origin
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.ml_stages import Examiner
-from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.needs import UNKNOWN, ModelNeeds, Origin
 from streamweir_spark.scala import INDEXER, SQL, Stage, kind_of, title
 from streamweir_spark.spelling import numbers_of, spell
 

@@ -5,10 +5,10 @@ from operator import itemgetter
 
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
+from streamweir.times import moment
 from streamweir.values import identifier
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, Rows, canonical, row_problem
-from streamweir_spark.moments import moment
 
 Closer = Callable[[Row], str | None]
 """What is wrong with a row, or None, as far as only the pipeline can tell."""

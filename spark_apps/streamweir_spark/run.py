@@ -16,14 +16,12 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import stop
-from streamweir.scorer.arguments import parse
 from streamweir.scorer.lease import Lease, held
-from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.spec import ScorerSpec, parse
 from streamweir.scorer.status import State
-from streamweir.scorer.stopping import Stopping, StopRequested
+from streamweir.scorer.stop import Stopping, StopRequested
 from streamweir_spark.failures import give_up
-from streamweir_spark.log import say
-from streamweir_spark.readback import show_results
+from streamweir_spark.log import say, show_results
 from streamweir_spark.scorer import Scorer
 from streamweir_spark.session import open_session, spark_conf
 from streamweir_spark.watch import Listener, QueryReporter

@@ -16,12 +16,12 @@ from pyspark.sql import functions as F
 
 from streamweir.arrow import arrow_schema
 from streamweir.connections import SparkConnection, StoreConnection
-from streamweir.contracts.again import ROW, SCORES
+from streamweir.contracts.models import ROW, SCORES
 from streamweir.contracts.tables import Column, Type
 from streamweir.errors import ModelUnusable, StreamweirError
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer.arguments import Parser
+from streamweir.scorer.spec import Parser
 from streamweir_spark.evaluating import blames_values
 from streamweir_spark.failures import give_up, sentence
 from streamweir_spark.flow import Flow, flatten, leaves

@@ -18,16 +18,15 @@ from streamweir.objectstore import ObjectStore
 from streamweir.replay.csvfile import text_rows
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
-from streamweir.scorer.stopping import Stopping
-from streamweir_spark.claims import claiming
+from streamweir.scorer.stop import Stopping
 from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.core import Domain, Reader
 from streamweir_spark.log import say
+from streamweir_spark.micro_batch import Results
 from streamweir_spark.model import Asked, ScoringModel, load
 from streamweir_spark.publish import Publisher
-from streamweir_spark.results import Results
 from streamweir_spark.sink import Sink
-from streamweir_spark.source import cut_into_parts, read_messages
+from streamweir_spark.source import claiming, cut_into_parts, read_messages
 from streamweir_spark.transform import frame_columns, scored_columns, work_on
 
 _TRIGGER = "200 milliseconds"

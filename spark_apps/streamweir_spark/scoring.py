@@ -14,15 +14,14 @@ from pyspark.sql import SparkSession
 
 from streamweir.contracts.rejected import BY_MODEL, Reason
 from streamweir.contracts.tables import OutputTopic, Pipeline, Table
-from streamweir_spark import commit as commits
+from streamweir_spark import micro_batch
 from streamweir_spark.columns import quoted, struct
 from streamweir_spark.core import Output, OutputKind
 from streamweir_spark.decode import canonical
 from streamweir_spark.doubts import DoubtedRow, Doubts, Key, SendOrder
 from streamweir_spark.evaluating import RowByRow
+from streamweir_spark.micro_batch import Results, stored_schema
 from streamweir_spark.model import UNSCORABLE
-from streamweir_spark.results import Results
-from streamweir_spark.tables import stored_schema
 from streamweir_spark.transform import PLACE, SCORED_AT, Lines, table_of
 
 _JSON = "json of {}"
@@ -50,7 +49,7 @@ class Scoring:
         self._results, self._identity = results, pipeline.identity
         self._schema = schema.append(pa.field(SCORED_AT.name, pa.int64()))
         self._topics = [topic for topic in pipeline.outputs if topic.table == table]
-        names = tuple(dict.fromkeys((*table.names, *commits.MESSAGE, "ts", "row")))
+        names = tuple(dict.fromkeys((*table.names, *micro_batch.MESSAGE, "ts", "row")))
         self._select = (*map(quoted, names), *map(_message, self._topics), UNSCORABLE)
         self._empty = _columns(names, schema, table, self._topics).empty_table()
         self._row_by_row = RowByRow(self._transformed)
@@ -66,7 +65,7 @@ class Scoring:
 
         doubts: as the micro-batch before left them; they are brought up to date.
         """
-        self._spark, now = spark, commits.now_us()
+        self._spark, now = spark, micro_batch.now_us()
         fresh = scored.append_column(SCORED_AT.name, pa.array([now] * scored.num_rows, pa.int64()))
         certain, _ = self._split(fresh, doubts.known)
         rows, failed = self._evaluated(certain)

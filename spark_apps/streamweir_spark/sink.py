@@ -17,21 +17,19 @@ from pyspark.sql import DataFrame, SparkSession
 
 from streamweir.commits import BEGINNING, Commit, newest, read
 from streamweir.contracts.messages import partition_of
-from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.rejected import REJECTED, WORKED
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import OutputTopic, Pipeline
-from streamweir.contracts.worked import WORKED
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
-from streamweir_spark import commit as commits
-from streamweir_spark.collector import collector_paused
+from streamweir_spark import micro_batch
 from streamweir_spark.core import OutputKind
 from streamweir_spark.doubts import Doubts
 from streamweir_spark.log import show_windows
+from streamweir_spark.micro_batch import Results, Rows, parquet, stored_schema, windows
 from streamweir_spark.publish import Outgoing, Publisher
-from streamweir_spark.results import Results, Rows
 from streamweir_spark.scoring import Scored, Scoring, messages_of
-from streamweir_spark.tables import parquet, stored_schema, windows
+from streamweir_spark.source import collector_paused
 from streamweir_spark.transform import Lines, unpack
 
 _WRITERS = 8
@@ -148,9 +146,9 @@ class Sink:
 
     def _put(self, batch_id: int, before: Commit, done: Scored, doubts: Doubts, state_bytes: int) -> Commit:
         scored, lines = done.rows, done.lines
-        next_sequence, max_ts = commits.frontier(lines, before)
-        totals, figures = self._results.figures(before.totals, scored, max_ts, commits.closed(lines))
-        spans = commits.spans(before.spans, lines, scored)
+        next_sequence, max_ts = micro_batch.frontier(lines, before)
+        totals, figures = self._results.figures(before.totals, scored, max_ts, micro_batch.closed(lines))
+        spans = micro_batch.spans(before.spans, lines, scored)
         tables = self._tables(scored, lines, figures, spans)
         self._before_writing()
         # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
@@ -169,10 +167,10 @@ class Sink:
             spans=spans,
             published=published,
             doubts=doubts.stored((max_ts or 0) - self._lateness_s),
-            foreign=commits.foreign(lines),
+            foreign=micro_batch.foreign(lines),
             state_bytes=state_bytes,
             dropped_by_watermark=self.dropped - self._dropped_told,
-            committed_at=commits.now_us(),
+            committed_at=micro_batch.now_us(),
         )
         self._store.put(self._stream.commit(batch_id), to_json(record.to_json()))
         self._dropped_told += record.dropped_by_watermark
@@ -184,7 +182,7 @@ class Sink:
         rejected = [line for line in lines if line["kind"] == OutputKind.REJECTED]
         tables = {
             REJECTED.name: pa.Table.from_pylist(rejected, stored_schema(REJECTED)),
-            WORKED.name: commits.worked(lines, scored),
+            WORKED.name: micro_batch.worked(lines, scored),
         }
         if self._scored_table is not None:
             tables[self._scored_table.name] = scored

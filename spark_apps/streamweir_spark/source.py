@@ -1,7 +1,11 @@
 """Reading a stream's messages from Kafka, and cutting them into parts."""
 
+import gc
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, pairwise
 from sys import intern
 
@@ -9,13 +13,32 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from streamweir.connections import KafkaConnection
+from streamweir.claims import Claim, fetch, most_bytes_of_env
+from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.tables import Column, Pipeline, Type
-from streamweir_spark.collector import collector_paused
+from streamweir.contracts.tables import Column, Payload, Pipeline, Type
+from streamweir.objectstore import ObjectStore
 from streamweir_spark.columns import core_arrow_schema, core_schema
-from streamweir_spark.core import Part, Reader, Received
+from streamweir_spark.core import Part, Reader, Received, Reject
 from streamweir_spark.decode import decode
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Collect no cycles inside.
+
+    A micro-batch makes millions of tuples, none of them in a cycle: they are freed as soon as nothing refers
+    to them. The collector would walk through them again and again, for a quarter of the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
 
 KEY = Column("key", Type.INT, "puts the shard into a partition of its own")
 BUNDLE = Column("parts", Type.BINARY, "the shard's parts of many messages, pickled")
@@ -156,3 +179,37 @@ def _bundles(parts: Iterator[Part], keys: list[int], schema: pa.Schema) -> pa.Re
     return pa.RecordBatch.from_arrays(
         [pa.array(keys, pa.int64()), pa.array(bundles, pa.binary())], schema=schema
     )
+
+
+@dataclass(frozen=True)
+class ClaimReader:
+    """Gives the reader of a pipeline the objects in place of the messages that name them.
+
+    topics: those whose batches name one; a flush has none, and a redrive carries its rows. Errors as in
+    `streamweir.claims.fetch`; DependencyUnreachable when the store does not answer.
+    """
+
+    reader: Reader
+    topics: frozenset[str]
+    connection: StoreConnection
+    most_bytes: int
+
+    def read(
+        self, topic: str, headers: Headers, value: bytes, shards: int
+    ) -> tuple[Mapping[int, object], list[Reject]]:
+        """The rows of the object, as the reader finds them."""
+        if topic in self.topics and headers.kind is Kind.BATCH:
+            value = fetch(_store(self.connection), Claim.read(value), self.most_bytes)
+        return self.reader.read(topic, headers, value, shards)
+
+
+def claiming(reader: Reader, pipeline: Pipeline, connection: StoreConnection) -> Reader:
+    """The reader, given the objects that the pipeline's messages name; errors as in `most_bytes_of_env`."""
+    topics = frozenset(read.topic.name for read in pipeline.reads if read.payload is Payload.REFERENCE)
+    return ClaimReader(reader, topics, connection, most_bytes_of_env()) if topics else reader
+
+
+@cache
+def _store(connection: StoreConnection) -> ObjectStore:
+    # Once in each worker: a client holds its connections.
+    return ObjectStore(connection)

@@ -12,11 +12,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 from streamweir.contracts.tables import Column, Type
-from streamweir_spark.collector import collector_paused
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import OUTPUT_COLUMNS, Domain, Output, OutputKind
 from streamweir_spark.shard import work
-from streamweir_spark.source import BUNDLE, KEY, open_bundles
+from streamweir_spark.source import BUNDLE, KEY, collector_paused, open_bundles
 
 PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset", "row", "appended_at")
 """The columns of an output that say where a scored row came from."""

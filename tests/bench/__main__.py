@@ -12,8 +12,7 @@ import typer
 from jinja2 import Template
 
 from streamweir.cli import run
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
+from streamweir.contracts.ecommerce_fraud import LOOKBACK_S, PIPELINE, SESSION_TIME_ZONE
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.datagen import DEFAULT_SEED, generator
 from streamweir.progress import console_progress

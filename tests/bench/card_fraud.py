@@ -24,12 +24,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from streamweir.cli import run as run_program
-from streamweir.contracts.card_fraud import PIPELINE
+from streamweir.contracts.card_fraud import IS_ALERT, PIPELINE, SCORED
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
-from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
 from streamweir.contracts.messages import RETENTION_S
+from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
-from streamweir.contracts.worked import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
 from streamweir.datasets.dataset import Dataset
 from streamweir.ledger.committed import read_commits, read_entries, read_table

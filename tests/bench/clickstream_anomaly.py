@@ -19,9 +19,8 @@ import typer
 
 from streamweir.cli import run as run_program
 from streamweir.commits import Commit
-from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
-from streamweir.contracts.clickstream_anomaly.results import THRESHOLDS, WINDOW_S
-from streamweir.contracts.worked import WORKED
+from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE, THRESHOLDS, WINDOW_S
+from streamweir.contracts.rejected import WORKED
 from streamweir.datagen import DEFAULT_SEED, generator, settings_of
 from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.progress import console_progress

@@ -10,8 +10,7 @@ from typing import Any
 from pyspark.sql.streaming.listener import StreamingQueryListener
 
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import SESSION_TIME_ZONE
+from streamweir.contracts.ecommerce_fraud import PIPELINE, SESSION_TIME_ZONE
 from streamweir.contracts.streams import Stream
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.session import open_session, spark_conf

@@ -18,8 +18,8 @@ from streamweir.commits import Commit
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.messages import Kind
+from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
-from streamweir.contracts.worked import WORKED
 from streamweir.datasets.dataset import Dataset
 from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.ledger.timing import latencies

@@ -11,8 +11,7 @@ import pytest
 from infra import environment
 from infra.plan import installed_tools
 from infra.stack import Stack
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import LOOKBACK_S, SESSION_TIME_ZONE
+from streamweir.contracts.ecommerce_fraud import LOOKBACK_S, PIPELINE, SESSION_TIME_ZONE
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.datagen import generator
 from streamweir.datasets.store import upload

@@ -14,8 +14,8 @@ from infra.demo.airflow_api import AirflowApi
 from infra.stack import Stack
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.card_fraud import ALERT_COLUMNS
 from streamweir.contracts.card_fraud.dataset import FILE, NUMBER_NAMES
-from streamweir.contracts.card_fraud.results import ALERT_COLUMNS
 from streamweir.contracts.runs import Run
 from streamweir.datagen import generator, settings_of
 from streamweir.models.registry import Registry

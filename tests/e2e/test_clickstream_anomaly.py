@@ -11,7 +11,7 @@ import pytest
 from infra.demo.airflow_api import AirflowApi
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.clickstream_anomaly.results import ANOMALY
+from streamweir.contracts.clickstream_anomaly import ANOMALY
 from streamweir.contracts.runs import Run
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore

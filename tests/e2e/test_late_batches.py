@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.demo.airflow_api import AirflowApi
-from streamweir.contracts.ecommerce_fraud.results import FRAUD_SLIDE_S, FRAUD_WINDOW_S
+from streamweir.contracts.ecommerce_fraud import FRAUD_SLIDE_S, FRAUD_WINDOW_S
 from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
 from tests.oracle import ecommerce_fraud as oracle

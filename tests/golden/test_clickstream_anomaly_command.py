@@ -1,8 +1,7 @@
 """What the hall hands to Spark for `clickstream_anomaly`: no model, but event types and four thresholds."""
 
 from streamweir.connections import SparkConnection
-from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
-from streamweir.contracts.clickstream_anomaly.results import THRESHOLDS
+from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE, THRESHOLDS
 from streamweir.contracts.streams import Stream
 from streamweir.scorer.command import scorer_command
 from streamweir.scorer.spec import ScorerSpec

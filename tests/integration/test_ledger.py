@@ -18,9 +18,9 @@ from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Kind
+from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.worked import WORKED
 from streamweir.datagen import generator
 from streamweir.errors import RunFailed
 from streamweir.ledger import reconcile

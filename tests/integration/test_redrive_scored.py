@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
-from streamweir.contracts.ecommerce_fraud.results import FEATURES
+from streamweir.contracts.ecommerce_fraud import FEATURES
 from streamweir.contracts.runs import Run
 from streamweir.redrive.cli import app
 from streamweir.redrive.records import rejected_records

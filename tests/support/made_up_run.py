@@ -17,9 +17,9 @@ from streamweir.broker.records import Record
 from streamweir.commits import newest
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import WRITER, Headers, Kind, partition_of
+from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
-from streamweir.contracts.worked import WORKED
 from streamweir.objectstore import ObjectStore
 from tests.support.made_up_tables import START_TS, Scored, figures, parquet, prediction, put_rows, replayed
 from tests.support.memory_store import MemoryStore

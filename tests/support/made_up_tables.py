@@ -10,12 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.arrow import cast, check_columns, schema_of
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
-from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.ecommerce_fraud import PIPELINE, PREDICTIONS
+from streamweir.contracts.rejected import REJECTED, WORKED
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Table
-from streamweir.contracts.worked import WORKED
 from tests.support.memory_store import MemoryStore
 
 START_TS = 1_767_225_600

@@ -9,9 +9,8 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import SPECIAL
 
-from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.card_fraud import IS_ALERT, SCORED, TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, NUMBER_NAMES
-from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
 from streamweir.contracts.messages import RETENTION_S
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.model_again import Score

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.card_fraud import EVENT_TIME, IS_ALERT, SCORED, TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, FILE, NUMBER_NAMES
-from streamweir.contracts.card_fraud.results import EVENT_TIME, IS_ALERT, SCORED
 from streamweir.replay.csvfile import CsvFile
 from streamweir_quality.checks import (
     WARNING,

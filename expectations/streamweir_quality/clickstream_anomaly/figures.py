@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
-from streamweir.contracts.clickstream_anomaly.results import (
+from streamweir.contracts.clickstream_anomaly import (
     FLAGS,
     KPIS,
     MEANS,

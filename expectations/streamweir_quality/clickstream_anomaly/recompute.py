@@ -7,9 +7,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from streamweir.contracts.clickstream_anomaly import EVENTS_TOPIC, LATENESS_S
+from streamweir.contracts.clickstream_anomaly import (
+    EVENTS_TOPIC,
+    LATENESS_S,
+    SLIDE_S,
+    THRESHOLDS,
+    WINDOW_S,
+    WINDOWS,
+)
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, counted_types
-from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, THRESHOLDS, WINDOW_S, WINDOWS
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.values import identifier
 from streamweir_quality.inputs import Inputs

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import PREDICTIONS
 from streamweir_quality.checks import Subject, between, equal, rows
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.rejected import rejected_subjects

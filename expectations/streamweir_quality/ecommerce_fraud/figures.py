@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
+    BROWSING_TOPIC,
     FRAUD_SLIDE_S,
     FRAUD_WINDOW_S,
     FRAUD_WINDOWS,

@@ -12,9 +12,8 @@ import pandas as pd
 import pyarrow as pa
 from great_expectations.expectations.expectation import Expectation
 
-from streamweir.contracts.ecommerce_fraud import PIPELINE, TRANSACTIONS_TOPIC
+from streamweir.contracts.ecommerce_fraud import PIPELINE, PREDICTIONS, TRANSACTIONS_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSACTIONS
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
 from streamweir.contracts.messages import RETENTION_S, Kind
 from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier, parse_products

@@ -12,15 +12,8 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, PREDICTIONS_TOPIC, TRANSACTIONS_TOPIC
-from streamweir.contracts.ecommerce_fraud.dataset import (
-    BROWSING_KEY,
-    IDS,
-    STATIC_FILES,
-    TRANSACTION_COLUMNS,
-    TRANSACTION_KEY,
-)
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
+    BROWSING_TOPIC,
     EVENT_LEVELS,
     FRAUD_SLIDE_S,
     FRAUD_WINDOW_S,
@@ -28,6 +21,7 @@ from streamweir.contracts.ecommerce_fraud.results import (
     LOOKBACK_S,
     MODEL_COLUMNS,
     PREDICTIONS,
+    PREDICTIONS_TOPIC,
     SESSION_TIME_ZONE,
     SOLD_QUANTITY,
     SOLD_WINDOW_S,
@@ -35,6 +29,14 @@ from streamweir.contracts.ecommerce_fraud.results import (
     TOP_PRODUCTS,
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
+    TRANSACTIONS_TOPIC,
+)
+from streamweir.contracts.ecommerce_fraud.dataset import (
+    BROWSING_KEY,
+    IDS,
+    STATIC_FILES,
+    TRANSACTION_COLUMNS,
+    TRANSACTION_KEY,
 )
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.tables import Type

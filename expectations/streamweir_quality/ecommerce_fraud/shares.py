@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 from great_expectations.expectations.expectation import Expectation
 
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import PREDICTIONS
 from streamweir_quality.checks import WARNING, Subject, mean_between, one_of
 from streamweir_quality.inputs import Inputs
 

@@ -8,13 +8,13 @@ from itertools import chain
 
 import pandas as pd
 
-from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, PRODUCTS
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
     TOP_CATEGORIES,
     TOP_PRODUCTS,
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
 )
+from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, PRODUCTS
 from streamweir_quality.checks import Subject, between, equal, rows, unique
 from streamweir_quality.ecommerce_fraud.sales import Sales, begins, by_category, since_start
 from streamweir_quality.ecommerce_fraud.static import read

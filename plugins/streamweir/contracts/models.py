@@ -1,9 +1,10 @@
-"""The object keys of a pipeline's models."""
+"""The object keys of a pipeline's models, and what the app that scores a run's rows again gives back."""
 
 import re
 from dataclasses import dataclass
 
 from streamweir.contracts.streams import MODELS, ObjectKey
+from streamweir.contracts.tables import Column, Type
 from streamweir.errors import BadConfiguration
 
 SELECTION = "model_selection_summary.json"
@@ -57,3 +58,16 @@ class ModelKeys:
 def is_version(text: str) -> bool:
     """Whether this can be a version's id; a path with a slash or a dot never is."""
     return _VERSION.fullmatch(text) is not None
+
+
+ROW = "__row"
+"""The number of a row in the file that `score_again` is given, 0 first: the columns that a model may use."""
+
+SCORES = (
+    Column(ROW, Type.INT, "which row it is"),
+    Column("probability", Type.DOUBLES, "the model's probabilities"),
+    Column("fraud_probability", Type.DOUBLE, "the probability of fraud"),
+    Column("prediction", Type.INT, "1 when the model's own prediction is fraud"),
+    Column("refusal", Type.STRING, "why the model refuses the row, alone or with others; else null"),
+)
+"""The columns of the file that it gives back: a row for each row that comes out of the model."""

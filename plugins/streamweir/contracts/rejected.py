@@ -1,4 +1,6 @@
-"""The table and topic of the records that were neither scored nor used."""
+"""What became of a stream's messages: the table of those that were worked on, by which `used` is counted and
+latency, and the table and topic of the records that were neither scored nor used.
+"""
 
 from enum import StrEnum
 
@@ -43,5 +45,21 @@ REJECTED = Table(
         Column("reason", Type.STRING, "malformed, late, unscorable, duplicate or foreign"),
         Column("detail", Type.STRING, "one sentence: what is wrong, with column and value"),
         Column("raw", Type.BINARY, "the message's bytes, or the row as JSON"),
+    ),
+)
+
+
+WORKED = Table(
+    name="worked",
+    key=("sequence", "topic"),
+    columns=(
+        Column("run", Type.STRING, "the run that sent the message"),
+        Column("batch_index", Type.INT, "index of the batch in its run"),
+        Column("sequence", Type.INT, "send order within the stream"),
+        Column("topic", Type.STRING, "the topic's short name"),
+        Column(
+            "rows", Type.INT, "how many of its rows were used or scored; messages without one are left out"
+        ),
+        Column("appended_at", Type.TIMESTAMP, "when the broker appended it"),
     ),
 )

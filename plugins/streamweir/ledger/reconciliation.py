@@ -11,9 +11,9 @@ from streamweir.broker.records import log_end, read_topic
 from streamweir.commits import Commit, Vanished
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as find_pipeline
+from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline, Stage
-from streamweir.contracts.worked import WORKED
 from streamweir.errors import RunFailed
 from streamweir.ledger import bundle
 from streamweir.ledger.account import account

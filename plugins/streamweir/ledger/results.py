@@ -12,10 +12,9 @@ from pyarrow import dataset
 
 from streamweir.arrow import schema_of
 from streamweir.commits import Commit
-from streamweir.contracts.rejected import REJECTED, Reason
+from streamweir.contracts.rejected import REJECTED, WORKED, Reason
 from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import OutputTopic, Pipeline, Role, Table
-from streamweir.contracts.worked import WORKED
 from streamweir.errors import RunFailed
 from streamweir.ledger.broker import Extent
 from streamweir.ledger.committed import (

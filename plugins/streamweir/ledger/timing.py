@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 from pyarrow import dataset
 
 from streamweir.commits import Commit
-from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.rejected import REJECTED, WORKED
 from streamweir.contracts.tables import Pipeline, Role
-from streamweir.contracts.worked import WORKED
 from streamweir.ledger.committed import scan
 from streamweir.ledger.results import Frames
 

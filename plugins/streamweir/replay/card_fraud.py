@@ -13,9 +13,8 @@ from typing import Any
 
 import orjson
 
-from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
+from streamweir.contracts.card_fraud import EVENT_TIME, TRANSACTION_ID, TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
-from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import Batch, Label, Row
 from streamweir.replay.csvfile import CsvFile

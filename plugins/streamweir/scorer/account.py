@@ -10,10 +10,9 @@ import pyarrow as pa
 from streamweir.arrow import parquet, schema_of
 from streamweir.broker.records import Record
 from streamweir.commits import Commit, add
-from streamweir.contracts.rejected import REJECTED, Reason
+from streamweir.contracts.rejected import REJECTED, WORKED, Reason
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Pipeline
-from streamweir.contracts.worked import WORKED
 from streamweir.objectstore import ObjectStore
 
 

@@ -1,7 +1,6 @@
 """The command line of a stage, for Spark or Python. It holds nothing secret: that travels by environment."""
 
 import importlib.util
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,31 +76,14 @@ def stage_command(
 ) -> list[str]:
     """The command that runs a stage of a stream; `holder` is the one who may take over his own lease."""
     if stage.engine is Engine.PYTHON:
-        return [sys.executable, "-m", stage.module, *_arguments(spec, holder)]
+        return [sys.executable, "-m", stage.module, *spec.arguments(holder)]
     return scorer_command(spec, holder, spark=spark, at=at())
 
 
 def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at: Installation) -> list[str]:
     """The command that runs a stage in Spark."""
-    name, arguments = f"streamweir {spec.stream}", _arguments(spec, holder)
+    name, arguments = f"streamweir {spec.stream}", spec.arguments(holder)
     return spark_submit(spec.stream.pipeline, arguments, name=name, spark=spark, at=at)
-
-
-def _arguments(spec: ScorerSpec, holder: str) -> list[str]:
-    """What `arguments.parse` reads."""
-    arguments = {
-        "--stream": spec.stream.id,
-        "--stage": spec.stream.stage,
-        "--scorer": spec.scorer,
-        "--dataset": spec.dataset,
-        "--model": spec.model,
-        "--holder": holder,
-        "--time-zone": spec.time_zone,
-        "--lateness-s": str(spec.lateness_s),
-        "--max-messages": str(spec.max_messages),
-        "--options": json.dumps(dict(spec.options), sort_keys=True),
-    }
-    return [word for pair in arguments.items() if pair[1] for word in pair]
 
 
 def _classes(spark: SparkConnection, at: Installation) -> list[str]:

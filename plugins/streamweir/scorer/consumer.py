@@ -17,12 +17,11 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import stop
-from streamweir.scorer.arguments import parse
 from streamweir.scorer.lease import Lease, held
 from streamweir.scorer.reporter import Reporter
-from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.spec import ScorerSpec, parse
 from streamweir.scorer.status import State, timestamp
-from streamweir.scorer.stopping import Stopping
+from streamweir.scorer.stop import Stopping
 
 _LOOK_S = 0.5
 _IDLE_S = 0.2

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-
-from streamweir.scorer.logfile import rotate
 
 ERROR_PREFIX = "error: "
 """A driver that gives up says why on a line that begins with this; the last one counts."""
@@ -114,3 +113,21 @@ def _session_of(process: psutil.Process) -> int | None:
         return os.getsid(process.pid)
     except (ProcessLookupError, PermissionError):
         return None
+
+
+MOST_LOG_BYTES = 20_000_000
+"""As much as a service's log; beside it lies one that is as large and older."""
+
+
+def rotate(log: Path) -> bool:
+    """Copy a log that is too large to `<name>.1` and empty it; returns whether it was.
+
+    A driver and its JVM write to the file themselves and go on when their keeper is killed, so nobody can
+    stand between and the file cannot be renamed. It must be open for appending. What is written between copy
+    and emptying is lost; nobody but a reader misses it.
+    """
+    if not log.exists() or log.stat().st_size <= MOST_LOG_BYTES:
+        return False
+    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    os.truncate(log, 0)
+    return True

@@ -34,9 +34,9 @@ from streamweir.scorer import package, stop
 from streamweir.scorer.command import Installation, locate, stage_command
 from streamweir.scorer.driver import HOLDER, Driver, end_all_of
 from streamweir.scorer.guard import guarded, listen
-from streamweir.scorer.signalled import Signalled
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read, touched, write
+from streamweir.scorer.stop import Signalled
 
 _LOG = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, Retryable
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer import stop
+from streamweir.scorer.driver import rotate
 from streamweir.scorer.health import Found, find
-from streamweir.scorer.logfile import rotate
 from streamweir.scorer.spec import ScorerSpec, Servers
 from streamweir.scorer.status import State, Status, starting, to_bytes, touched, write
 

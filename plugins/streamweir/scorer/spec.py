@@ -1,11 +1,17 @@
-"""What a scorer is asked to do, as one value that travels from the task over the keeper to the driver."""
+"""What a scorer is asked to do, as one value that travels from the task over the keeper to the driver.
 
-from collections.abc import Mapping
+Its arguments hold nothing secret: that travels by environment.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from streamweir.connections import DatabaseConnection, KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
 
 OUTAGE_S = 300
 """How long a server may be away before a run on a stream of its own is given up."""
@@ -37,6 +43,22 @@ class ScorerSpec:
         """What it counts with: runs that share a scorer must agree on it."""
         return {"time_zone": self.time_zone, "lateness_s": self.lateness_s, **self.options}
 
+    def arguments(self, holder: str) -> list[str]:
+        """The same as the arguments of a driver, which `parse` reads."""
+        arguments = {
+            "--stream": self.stream.id,
+            "--stage": self.stream.stage,
+            "--scorer": self.scorer,
+            "--dataset": self.dataset,
+            "--model": self.model,
+            "--holder": holder,
+            "--time-zone": self.time_zone,
+            "--lateness-s": str(self.lateness_s),
+            "--max-messages": str(self.max_messages),
+            "--options": json.dumps(dict(self.options), sort_keys=True),
+        }
+        return [word for pair in arguments.items() if pair[1] for word in pair]
+
     def to_json(self) -> dict[str, Any]:
         """A form for a file; holds nothing secret. Only the version that wrote it reads it."""
         return asdict(self)
@@ -63,3 +85,26 @@ class Servers:
         """The environment from which the scorer reads them."""
         database = self.database.to_env() if self.database else {}
         return {**self.kafka.to_env(), **self.store.to_env(), **self.spark.to_env(), **database}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are BadConfiguration."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadConfiguration(f"{self.prog}: {message}")
+
+
+def parse(pipeline: str, argv: Sequence[str] | None = None) -> tuple[ScorerSpec, str]:
+    """What to score, and the holder for the lease; raises BadConfiguration for arguments that do not fit."""
+    parser = Parser(prog=pipeline, description="Scores a stream until it is stopped.")
+    for name in ("--stream", "--scorer", "--holder", "--dataset", "--time-zone"):
+        parser.add_argument(name, required=True)
+    for name in ("--stage", "--model"):
+        parser.add_argument(name, default="")
+    for name in ("--lateness-s", "--max-messages"):
+        parser.add_argument(name, required=True, type=int)
+    parser.add_argument("--options", type=json.loads, default={})
+    values = vars(parser.parse_args(argv))
+    holder = values.pop("holder")
+    stream = Stream(pipeline, values["stream"], values.pop("stage"))
+    return ScorerSpec(**{**values, "stream": stream}), holder

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
+from streamweir.contracts.card_fraud import EVENT_TIME, LATENESS_S, MODEL_COLUMNS, PIPELINE
 from streamweir.contracts.card_fraud.dataset import CLASS
-from streamweir.contracts.card_fraud.results import EVENT_TIME, MODEL_COLUMNS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir_spark.card_fraud.memory import Scored, State

@@ -6,16 +6,36 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, IS_ALERT, MODEL_COLUMNS
+from streamweir.contracts.card_fraud import ALERT_COLUMNS, IS_ALERT, MODEL_COLUMNS
+from streamweir.contracts.card_fraud.dataset import CLASS
 from streamweir_spark.card_fraud.domain import Domain
-from streamweir_spark.card_fraud.transforms import model_frame, with_alert
+from streamweir_spark.columns import from_core
 from streamweir_spark.log import say
-from streamweir_spark.results import Rows
+from streamweir_spark.micro_batch import Rows
 from streamweir_spark.scorer import Scorer
+from streamweir_spark.transform import PLACE, SCORED_AT
+
+_COLUMNS = (*map(from_core, MODEL_COLUMNS), CLASS.name, *PLACE, from_core(SCORED_AT))
+
+
+def model_frame(scored: DataFrame) -> DataFrame:
+    """The columns that a model may use, typed, in their order; then Class, the row's place, scored_at."""
+    return scored.selectExpr(*_COLUMNS)
+
+
+def with_alert(predictions: DataFrame) -> DataFrame:
+    """The model's output with the columns of `scored`; probability and prediction come as Spark's model made
+    them, and the run's rule decides about the alert."""
+    return predictions.selectExpr(
+        "* EXCEPT (prediction, own_prediction)",
+        "fraud_probability AS fraud_prob",
+        "own_prediction AS prediction",
+        f"prediction = 1 AS {IS_ALERT.name}",
+    )
 
 
 class CardResults:
-    """Scored transactions, and a line for each alert; see `streamweir_spark.results.Results`."""
+    """Scored transactions, and a line for each alert; see `streamweir_spark.micro_batch.Results`."""
 
     def __init__(
         self,

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import orjson
 
+from streamweir.contracts.card_fraud import EVENT_TIME, TRANSACTION_ID
 from streamweir.contracts.card_fraud.dataset import CLASS, NUMBER_NAMES
-from streamweir.contracts.card_fraud.results import EVENT_TIME, TRANSACTION_ID
 from streamweir.contracts.messages import Headers
 from streamweir.errors import RejectRecord
+from streamweir.times import moment
 from streamweir.values import parse_class
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, may_repeat_keys, parse_pairs
-from streamweir_spark.moments import moment
 
 _LARGEST_ID = 2**63 - 1
 _NUMERIC = frozenset((int, float))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from streamweir.arrow import arrow_schema
+from streamweir.contracts.card_fraud import MODEL_COLUMNS
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, COMPONENTS, FILE
-from streamweir.contracts.card_fraud.results import MODEL_COLUMNS
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.errors import RejectRecord
 from streamweir.replay.batches import virtual_ts

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, THRESHOLDS, WINDOW_S, WINDOWS_BEFORE
+from streamweir.contracts.clickstream_anomaly import SLIDE_S, THRESHOLDS, WINDOW_S, WINDOWS_BEFORE
 from streamweir_spark.clickstream_anomaly.memory import Window
 
 _MICROSECONDS = 1_000_000

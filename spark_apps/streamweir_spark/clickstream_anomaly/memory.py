@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from streamweir.contracts.clickstream_anomaly import SLIDE_S, WINDOW_S
 from streamweir.contracts.clickstream_anomaly.dataset import Event
-from streamweir.contracts.clickstream_anomaly.results import SLIDE_S, WINDOW_S
 from streamweir.values import identifiers
 
 _COUNTED = tuple(Event)

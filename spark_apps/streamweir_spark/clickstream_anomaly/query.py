@@ -6,15 +6,15 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from streamweir.contracts.clickstream_anomaly.results import THRESHOLDS, WINDOWS
+from streamweir.contracts.clickstream_anomaly import THRESHOLDS, WINDOWS
 from streamweir_spark.clickstream_anomaly.domain import Domain
 from streamweir_spark.clickstream_anomaly.figures import Figures
-from streamweir_spark.results import Rows
+from streamweir_spark.micro_batch import Rows
 from streamweir_spark.scorer import Scorer
 
 
 class SiteResults:
-    """The table of windows; see `streamweir_spark.results.Results`."""
+    """The table of windows; see `streamweir_spark.micro_batch.Results`."""
 
     probes: Sequence[Mapping[str, object]] = ()
 

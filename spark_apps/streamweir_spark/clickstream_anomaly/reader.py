@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
 from streamweir.contracts.messages import Headers, Kind
+from streamweir.times import moment
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, row_list
-from streamweir_spark.moments import moment
 from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
 
 END: tuple[()] = ()

@@ -5,24 +5,32 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, Protocol
 
-from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, TRANSACTIONS_TOPIC
-from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, IDS, TRANSACTION_KEY
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
     EVENT_LEVELS,
+    LATENESS_S,
     LOOKBACK_S,
     MODEL_COLUMNS,
+    PIPELINE,
     SESSION_TIME_ZONE,
+    TRANSACTIONS_TOPIC,
 )
+from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, IDS, TRANSACTION_KEY
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir.errors import RejectRecord
 from streamweir.values import identifier
 from streamweir_spark.core import Judged, Reject
 from streamweir_spark.decode import Row, canonical
-from streamweir_spark.ecommerce_fraud.features import Customer, created_micros, features, typed, visit
+from streamweir_spark.ecommerce_fraud.features import (
+    Customer,
+    LocalClock,
+    created_micros,
+    features,
+    typed,
+    visit,
+)
 from streamweir_spark.ecommerce_fraud.memory import Memory, State
 from streamweir_spark.ecommerce_fraud.reader import Browsing, Transactions
-from streamweir_spark.moments import LocalClock
 
 _MICROSECONDS = 1_000_000
 _IDS = tuple(IDS.intersection(TRANSACTION_KEY))

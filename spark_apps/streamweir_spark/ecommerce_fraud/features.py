@@ -1,18 +1,31 @@
 """The features of a transaction, from its own columns, its customer and its session's browsing rows."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
 from streamweir.contracts.tables import Type
 from streamweir.errors import RejectRecord
+from streamweir.times import moment
 from streamweir.values import identifier, parse_date, parse_number, parse_products
-from streamweir_spark.moments import LocalClock, moment, years_between
 
 _LARGEST_QUANTITY = 2**63 - 1
 _NUMBERS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.DOUBLE)
 _TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.STRING)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LocalClock:
+    """The clock and calendar of a time zone such as Australia/Melbourne."""
+
+    def __init__(self, time_zone: str) -> None:
+        self.zone = ZoneInfo(time_zone)
+
+    def __call__(self, micros: int) -> datetime:
+        """The local date and time of microseconds since the epoch."""
+        return (_EPOCH + timedelta(microseconds=micros)).astimezone(self.zone)
 
 
 class Customer(NamedTuple):
@@ -74,7 +87,7 @@ def features(
         "L2_ratio": _percent(seen.level_2, seen.known),
         "time_of_day": time_of_day(clock(middle).hour),
         "num_purchase": _quantity(row.get("product_metadata")),
-        "age": None if birth is None else years_between(birth, clock(created).date()),
+        "age": None if birth is None else _years_between(birth, clock(created).date()),
         "first_join_year": None if joined is None else joined.year,
         "gender": customer.gender,
         "session_events": seen.events,
@@ -96,6 +109,11 @@ def typed(row: Mapping[str, str], created: int) -> dict[str, object]:
     for name in _NUMBERS:
         values[name] = _number(name, row.get(name))
     return values
+
+
+def _years_between(birth: date, day: date) -> int:
+    """Whole years; a birthday on 29 February counts on 1 March of a year that lacks the day."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
 def _percent(part: int, whole: int) -> float:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import gcd
 from typing import Any, NamedTuple
 
-from streamweir.contracts.ecommerce_fraud import LATENESS_S
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
     FRAUD_SLIDE_S,
     FRAUD_WINDOW_S,
     FRAUD_WINDOWS,
+    LATENESS_S,
     SOLD_QUANTITY,
     SOLD_WINDOW_S,
     TOP_CATEGORIES,

@@ -6,19 +6,29 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS
 from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, PRODUCTS
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
+from streamweir_spark.columns import from_core
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
-from streamweir_spark.ecommerce_fraud.transforms import model_frame
 from streamweir_spark.log import say
-from streamweir_spark.results import Rows
+from streamweir_spark.micro_batch import Rows
 from streamweir_spark.scorer import Scorer
+from streamweir_spark.transform import PLACE, SCORED_AT
+
+_MODEL_NAMES = frozenset(column.name for column in MODEL_COLUMNS)
+_PLACE = tuple(name for name in PLACE if name not in _MODEL_NAMES)
+_COLUMNS = (*map(from_core, MODEL_COLUMNS), *_PLACE, from_core(SCORED_AT))
+
+
+def model_frame(scored: DataFrame) -> DataFrame:
+    """The columns that a model may use, typed, in their order; then the place of each row and scored_at."""
+    return scored.selectExpr(*_COLUMNS)
 
 
 class ShopResults:
-    """Predictions by a model, and the shop's figures from them; see `streamweir_spark.results.Results`."""
+    """Predictions by a model, and the shop's figures from them; see `micro_batch.Results`."""
 
     def __init__(
         self,

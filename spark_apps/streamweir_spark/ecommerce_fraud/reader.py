@@ -9,9 +9,9 @@ from operator import itemgetter
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
 from streamweir.contracts.messages import Headers, Kind
+from streamweir.times import moment
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, Rows, ShardOf, row_list
-from streamweir_spark.moments import moment
 from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
 
 Places = tuple[int, ...]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from streamweir.arrow import arrow_schema
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS
 from streamweir.contracts.ecommerce_fraud.dataset import CUSTOMERS, FRAUD_LABELS, HISTORY_FILES
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
 from streamweir.datasets.checks import refuse
 from streamweir.replay.batches import virtual_ts
 from streamweir.replay.csvfile import CsvFile, text_rows

@@ -4,13 +4,17 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
 from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
 from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
 from pyspark.ml.feature import OneHotEncoder, StandardScaler, StringIndexer, VectorAssembler
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from streamweir_spark.training.examples import LABEL, Examples
+from streamweir.models.metrics import Numbers
+from streamweir_spark.model import ScoringModel
+from streamweir_spark.training.examples import LABEL, PLACE, Examples
 
 SEED = 42
 _WEIGHT = "weight"
@@ -124,3 +128,20 @@ def _importances(fitted: PipelineModel, slots: list[str]) -> dict[str, float]:
     for slot, value in zip(slots, values, strict=True):
         found[slot] += float(value) / total
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def frame_of(spark: SparkSession, examples: Examples) -> DataFrame:
+    """The inputs and the label of the pipeline's own models."""
+    return spark.createDataFrame(examples.rows.select([*examples.numbers, *examples.categories, LABEL]))
+
+
+def fraud_probabilities(spark: SparkSession, model: ScoringModel, examples: Examples) -> Numbers:
+    """The probability of fraud of each row, in the rows' order; 0 for a row that the model refuses."""
+    found = np.zeros(len(examples.rows))
+    taken = pa.array([model.needs.problem(row) is None for row in examples.rows.to_pylist()], pa.bool_())
+    places = pa.array(range(len(found)), pa.int64())
+    rows = examples.rows.select(model.inputs).append_column(PLACE, places).filter(taken)
+    if len(rows):
+        scored = model.transform(spark.createDataFrame(rows)).select(PLACE, "fraud_probability").toArrow()
+        found[scored[PLACE].to_numpy()] = scored["fraud_probability"].to_numpy()
+    return found

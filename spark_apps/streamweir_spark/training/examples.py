@@ -1,6 +1,6 @@
 """Labelled rows to learn from, split by time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,3 +93,34 @@ def split(examples: Examples, *, sparse_ok: bool = False) -> Split:
                 f"the labels must name frauds, and spare others, in {_MUST_HOLD_BOTH[sparse_ok]}"
             )
     return parts
+
+
+PARTS = 10
+
+Range = Mapping[str, float]
+"""share, low and high: all between 0 and 1."""
+
+
+def share_range(flags: Sequence[bool] | np.ndarray) -> dict[str, float]:
+    """The share of true flags (in order of time) and its range."""
+    values = np.asarray(flags, dtype=float)
+    shares = [part.mean() for part in np.array_split(values, min(PARTS, len(values)))]
+    low, high = min(shares), max(shares)
+    spread = high - low
+    return {
+        "share": float(values.mean()),
+        "low": float(max(0.0, low - spread)),
+        "high": float(min(1.0, high + spread)),
+    }
+
+
+def category_shares(rows: pa.Table, columns: Sequence[str]) -> dict[str, dict[str, dict[str, float]]]:
+    """column -> value -> share and range; a missing value counts as none of them."""
+    found = {}
+    for name in columns:
+        values = sorted(value for value in pc.unique(rows[name]).to_pylist() if value is not None)
+        found[name] = {
+            value: share_range(pc.fill_null(pc.equal(rows[name], value), False).to_numpy())
+            for value in values
+        }
+    return found

@@ -14,8 +14,8 @@ from streamweir.models.gate import Decision, passes
 from streamweir.models.metrics import pr_auc
 from streamweir.models.registry import Champion, Registry
 from streamweir_spark.model import load
+from streamweir_spark.training.candidates import fraud_probabilities
 from streamweir_spark.training.examples import Examples
-from streamweir_spark.training.scoring import fraud_probabilities
 
 Judge = Callable[[str], float]
 """A version's PR-AUC on the held-out rows; raises ModelUnusable when it cannot score them."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from streamweir.contracts.clickstream_anomaly.results import WINDOWS
+from streamweir.contracts.clickstream_anomaly import WINDOWS
 from streamweir.contracts.messages import Headers, Kind
 from streamweir_spark.clickstream_anomaly.domain import Domain
 from streamweir_spark.clickstream_anomaly.figures import Figures

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from streamweir.arrow import schema_of
-from streamweir.contracts.card_fraud import PIPELINE
-from streamweir.contracts.card_fraud.results import SCORED
+from streamweir.contracts.card_fraud import PIPELINE, SCORED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import to_json

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-import streamweir_spark.claims
+import streamweir_spark.source
 from streamweir.claims import Claim, fetch, most_bytes_of_env
 from streamweir.connections import StoreConnection
 from streamweir.contracts import card_fraud
@@ -13,9 +13,9 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Input, Payload, Pipeline, Role, Stage, Topic
 from streamweir.errors import BadConfiguration, DatasetUnusable, RejectRecord
-from streamweir_spark.claims import claiming
 from streamweir_spark.core import Part, Received, Reject
 from streamweir_spark.decode import decode, unpack
+from streamweir_spark.source import claiming
 from tests.support.memory_store import MemoryStore
 
 KEY = ObjectKey("datasets", "drop/part 1.csv")
@@ -53,7 +53,7 @@ class Lines:
 def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     found = MemoryStore()
     found.put(KEY, LINES)
-    monkeypatch.setattr(streamweir_spark.claims, "_store", lambda connection: found)
+    monkeypatch.setattr(streamweir_spark.source, "_store", lambda connection: found)
     return found
 
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 
 from streamweir.arrow import parquet, schema_of
-from streamweir.contracts.clickstream_anomaly import PIPELINE
-from streamweir.contracts.clickstream_anomaly.results import FLAGS, KPIS, MEANS, WINDOWS
+from streamweir.contracts.clickstream_anomaly import FLAGS, KPIS, MEANS, PIPELINE, WINDOWS
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream

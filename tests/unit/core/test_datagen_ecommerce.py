@@ -15,8 +15,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import average_precision_score
 
-from streamweir.contracts.ecommerce_fraud import dataset
-from streamweir.contracts.ecommerce_fraud.results import EVENT_LEVELS
+from streamweir.contracts.ecommerce_fraud import EVENT_LEVELS, dataset
 from streamweir.datagen import DEFAULT_SEED, draws, generator, settings_of
 from streamweir.errors import BadConfiguration
 from streamweir.progress import no_progress

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Headers, Kind
+from streamweir.times import moment
 from streamweir.values import parse_time
 from streamweir_spark.core import Part, Received
 from streamweir_spark.decode import decode, row_list, row_problem, unpack
 from streamweir_spark.ecommerce_fraud.reader import READER
-from streamweir_spark.moments import moment
 from tests.unit.core.ecommerce_stream import START, browsing, message, rejected, run, transaction
 
 TOPICS = ("browsing", "transactions")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS
 from streamweir.contracts.tables import Type
 from streamweir_spark.core import Received
 from streamweir_spark.ecommerce_fraud.domain import Domain

@@ -13,9 +13,9 @@ import pytest
 from streamweir.commits import Segment, read, read_segment
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
-from streamweir.contracts.worked import WORKED
 from streamweir.errors import DependencyUnreachable
 from streamweir.ledger import compaction, reconciliation
 from streamweir.ledger.committed import once_again, read_commits, read_entries, read_table

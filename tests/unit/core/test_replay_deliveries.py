@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import FRAUD_WINDOW_S
+from streamweir.contracts.ecommerce_fraud import FRAUD_WINDOW_S, PIPELINE
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.errors import BadConfiguration
 from streamweir.replay.batches import Batch

@@ -21,7 +21,7 @@ def work(again):
 """
 WAITS = """
 from streamweir.scorer.guard import listen
-from streamweir.scorer.signalled import Signalled
+from streamweir.scorer.stop import Signalled
 def work(again):
     asked = Signalled()
     listen(asked.set)
@@ -31,7 +31,7 @@ def work(again):
 """
 HARD_OF_HEARING = """
 from streamweir.scorer.guard import listen
-from streamweir.scorer.signalled import Signalled
+from streamweir.scorer.stop import Signalled
 def work(again):
     heard, asked = [], Signalled()
     listen(lambda: asked.set() if heard else heard.append("nothing"))

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streamweir.scorer import driver, logfile
-from streamweir.scorer.driver import Driver
-from streamweir.scorer.logfile import rotate
+from streamweir.scorer import driver
+from streamweir.scorer.driver import Driver, rotate
 
 SPEAKS_AFTER = """
 import os, time
@@ -21,7 +20,7 @@ print("error: said after", flush=True)
 def test_a_log_that_is_too_large_is_copied_and_emptied_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logfile, "MOST_BYTES", 10)
+    monkeypatch.setattr(driver, "MOST_LOG_BYTES", 10)
     log, older = tmp_path / "scorer.log", tmp_path / "scorer.log.1"
     assert not rotate(log)
     with log.open("ab", buffering=0) as writer:
@@ -38,7 +37,7 @@ def test_a_log_that_is_too_large_is_copied_and_emptied_and_goes_on(
 def test_a_drivers_log_is_looked_at_while_it_runs_and_its_last_words_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logfile, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(driver, "MOST_LOG_BYTES", 1_000)
     monkeypatch.setattr(driver, "_LOOK_AT_LOG_S", 0.01)
     log = tmp_path / "scorer.log"
     log.write_text("the driver before\n" * 40)

@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from streamweir.scorer.signalled import Signalled
+from streamweir.scorer.stop import Signalled
 
 WAITS = """
 import signal
-from streamweir.scorer.signalled import Signalled
+from streamweir.scorer.stop import Signalled
 event = Signalled()
 signal.signal(signal.SIGUSR1, lambda *_: event.set())
 signal.signal(signal.SIGTERM, lambda *_: ends.set())

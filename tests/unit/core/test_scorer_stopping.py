@@ -10,8 +10,8 @@ from pyspark.errors import StreamingQueryException
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
-from streamweir.scorer.arguments import parse
-from streamweir.scorer.stopping import Stopping, StopRequested
+from streamweir.scorer.spec import parse
+from streamweir.scorer.stop import Stopping, StopRequested
 from streamweir_spark.failures import as_error
 
 ARGUMENTS = [
@@ -93,7 +93,7 @@ def test_a_signal_that_is_repeated_does_not_cut_off_the_end() -> None:
     # An object that is left over is destroyed when the interpreter has given up its signal handlers.
     program = """
 import os, signal
-from streamweir.scorer.stopping import Stopping
+from streamweir.scorer.stop import Stopping
 class Late:
     def __del__(self, kill=os.kill, pid=os.getpid()):
         kill(pid, 15)

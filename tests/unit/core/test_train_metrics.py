@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from streamweir.errors import DatasetUnusable
 from streamweir.models import metrics
-from streamweir_spark.training.examples import LABEL, Examples, split
-from streamweir_spark.training.shares import category_shares, share_range
+from streamweir_spark.training.examples import LABEL, Examples, category_shares, share_range, split
 
 LABELS = np.array([1.0, 0.0, 1.0, 0.0, 0.0])
 SCORES = np.array([0.9, 0.8, 0.7, 0.2, 0.1])

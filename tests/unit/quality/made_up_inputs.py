@@ -15,10 +15,16 @@ import pyarrow as pa
 
 from streamweir.arrow import arrow_schema, schema_of
 from streamweir.broker.records import Record
-from streamweir.contracts.again import ROW, SCORES
-from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC, LATENESS_S, PIPELINE, dataset
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import (
+    BROWSING_TOPIC,
+    LATENESS_S,
+    MODEL_COLUMNS,
+    PIPELINE,
+    PREDICTIONS,
+    dataset,
+)
 from streamweir.contracts.messages import Kind, partition_of
+from streamweir.contracts.models import ROW, SCORES
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator

@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamweir.arrow import arrow_schema
-from streamweir.contracts.card_fraud import PIPELINE, TRANSACTIONS_TOPIC
-from streamweir.contracts.card_fraud.results import MODEL_COLUMNS, SCORED
+from streamweir.contracts.card_fraud import MODEL_COLUMNS, PIPELINE, SCORED, TRANSACTIONS_TOPIC
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir.datasets.checks import check

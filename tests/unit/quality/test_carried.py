@@ -11,8 +11,7 @@ import pytest
 import streamweir_quality.replayed
 from streamweir.broker.records import Record
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, PREDICTIONS_TOPIC
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, PREDICTIONS, PREDICTIONS_TOPIC
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream

@@ -10,8 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE
-from streamweir.contracts.clickstream_anomaly.results import WINDOWS
+from streamweir.contracts.clickstream_anomaly import LATENESS_S, PIPELINE, WINDOWS
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.datagen.clickstream_anomaly import generate

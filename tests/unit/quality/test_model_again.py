@@ -13,8 +13,8 @@ import pytest
 
 from streamweir.arrow import arrow_schema
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.contracts.again import ROW, SCORES
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS, PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS, PREDICTIONS
+from streamweir.contracts.models import ROW, SCORES
 from streamweir.contracts.pipelines import pipeline
 from streamweir.errors import ModelUnusable, StreamweirError
 from streamweir.ledger.bundle import sorting

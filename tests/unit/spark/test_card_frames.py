@@ -8,8 +8,8 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.contracts.card_fraud import ALERT_COLUMNS, MODEL_COLUMNS, SCORED
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
-from streamweir.contracts.card_fraud.results import ALERT_COLUMNS, MODEL_COLUMNS, SCORED
 from streamweir.contracts.tables import Column, Type
 from streamweir.datagen import generator, settings_of
 from streamweir.errors import DatasetUnusable

@@ -15,11 +15,10 @@ from streamweir.connections import StoreConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import DatasetUnusable, DependencyUnreachable
-from streamweir_spark.claims import claiming
 from streamweir_spark.core import Received
 from streamweir_spark.decode import unpack
 from streamweir_spark.failures import as_error
-from streamweir_spark.source import cut_into_parts, open_bundles
+from streamweir_spark.source import claiming, cut_into_parts, open_bundles
 from tests.unit.core.test_claims import CHUNKS, LINES, PIPELINE, Lines
 from tests.unit.spark.test_scorer_frames import as_file
 

@@ -13,7 +13,7 @@ from pyspark.ml.classification import NaiveBayes
 from pyspark.ml.feature import Binarizer, IndexToString, StringIndexer, VectorAssembler
 from pyspark.sql import SparkSession
 
-from streamweir.contracts.again import ROW, SCORES
+from streamweir.contracts.models import ROW, SCORES
 from streamweir.errors import ModelUnusable
 from streamweir.models.archive import unpack
 from streamweir_spark import score_again

@@ -12,8 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streamweir.arrow import arrow_schema
-from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir.contracts.ecommerce_fraud.results import PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import PIPELINE, PREDICTIONS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from streamweir.contracts.ecommerce_fraud.results import MODEL_COLUMNS
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS
 from streamweir.contracts.tables import Column, Type
 from streamweir.datagen import generator
 from streamweir.errors import DatasetUnusable, ModelUnusable
@@ -21,9 +21,9 @@ from streamweir.progress import no_progress
 from streamweir_spark.ecommerce_fraud.train import CATEGORIES, FILES, NUMBERS, examples
 from streamweir_spark.model import ScoringModel, prepare
 from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.training.candidates import fraud_probabilities
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.promotion import promote_if_not_worse
-from streamweir_spark.training.scoring import fraud_probabilities
 from streamweir_spark.training.selection import Selected, select
 from tests.support.file_store import FileStore
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
-from streamweir.contracts.card_fraud import ALERTS_TOPIC
-from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
+from streamweir.contracts.card_fraud import ALERTS_TOPIC, IS_ALERT, SCORED
 from streamweir.reporting.card_fraud import analysis, plots
 from streamweir.reporting.card_fraud.plots import scored_of
 from streamweir.reporting.inputs import Bundle

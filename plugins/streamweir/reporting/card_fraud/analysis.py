@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamweir.contracts.card_fraud import EVENT_TIME, IS_ALERT
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS
-from streamweir.contracts.card_fraud.results import EVENT_TIME, IS_ALERT
 from streamweir.models import metrics
 from streamweir.models.metrics import Confusion, Numbers
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
 
+from streamweir.contracts.card_fraud import IS_ALERT, SCORED
 from streamweir.contracts.card_fraud.dataset import AMOUNT
-from streamweir.contracts.card_fraud.results import IS_ALERT, SCORED
 from streamweir.models.metrics import pr_auc, precision_recall
 from streamweir.reporting import style
 from streamweir.reporting.card_fraud.analysis import judged, per_hour

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from streamweir.contracts.clickstream_anomaly.results import FLAGS, WINDOWS
+from streamweir.contracts.clickstream_anomaly import FLAGS, WINDOWS
 from streamweir.reporting.clickstream_anomaly import plots
 from streamweir.reporting.clickstream_anomaly.analysis import (
     Alarm,

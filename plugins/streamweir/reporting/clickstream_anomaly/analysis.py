@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from streamweir.contracts.clickstream_anomaly.results import (
+from streamweir.contracts.clickstream_anomaly import (
     FLAGS,
     FLAGS_OF,
     SLIDE_S,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from streamweir.contracts.clickstream_anomaly.results import FLAGS, KPIS, MEANS, WINDOWS
+from streamweir.contracts.clickstream_anomaly import FLAGS, KPIS, MEANS, WINDOWS
 from streamweir.reporting import style
 from streamweir.reporting.clickstream_anomaly.analysis import Known, known, watched
 from streamweir.reporting.inputs import Bundle

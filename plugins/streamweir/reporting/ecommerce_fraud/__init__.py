@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
     FRAUD_WINDOWS,
     PREDICTIONS,
     SOLD_QUANTITY,

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
-from streamweir.contracts.ecommerce_fraud.results import (
+from streamweir.contracts.ecommerce_fraud import (
     FRAUD_WINDOW_S,
     FRAUD_WINDOWS,
     PREDICTIONS,

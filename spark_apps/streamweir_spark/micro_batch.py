@@ -1,18 +1,20 @@
-"""What the commit record of a micro-batch says, worked out from what the micro-batch put out.
+"""What a micro-batch put out, as the rows of its tables and as what its commit record says.
 
-Pure: the next micro-batch starts from it.
+The next micro-batch starts from it. A pipeline adds how its scored rows become tables: `Results`.
 """
 
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from streamweir.arrow import arrow_schema
+from streamweir.arrow import parquet as to_parquet
 from streamweir.commits import Commit
-from streamweir.contracts.rejected import Reason
-from streamweir.contracts.worked import WORKED
+from streamweir.contracts.rejected import WORKED, Reason
+from streamweir.contracts.tables import Column, Table, Type
 from streamweir_spark.core import OutputKind
 
 SPANS_KEPT = 16
@@ -86,3 +88,64 @@ def owner(known: list[list[Any]], start_us: Any, end_us: Any) -> str | None:
 def now_us() -> int:
     """The wall clock in Unix microseconds."""
     return time.time_ns() // 1000
+
+
+Rows = list[tuple[object, ...]]
+
+
+class Results(Protocol):
+    """How what the shards put out in a micro-batch becomes rows of the pipeline's tables.
+
+    probes: rows of the core, as far as a model reads them, that it should be able to score.
+    """
+
+    probes: Sequence[Mapping[str, object]]
+
+    def score(self, scored: DataFrame) -> DataFrame:
+        """The rows of the table `Pipeline.scored_table`, its columns in any order, from the core's scored
+        rows; and UNSCORABLE, which says why a row has no score.
+
+        Every column of the core's outputs is there to be taken along, and `scored_at`. Not called for a
+        pipeline without one.
+        """
+
+    def figures(
+        self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]
+    ) -> tuple[Any, Mapping[str, Rows]]:
+        """The next totals, and by table the rows that are now final, as tuples in the table's column order.
+
+        Timestamps are microseconds since the epoch. totals: of the micro-batch before, None at first; JSON.
+        closed: what the domain's `closed` gave, of all shards.
+        """
+
+
+STREAM_COLUMNS = (
+    Column("run", Type.STRING, "the run that a row belongs to; null for a window that meets none"),
+    Column("sequence", Type.INT, "send order within the stream; null for a window"),
+)
+"""What a table of the stream holds beside its contract, when the contract does not have it."""
+
+
+def stored_columns(table: Table) -> tuple[Column, ...]:
+    """The columns of a table as the stream keeps it."""
+    return (*table.columns, *(column for column in STREAM_COLUMNS if column.name not in table.names))
+
+
+def stored_schema(table: Table) -> pa.Schema:
+    """The same as Arrow."""
+    return arrow_schema(stored_columns(table))
+
+
+def windows(table: Table, rows: Rows, spans: list[list[Any]]) -> pa.Table:
+    """The rows of a figure table, each with the run that its window belongs to."""
+    owned = [(*row, owner(spans, row[0], row[1]), None) for row in rows]
+    schema = stored_schema(table)
+    columns = zip(*owned, strict=True) if owned else [()] * len(schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def parquet(table: Table, rows: pa.Table) -> bytes:
+    """A parquet file of the table's columns, from rows that may have more."""
+    schema = stored_schema(table)
+    return to_parquet(rows.select(schema.names).cast(schema))
