@@ -17,8 +17,7 @@ from streamweir.ledger.bundle import put_rows
 from streamweir.ledger.committed import once_again, read_commits, read_entries
 from streamweir.ledger.published import places
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.chain import plans
-from streamweir.replay.plan import Offsets, Plan, offsets_from_json
+from streamweir.replay.plan import Offsets, Plan, offsets_from_json, plans
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.runs import RECOMPUTED_FORMAT, Run
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.chain import plans
-from streamweir.replay.plan import Offsets, Plan, offsets_from_json
+from streamweir.replay.plan import Offsets, Plan, offsets_from_json, plans
 from streamweir.scorer import status
 
 FORMAT = 1

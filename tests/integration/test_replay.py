@@ -26,11 +26,11 @@ from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.ecommerce_fraud import batches
-from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.produced import parts
 from streamweir.replay.replayer import replay
+from streamweir.replay.transmission import Link
 from tests.support.recordings import replay_options, start_module, write_recording
 
 ROWS, BATCH_ROWS = 2_000, 10

@@ -17,9 +17,8 @@ from streamweir.broker.transactions import TransactionalWriter
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Pipeline
 from streamweir.replay import parcels, transmission
-from streamweir.replay.backlog import Parcel
-from streamweir.replay.deliveries import Delivery, Message
-from streamweir.replay.pieces import Value
+from streamweir.replay.deliveries import Delivery, Message, Value
+from streamweir.replay.parcels import Parcel
 
 HUGE = 900_000
 FIRST_BATCH = 1_000_000

@@ -17,10 +17,15 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive import contents
 from streamweir.redrive.contents import Content
-from streamweir.redrive.originals import messages_at
-from streamweir.redrive.places import Place
 from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
-from streamweir.redrive.records import Rejected, choose, refuse_worked_on, rejected_records
+from streamweir.redrive.records import (
+    Place,
+    Rejected,
+    choose,
+    messages_at,
+    refuse_worked_on,
+    rejected_records,
+)
 from streamweir.redrive.text import count_lines, description, in_a_line, shown
 from streamweir.replay.batches import source_of
 from streamweir.scorer.health import find

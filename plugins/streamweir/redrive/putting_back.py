@@ -16,9 +16,8 @@ from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import Topic
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
-from streamweir.redrive.contents import Content
-from streamweir.redrive.deliveries import deliveries
-from streamweir.redrive.places import Place
+from streamweir.redrive.contents import Content, deliveries
+from streamweir.redrive.records import Place
 from streamweir.replay.batches import source_of
 from streamweir.replay.deliveries import Message
 from streamweir.replay.link import Link

@@ -1,13 +1,21 @@
-"""The rejected records of a stream or of one of its runs, as the scorer wrote them down."""
+"""The rejected records of a stream or of one of its runs, as the scorer wrote them down, and where they lie.
+
+Their messages are read as the topics still hold them: the table's bytes may be a part of them.
+"""
 
 import io
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamweir.broker.records import Record, read_topic
+from streamweir.broker.topics import existing
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.runs import Run
@@ -16,7 +24,34 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.ledger.committed import once_again, read_entries, read_table
 from streamweir.objectstore import ObjectStore
-from streamweir.redrive.places import Place
+
+WHOLE = -1
+"""The row of a record that is a whole message."""
+
+
+class Place(NamedTuple):
+    """Short topic name, partition, offset, and the row in the message or WHOLE."""
+
+    topic: str
+    partition: int
+    offset: int
+    row: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """The place that `str` wrote; raises BadConfiguration for what is none."""
+        topic, *numbers = text.split("/")
+        if not topic or len(numbers) not in (2, 3) or not all(number.isdecimal() for number in numbers):
+            raise BadConfiguration(
+                f"{text!r} is not a place: take topic/partition/offset/row, like transactions/2/1403/17, "
+                "or topic/partition/offset for a whole message"
+            )
+        partition, offset, *row = map(int, numbers)
+        return cls(topic, partition, offset, *row or [WHOLE])
+
+    def __str__(self) -> str:
+        message = f"{self.topic}/{self.partition}/{self.offset}"
+        return message if self.row == WHOLE else f"{message}/{self.row}"
 
 
 @dataclass(frozen=True)
@@ -127,3 +162,60 @@ def _of_stream(store: ObjectStore, stream: Stream) -> pa.Table | None:
 def _of_bundle(store: ObjectStore, run: Run) -> pa.Table | None:
     data = store.get(run.table_file(REJECTED.name))
     return None if data is None else pq.read_table(io.BytesIO(data))
+
+
+Messages = dict[Place, Record]
+"""Messages by their place, with row WHOLE."""
+
+
+def messages_at(kafka: KafkaConnection, stream: Stream, places: Iterable[Place]) -> Messages:
+    """The messages that these places lie in; one that is lost, or whose topic is gone, is left out.
+
+    Errors as in `broker.records.read_topic`.
+    """
+    there = existing(kafka, stream)
+    wanted: defaultdict[str, defaultdict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for place in places:
+        wanted[place.topic][place.partition].add(place.offset)
+    found: Messages = {}
+    for topic, offsets in wanted.items():
+        if stream.topic(topic) not in there:
+            continue
+        start = {partition: min(some) for partition, some in offsets.items()}
+        end = {partition: max(some) + 1 for partition, some in offsets.items()}
+        for record in read_topic(kafka, stream.topic(topic), start=start, end=end):
+            if record.offset in offsets[record.partition]:
+                found[Place(topic, record.partition, record.offset, WHOLE)] = record
+    return found
+
+
+def rows_as_written(value: bytes) -> list[str] | None:
+    """The elements of a JSON list, each with the very characters it was written in; None for anything else.
+
+    A parsed row would have lost what JSON parsers drop: repeated keys, the order, the spelling of numbers.
+    """
+    try:
+        text = value.decode().strip(_SPACE)
+        return list(_elements(text)) if text[:1] == "[" else None
+    except (ValueError, RecursionError, IndexError):
+        return None
+
+
+_SPACE = " \t\r\n"
+_decoder = json.JSONDecoder()
+
+
+def _elements(text: str) -> Iterable[str]:
+    at = _next(text, 1)
+    while text[at] != "]":
+        _, end = _decoder.raw_decode(text, at)
+        yield text[at:end]
+        at = _next(text, end)
+        if text[at] == ",":
+            at = _next(text, at + 1)
+
+
+def _next(text: str, at: int) -> int:
+    while text[at] in _SPACE:
+        at += 1
+    return at

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 from streamweir.contracts.streams import named
-from streamweir.redrive.places import WHOLE, Place
-from streamweir.redrive.records import Rejected
+from streamweir.redrive.records import WHOLE, Place, Rejected
 
 MOST_CHARACTERS = 4_000
 """Characters of a record that are shown."""

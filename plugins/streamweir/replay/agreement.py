@@ -9,8 +9,7 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
-from streamweir.replay.chain import run_before
-from streamweir.replay.plan import Plan, Request
+from streamweir.replay.plan import Plan, Request, run_before
 from streamweir.replay.position import Position
 
 

@@ -18,18 +18,15 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
-from streamweir.replay.backlog import Backlog, Parcel
 from streamweir.replay.batches import Recording, Source, source_of
-from streamweir.replay.chain import join
 from streamweir.replay.deliveries import SpanStart, check_late
-from streamweir.replay.link import Link
 from streamweir.replay.manifest import Manifest, on_the_clock
-from streamweir.replay.parcels import Job, parcels
-from streamweir.replay.plan import Plan, Request
+from streamweir.replay.parcels import Backlog, Job, Parcel, parcels
+from streamweir.replay.plan import Plan, Request, join
 from streamweir.replay.position import Position, find_flush
 from streamweir.replay.produced import Counting, Produced
 from streamweir.replay.stop import StopRequest, never
-from streamweir.replay.transmission import Transmission
+from streamweir.replay.transmission import Link, Transmission
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.tables import Stage
-from streamweir.redrive.places import Place
+from streamweir.redrive.records import Place
 from streamweir.reporting import text
 from streamweir.reporting.inputs import WORKED_AS, Bundle
 from streamweir.reporting.pieces import Content, Fact, Sample

@@ -21,7 +21,7 @@ from streamweir.ledger.published import earliest
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive import records
-from streamweir.redrive.places import Place
+from streamweir.redrive.records import Place
 from streamweir.redrive.text import count_lines
 from streamweir.reporting.pieces import Content
 from tests.support.made_up_ledger import reconcile_made_up

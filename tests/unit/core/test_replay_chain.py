@@ -10,9 +10,8 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration
 from streamweir.replay.agreement import agree
-from streamweir.replay.chain import join, plans
 from streamweir.replay.manifest import Manifest
-from streamweir.replay.plan import Plan, Request
+from streamweir.replay.plan import Plan, Request, join, plans
 from streamweir.replay.position import Position
 from tests.support.memory_store import MemoryStore
 

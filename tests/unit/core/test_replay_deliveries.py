@@ -15,12 +15,12 @@ from streamweir.replay.batches import Batch
 from streamweir.replay.deliveries import (
     Delivery,
     check_late,
+    cut,
     delayed,
     deliveries,
     list_of_objects,
     messages,
 )
-from streamweir.replay.pieces import cut
 from streamweir.replay.plan import Plan, parse_late
 
 START = 1_700_000_000

@@ -16,7 +16,7 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.ledger.producer import read_manifest, read_sent
-from streamweir.replay import backlog, link, produced, replayer, stop, transmission
+from streamweir.replay import parcels, produced, replayer, stop, transmission
 from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
 from streamweir.replay.position import Position
@@ -84,12 +84,12 @@ def store() -> MemoryStore:
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     found = Topics()
-    monkeypatch.setattr(link, "TransactionalWriter", lambda *_: found)
-    monkeypatch.setattr(link, "position", found.position)
+    monkeypatch.setattr(transmission, "TransactionalWriter", lambda *_: found)
+    monkeypatch.setattr(transmission, "position", found.position)
     monkeypatch.setattr(replayer, "await_readable", lambda *_: None)
     monkeypatch.setattr(transmission, "TRANSACTION_S", -1)
     monkeypatch.setattr(stop, "_LOOK_S", 0)
-    monkeypatch.setattr(backlog, "_AHEAD", 2)
+    monkeypatch.setattr(parcels, "_AHEAD", 2)
     return found
 
 

@@ -9,10 +9,9 @@ from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.dataset import FILE
 from streamweir.errors import DatasetUnusable, RunFailed
 from streamweir.replay import parcels as parcels_module
-from streamweir.replay.backlog import Parcel
 from streamweir.replay.card_fraud import recording
 from streamweir.replay.deliveries import SpanStart
-from streamweir.replay.parcels import Job, parcels
+from streamweir.replay.parcels import Job, Parcel, parcels
 from streamweir.replay.plan import Plan
 from tests.support.card_files import at, write_cards
 from tests.support.memory_store import MemoryStore

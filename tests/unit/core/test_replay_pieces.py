@@ -23,13 +23,21 @@ from streamweir.datagen import generator
 from streamweir.liveplot.ecommerce_fraud import count
 from streamweir.liveplot.series import Series
 from streamweir.progress import no_progress
-from streamweir.replay import parcels, pieces
+from streamweir.replay import deliveries as deliveries_module
+from streamweir.replay import parcels
 from streamweir.replay.batches import Batch, source_of
 from streamweir.replay.clickstream_anomaly import recording as clicks
-from streamweir.replay.deliveries import Delivery, SpanStart, deliveries, list_of_objects, messages
+from streamweir.replay.deliveries import (
+    Delivery,
+    Piece,
+    SpanStart,
+    cut,
+    deliveries,
+    list_of_objects,
+    messages,
+)
 from streamweir.replay.ecommerce_fraud import facts, recording
 from streamweir.replay.parcels import Job
-from streamweir.replay.pieces import Piece, cut
 from streamweir.replay.plan import Plan
 from streamweir.replay.produced import Counting, Produced, parts
 from streamweir_spark.clickstream_anomaly.domain import Domain as SiteDomain
@@ -172,7 +180,7 @@ def test_every_row_is_sent_once_in_order_and_only_what_is_too_large_is_cut(
 ) -> None:
     batches = [Batch(n, n, a_batch(*both).rows) for n, both in enumerate(sizes)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces, "VALUE_BYTES", 300)
+        patch.setattr(deliveries_module, "VALUE_BYTES", 300)
         found = pieces_of(*batches)
     assert [piece.batch for piece in found] == list(range(len(found)))
     by_span = {span: list(some) for span, some in groupby(found, lambda piece: piece.span)}
@@ -191,7 +199,7 @@ def test_every_row_is_sent_once_in_order_and_only_what_is_too_large_is_cut(
 
 
 def test_the_pieces_of_a_delayed_batch_follow_a_whole_batch_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "VALUE_BYTES", 100)
+    monkeypatch.setattr(deliveries_module, "VALUE_BYTES", 100)
     batches = [Batch(n, n, a_batch([60, 60], [1]).rows) for n in range(4)]
     *sent, _ = deliveries(batches, plan(late={1: 1}), PIPELINE, list_of_objects)
     assert [(one.sequence - 7, one.batch, one.ts - START, one.due) for one in sent] == [
@@ -271,7 +279,7 @@ def test_the_results_do_not_depend_on_cutting(
         return list(deliveries(batches, begun, pipeline(word), source.value))
 
     whole = sent()
-    monkeypatch.setattr(pieces, "VALUE_BYTES", 300)
+    monkeypatch.setattr(deliveries_module, "VALUE_BYTES", 300)
     apart = sent()
     assert len(apart) > 1.2 * len(whole)
     one, other = (outputs(word, some, reader, domain(tmp_path)) for some in (whole, apart))

@@ -12,17 +12,15 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
-from streamweir.replay import link as link_module
 from streamweir.replay import transmission as transmission_module
-from streamweir.replay.backlog import Backlog, Parcel, prepared
 from streamweir.replay.batches import Batch
 from streamweir.replay.deliveries import deliveries, list_of_objects, messages
 from streamweir.replay.ecommerce_fraud import facts
-from streamweir.replay.link import Link
+from streamweir.replay.parcels import Backlog, Parcel, prepared
 from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
 from streamweir.replay.produced import Counting
-from streamweir.replay.transmission import Transmission
+from streamweir.replay.transmission import Link, Transmission
 
 RUN = Run(Stream(PIPELINE.name, "s"), "r1")
 COUNT = 40
@@ -83,9 +81,13 @@ class Writer:
 @pytest.fixture
 def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
     def make(broker: Broker) -> Link:
-        monkeypatch.setattr(link_module, "TransactionalWriter", lambda kafka, name, topics: Writer(broker))
-        monkeypatch.setattr(link_module, "position", lambda kafka, stream, pipeline: broker.position())
-        monkeypatch.setattr(link_module, "wait_random_exponential", lambda **_: wait_none())
+        monkeypatch.setattr(
+            transmission_module, "TransactionalWriter", lambda kafka, name, topics: Writer(broker)
+        )
+        monkeypatch.setattr(
+            transmission_module, "position", lambda kafka, stream, pipeline: broker.position()
+        )
+        monkeypatch.setattr(transmission_module, "wait_random_exponential", lambda **_: wait_none())
         return Link(KafkaConnection("nowhere:1"), RUN.stream, PIPELINE)
 
     return make
@@ -173,7 +175,7 @@ def test_a_refusal_ends_the_replay_at_once(linked: Callable[[Broker], Link]) -> 
 def test_a_broker_that_stays_away_ends_the_replay_with_a_retryable_error(
     linked: Callable[[Broker], Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "OUTAGE_S", 0.05)
+    monkeypatch.setattr(transmission_module, "OUTAGE_S", 0.05)
     broker = Broker()
     broker.faults = Faulty()
     with pytest.raises(DependencyUnreachable, match="nowhere:1"):
