@@ -18,8 +18,7 @@ from streamweir.datagen import generator
 from streamweir.datasets import store as datasets
 from streamweir.errors import BadConfiguration, ModelUnusable
 from streamweir.models.card import Card
-from streamweir.models.gate import Decision
-from streamweir.models.registry import Registry
+from streamweir.models.registry import Decision, Registry
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import no_progress
 

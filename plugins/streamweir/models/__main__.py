@@ -10,8 +10,7 @@ from streamweir.cli import run
 from streamweir.connections import StoreConnection
 from streamweir.errors import BadConfiguration
 from streamweir.models.card import Card
-from streamweir.models.gate import Decision
-from streamweir.models.registry import Registry
+from streamweir.models.registry import Decision, Registry
 from streamweir.objectstore import ObjectStore, to_json
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)

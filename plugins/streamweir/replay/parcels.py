@@ -1,7 +1,7 @@
 """What is still to be sent, and what was sent but is not known to have arrived.
 
-Parcels are made ready while the earlier ones are sent: by a thread, or by a process of its own, because reading
-and encoding many small batches takes as long as sending them. The process is
+Parcels are made ready while the earlier ones are sent: by a thread, or by a process of its own, because
+reading and encoding many small batches takes as long as sending them. The process is
 `python -m streamweir.replay.parcels`. What goes to it and comes back is pickled: both ends are this program.
 """
 

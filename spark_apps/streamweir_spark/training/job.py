@@ -19,8 +19,7 @@ from streamweir.datasets.dataset import Dataset
 from streamweir.errors import BadConfiguration, DatasetUnusable, StreamweirError
 from streamweir.models import archive
 from streamweir.models.card import Card
-from streamweir.models.gate import Decision
-from streamweir.models.registry import Registry
+from streamweir.models.registry import Decision, Registry
 from streamweir.models.rule import own_rule
 from streamweir.models.saved import stages
 from streamweir.objectstore import ObjectStore

@@ -10,9 +10,8 @@ from pyspark.sql import SparkSession
 from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card
-from streamweir.models.gate import Decision, passes
 from streamweir.models.metrics import pr_auc
-from streamweir.models.registry import Champion, Registry
+from streamweir.models.registry import Champion, Decision, Registry, passes
 from streamweir_spark.model import load
 from streamweir_spark.training.candidates import fraud_probabilities
 from streamweir_spark.training.examples import Examples

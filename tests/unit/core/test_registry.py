@@ -11,8 +11,7 @@ from streamweir.contracts.models import ModelKeys
 from streamweir.errors import BadConfiguration, ModelUnusable
 from streamweir.models import archive, saved
 from streamweir.models.card import Card, Flavour
-from streamweir.models.gate import Decision, passes
-from streamweir.models.registry import Registry
+from streamweir.models.registry import Decision, Registry, passes
 from tests.support.file_store import FileStore
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "spark35_model.zip"

@@ -12,7 +12,7 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
-from streamweir.replay import transmission as transmission_module
+from streamweir.replay import transmission as sending
 from streamweir.replay.batches import Batch
 from streamweir.replay.deliveries import deliveries, list_of_objects, messages
 from streamweir.replay.ecommerce_fraud import facts
@@ -81,13 +81,9 @@ class Writer:
 @pytest.fixture
 def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
     def make(broker: Broker) -> Link:
-        monkeypatch.setattr(
-            transmission_module, "TransactionalWriter", lambda kafka, name, topics: Writer(broker)
-        )
-        monkeypatch.setattr(
-            transmission_module, "position", lambda kafka, stream, pipeline: broker.position()
-        )
-        monkeypatch.setattr(transmission_module, "wait_random_exponential", lambda **_: wait_none())
+        monkeypatch.setattr(sending, "TransactionalWriter", lambda kafka, name, topics: Writer(broker))
+        monkeypatch.setattr(sending, "position", lambda kafka, stream, pipeline: broker.position())
+        monkeypatch.setattr(sending, "wait_random_exponential", lambda **_: wait_none())
         return Link(KafkaConnection("nowhere:1"), RUN.stream, PIPELINE)
 
     return make
@@ -156,7 +152,7 @@ def test_after_an_ambiguous_commit_the_topics_decide(
     one_by_one: bool,
 ) -> None:
     if one_by_one:
-        monkeypatch.setattr(transmission_module, "TRANSACTION_S", -1)
+        monkeypatch.setattr(sending, "TRANSACTION_S", -1)
     broker, sent = Broker(faults), []
     transmission(linked(broker), sent.append).send_all(pace=0)
     assert_exactly_once(broker)
@@ -175,7 +171,7 @@ def test_a_refusal_ends_the_replay_at_once(linked: Callable[[Broker], Link]) -> 
 def test_a_broker_that_stays_away_ends_the_replay_with_a_retryable_error(
     linked: Callable[[Broker], Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transmission_module, "OUTAGE_S", 0.05)
+    monkeypatch.setattr(sending, "OUTAGE_S", 0.05)
     broker = Broker()
     broker.faults = Faulty()
     with pytest.raises(DependencyUnreachable, match="nowhere:1"):
@@ -186,7 +182,7 @@ def test_a_broker_that_stays_away_ends_the_replay_with_a_retryable_error(
 def test_a_replay_that_was_overtaken_stops_instead_of_sending_twice(
     linked: Callable[[Broker], Link], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transmission_module, "TRANSACTION_S", -1)
+    monkeypatch.setattr(sending, "TRANSACTION_S", -1)
     broker = Broker()
     slow, quick = transmission(linked(broker)), transmission(linked(broker))
     quick.send_all(pace=0)

@@ -15,8 +15,7 @@ from streamweir.datagen import generator
 from streamweir.errors import DatasetUnusable, ModelUnusable
 from streamweir.models import metrics
 from streamweir.models.card import Card
-from streamweir.models.gate import Decision
-from streamweir.models.registry import Champion, Registry
+from streamweir.models.registry import Champion, Decision, Registry
 from streamweir.progress import no_progress
 from streamweir_spark.ecommerce_fraud.train import CATEGORIES, FILES, NUMBERS, examples
 from streamweir_spark.model import ScoringModel, prepare

@@ -7,8 +7,7 @@ import numpy as np
 
 from streamweir.contracts.clickstream_anomaly.dataset import Incident
 from streamweir.datagen.clickstream_anomaly import visits as types
-from streamweir.datagen.clickstream_anomaly.rhythm import HOUR_MS, MINUTE_MS, SECOND_MS, Period
-from streamweir.datagen.clickstream_anomaly.visits import Visits
+from streamweir.datagen.clickstream_anomaly.visits import HOUR_MS, MINUTE_MS, SECOND_MS, Period, Visits
 from streamweir.datagen.draws import Bools
 
 EVERY_MS = 6 * HOUR_MS

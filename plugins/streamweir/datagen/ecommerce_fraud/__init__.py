@@ -5,7 +5,7 @@ from pathlib import Path
 from streamweir.contracts.ecommerce_fraud import dataset
 from streamweir.datagen.draws import source
 from streamweir.datagen.ecommerce_fraud import tables
-from streamweir.datagen.ecommerce_fraud.period import draw_period
+from streamweir.datagen.ecommerce_fraud.purchases import draw_period
 from streamweir.datagen.ecommerce_fraud.shop import Customers, Products
 from streamweir.datagen.ecommerce_fraud.visits import DAY_MS, Period
 from streamweir.datagen.text import write_csv

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamweir.datagen.draws import Bools, Ints, chance, pick, spread
+from streamweir.datagen.draws import Bools, Ints, chance, pick, spread, uuids
 from streamweir.datagen.ecommerce_fraud import words
 from streamweir.datagen.ecommerce_fraud.behaviour import BEHAVIOURS, FALSE_ALARMS, FRAUD_MISSED
 from streamweir.datagen.ecommerce_fraud.shop import Customers, Products
-from streamweir.datagen.ecommerce_fraud.visits import Visits, per_kind
+from streamweir.datagen.ecommerce_fraud.visits import Period, Visits, draw_visits, per_kind
 
 _BEFORE_THE_END = 0.2
 _THINKS_S = (2, 8, 15, 30, 60, 240)
@@ -149,3 +149,37 @@ def _labels(rng: np.random.Generator, fraud: Bools) -> Bools:
     missed = chance(rng, FRAUD_MISSED, len(fraud))
     mistaken = chance(rng, FALSE_ALARMS, len(fraud))
     return np.where(fraud, ~missed, mistaken)
+
+
+_TAIL_MS = 10 * 60_000
+
+
+@dataclass(frozen=True)
+class Life:
+    """Visits, purchases and their ids; `rows` and `bought` choose rows and transactions in time order."""
+
+    visits: Visits
+    purchases: Purchases
+    session_ids: list[str]
+    transaction_ids: list[str]
+    rows: Ints
+    bought: Ints
+
+
+def draw_period(rng: np.random.Generator, period: Period, customers: Customers, products: Products) -> Life:
+    """Draw exactly `period.rows` browsing rows, and the transactions up to ten minutes after the last one."""
+    visits = draw_visits(rng, period, customers)
+    if len(visits.time) < period.rows:
+        raise ValueError(f"only {len(visits.time)} browsing rows were drawn for {period.rows}")
+    purchases = draw_purchases(rng, visits, customers, products)
+    rows = np.argsort(visits.time, kind="stable")[: period.rows]
+    bought = np.argsort(purchases.created, kind="stable")
+    until = visits.time[rows[-1]] + _TAIL_MS
+    return Life(
+        visits=visits,
+        purchases=purchases,
+        session_ids=uuids(rng, len(visits.kind)),
+        transaction_ids=uuids(rng, len(purchases.session)),
+        rows=rows,
+        bought=bought[purchases.created[bought] <= until],
+    )

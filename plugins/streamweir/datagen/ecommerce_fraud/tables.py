@@ -8,7 +8,7 @@ from streamweir.contracts.ecommerce_fraud import dataset
 from streamweir.contracts.ecommerce_fraud.dataset import File
 from streamweir.datagen.draws import Ints, chance
 from streamweir.datagen.ecommerce_fraud import words
-from streamweir.datagen.ecommerce_fraud.period import Life
+from streamweir.datagen.ecommerce_fraud.purchases import Life
 from streamweir.datagen.ecommerce_fraud.shop import CATEGORIES, Customers, Products, category_id
 from streamweir.datagen.text import days, degrees, times
 

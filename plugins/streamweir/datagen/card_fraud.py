@@ -10,20 +10,38 @@ from pathlib import Path
 import numpy as np
 
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, COMPONENTS, FILE, FRAUD_SHARE, TIME
-from streamweir.datagen.card_fraud.shapes import (
-    AMOUNTS,
-    BELL,
-    BOLDNESS,
-    FRAUD_AMOUNTS,
-    FRAUD_SHIFTS,
-    FRAUD_SPREAD,
-    HOURS,
-    SPREADS,
-)
 from streamweir.datagen.draws import Bools, Floats, Ints, pick, source, spread
 from streamweir.datagen.text import write_csv
 from streamweir.errors import BadConfiguration
 from streamweir.progress import Progress, no_progress
+
+HOURS = (4, 3, 2, 2, 1, 2, 3, 5, 9, 11, 12, 12, 12, 11, 12, 12, 12, 12, 12, 11, 11, 10, 9, 6)
+"""How busy each hour of the day is."""
+
+BELL = (
+    *(-4.0, -2.1, -1.65, -1.3, -1.04, -0.84, -0.67, -0.52, -0.39, -0.25, -0.13),
+    *(0.0, 0.13, 0.25, 0.39, 0.52, 0.67, 0.84, 1.04, 1.3, 1.65, 2.1, 4.0),
+)
+"""A bell with long tails."""
+
+SPREADS = (
+    *(1.96, 1.65, 1.52, 1.42, 1.38, 1.33, 1.24, 1.19, 1.10, 1.09, 1.02, 1.00, 0.995, 0.96),
+    *(0.915, 0.876, 0.849, 0.838, 0.814, 0.771, 0.735, 0.726, 0.624, 0.606, 0.521, 0.482, 0.404, 0.330),
+)
+"""The spread of each component."""
+
+FRAUD_SHIFTS = (
+    *(-1.1, 1.0, -2.0, 1.7, -0.9, -0.4, -1.6, 0.3, -1.2, -2.1, 1.6, -2.4, -0.05, -2.8),
+    *(-0.1, -1.8, -2.6, -1.1, 0.4, 0.3, 0.4, 0.02, -0.05, -0.1, 0.05, 0.04, 0.2, 0.1),
+)
+"""How far the boldest half of the frauds lies off, in spreads."""
+FRAUD_SPREAD = 0.6
+BOLDNESS = (0.0, 0.15, 0.4, 0.8, 1.1, 1.4, 1.8, 2.4)
+"""How much of the shift a fraud shows: an eighth of them hardly any."""
+
+AMOUNTS = (0.0, 0.89, 1.98, 4.5, 7.7, 11.5, 16.0, 22.0, 31.0, 45.0, 66.0, 97.0, 150.0, 280.0, 2_500.0)
+FRAUD_AMOUNTS = (0.0, 0.76, 1.0, 1.0, 1.0, 3.8, 9.25, 25.0, 75.0, 99.99, 99.99, 180.0, 320.0, 720.0, 2_100.0)
+
 
 TRANSACTIONS = 60_000
 DAYS = 2
