@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra import environment
+from infra import environment, minio, postgres
 from infra.airflow import server as airflow
 from infra.bootstrap import stamp
 from infra.kafka import server as kafka
 from infra.layout import Layout
-from infra.minio import server as minio
-from infra.postgres import server as postgres
 from infra.secrets import Secrets
 from infra.service import Service
 from streamweir.errors import StackError

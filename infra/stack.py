@@ -5,15 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from infra import environment, memory, processes
+from infra import environment, processes
 from infra.bootstrap.cache import exclusive
 from infra.layout import Layout
 from infra.plan import Plan, Planner, embedded
 from infra.ports import check_free
-from infra.progress import Board
 from infra.running import RunningSettings
 from infra.secrets import Secrets
-from infra.starting import Starter
+from infra.starting import Board, Starter
 from infra.supervisor.control import Supervisor
 from streamweir.errors import StackError
 from streamweir.settings import Settings
@@ -93,7 +92,7 @@ class Stack:
             raise StackError("the stack was never started: run `make up`")
         plan = self._planner(self.settings, self.layout)
         states = self.supervisor.states() if self.supervisor.is_alive() else {}
-        used = memory.measure(self.settings.var)
+        used = processes.measure(self.settings.var)
         lines = []
         for service in plan.services:
             state = states.get(service.name)

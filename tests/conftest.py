@@ -12,9 +12,9 @@ from infra import environment
 from infra.layout import Layout
 from infra.plan import installed_tools
 from infra.ports import free_ports
-from infra.progress import Board
 from infra.running import RunningSettings
 from infra.stack import Stack
+from infra.starting import Board
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.objectstore import ObjectStore
 from streamweir.settings import Settings

@@ -11,10 +11,11 @@ from typing import Any
 import great_expectations as gx
 import pandas as pd
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
+from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.validator.validation_statistics import calc_validation_statistics
 
-from streamweir_quality import quiet
 from streamweir_quality.checks import CRITICAL, SENTENCE, Subject
 
 _ROWS_AT_ONCE = 2_000_000
@@ -92,7 +93,7 @@ def _result(
     suite: str, frame: pd.DataFrame, expectations: Sequence[Expectation]
 ) -> ExpectationSuiteValidationResult:
     # A context keeps the frames that it was given, and an expectation the context that it was used in.
-    context, copies = quiet.context(), [copy(expectation) for expectation in expectations]
+    context, copies = _context(), [copy(expectation) for expectation in expectations]
     asset = context.data_sources.add_pandas("tables").add_dataframe_asset(suite)
     definition = gx.ValidationDefinition(
         name=suite,
@@ -153,3 +154,10 @@ def _number(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.6g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _context() -> EphemeralDataContext:
+    """A context in memory that reads no project folder and sends nothing anywhere."""
+    quiet = gx.get_context(mode="ephemeral")
+    quiet.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    return quiet

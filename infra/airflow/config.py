@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from infra import environment
+from infra import environment, postgres
 from infra.layout import Layout
-from infra.postgres import server as postgres
 from infra.secrets import Secrets
 from streamweir.connections import StoreConnection
 from streamweir.settings import CHECKOUT, Settings

@@ -1,18 +1,22 @@
-"""Airflow's four services."""
+"""Airflow's four services, and whether they are ready."""
 
 import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import psycopg2
+import urllib3
+
+from infra import postgres
 from infra.airflow.config import airflow_env, passwords_file
-from infra.airflow.readiness import missing_component, missing_dags, missing_task_api
 from infra.layout import Layout, write_private
-from infra.postgres import server as postgres
+from infra.postgres import connect
 from infra.secrets import Secrets
 from infra.service import Service
 from streamweir.errors import StackError
@@ -94,3 +98,48 @@ class _Migration:
             )
         if done.returncode:
             raise StackError(f"Airflow's database could not be migrated: see {log}")
+
+
+# What an earlier dag-processor read says nothing about the files and packages of today.
+_SINCE = "(SELECT max(start_date) FROM job WHERE job_type = 'DagProcessorJob')"
+_ERRORS = f"SELECT filename, stacktrace FROM import_error WHERE timestamp > {_SINCE}"  # noqa: S608
+_READ = f"SELECT DISTINCT relative_fileloc FROM dag WHERE NOT is_stale AND last_parsed_time > {_SINCE}"  # noqa: S608
+
+
+def missing_component(url: str, component: str) -> str | None:
+    """None when the health endpoint calls the component healthy, else what it says."""
+    try:
+        answer = urllib3.request("GET", f"{url}/api/v2/monitor/health", timeout=5, retries=False)
+        said = answer.json().get(component) or {}
+    except (urllib3.exceptions.HTTPError, ValueError):
+        return "the api-server does not answer"
+    status = said.get("status")
+    return None if status == "healthy" else f"its health is {status or 'unknown'}"
+
+
+def missing_task_api(url: str) -> str | None:
+    """None when the API that tasks talk to answers; its first request takes seconds, so it is made here."""
+    try:
+        answer = urllib3.request("GET", f"{url}/execution/health", timeout=60, retries=False)
+    except urllib3.exceptions.HTTPError:
+        return "the API for tasks does not answer"
+    return None if answer.status == 200 else f"the API for tasks says {answer.status}"
+
+
+def missing_dags(layout: Layout, folder: Path) -> str | None:
+    """None when every DAG file was read, else which one was not; raises StackError for one that cannot be."""
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+    try:
+        with closing(connect(layout)) as connection, connection.cursor() as cursor:
+            cursor.execute(_ERRORS)
+            errors = dict(cursor.fetchall())
+            cursor.execute(_READ)
+            read = {name for (name,) in cursor.fetchall()}
+    except psycopg2.Error:
+        return "its database does not answer"
+    broken = sorted(files & set(errors))
+    if broken:
+        reason = errors[broken[0]].strip().rpartition("\n")[2]
+        raise StackError(f"Airflow cannot read dags/{broken[0]}: {reason}")
+    unread = sorted(files - read)
+    return f"dags/{unread[0]} was not read yet" if unread else None

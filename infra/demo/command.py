@@ -11,9 +11,9 @@ from infra.demo.airflow_api import AirflowApi
 from infra.demo.outcome import bring_home, print_outcome
 from infra.demo.watch import Watch
 from infra.environment import tasks_store
-from infra.memory import MemoryWatch
-from infra.progress import Board
+from infra.processes import MemoryWatch
 from infra.stack import Stack
+from infra.starting import Board
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import BadConfiguration

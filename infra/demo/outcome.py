@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from infra.memory import Peak
+from infra.processes import Peak
 from infra.stack import Stack
 from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore

@@ -17,8 +17,8 @@ from infra import environment
 from infra.layout import Layout
 from infra.plan import installed_tools
 from infra.ports import free_ports
-from infra.progress import Board
 from infra.stack import Stack
+from infra.starting import Board
 from streamweir.broker.topics import provision
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.runs import Run

@@ -16,8 +16,8 @@ from infra import environment
 from infra.plan import installed_tools
 from infra.ports import free_ports
 from infra.processes import find
-from infra.progress import Board
 from infra.stack import Stack
+from infra.starting import Board
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream

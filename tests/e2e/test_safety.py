@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.demo.airflow_api import AirflowApi
-from infra.postgres.server import connect
+from infra.postgres import connect
 from infra.stack import Stack
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.runs import Run

@@ -10,9 +10,9 @@ from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException, S3Error
 from rich.console import Console
 
-from infra import memory, processes
-from infra.progress import Board
+from infra import processes
 from infra.stack import Stack
+from infra.starting import Board
 from streamweir.connections import StoreConnection
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, StackError
@@ -30,9 +30,9 @@ def test_every_service_is_up_and_takes_memory(stack: Stack) -> None:
     status = {line.name: line for line in stack.status()}
     assert set(status) >= SERVICES
     assert all(status[name].is_up and status[name].memory > 2**20 and status[name].since for name in SERVICES)
-    used = memory.measure(stack.settings.var)
+    used = processes.measure(stack.settings.var)
     assert set(used) >= {*SERVICES, processes.SUPERVISOR}
-    assert sum(used.values()) < memory.LIMIT_BYTES / 2
+    assert sum(used.values()) < processes.LIMIT_BYTES / 2
 
 
 def test_it_listens_on_the_loopback_only(stack: Stack) -> None:

@@ -18,9 +18,9 @@ from infra.environment import STACK
 from infra.layout import Layout
 from infra.plan import Plan
 from infra.ports import accepts, free_ports
-from infra.progress import Board
 from infra.service import Service
 from infra.stack import Stack
+from infra.starting import Board
 from streamweir.errors import StackError
 from streamweir.settings import Settings
 

@@ -13,9 +13,9 @@ from streamweir.contracts.card_fraud import IS_ALERT, SCORED, TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, NUMBER_NAMES
 from streamweir.contracts.messages import RETENTION_S
 from streamweir_quality.inputs import Inputs
+from streamweir_quality.messages import micros_of
 from streamweir_quality.model_again import Score
 from streamweir_quality.rejected import refused_by_model
-from streamweir_quality.rows import micros_of
 
 CARRIES: dict[str, pa.Schema] = {}
 """Nothing: a transaction's number is unique within its run."""

@@ -16,9 +16,8 @@ from streamweir.contracts.clickstream_anomaly import (
     WINDOWS,
     WINDOWS_BEFORE,
 )
-from streamweir_quality.checks import Subject, between, equal, present, unique
+from streamweir_quality.checks import Subject, between, equal, present, unique, window_checks, with_windows
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.windows import window_checks, with_windows
 
 _START, _END = "window_start", "window_end"
 _AGAIN = "again_{}"

@@ -19,8 +19,7 @@ from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY, co
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.values import identifier
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.messages import reader_of
-from streamweir_quality.rows import micros_of, rows
+from streamweir_quality.messages import micros_of, reader_of, rows
 
 _EVENTS = pa.schema(
     [

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from streamweir_quality.checks import Subject
-from streamweir_quality.ecommerce_fraud.accounts import account_subjects
 from streamweir_quality.ecommerce_fraud.figures import figure_subjects
-from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
-from streamweir_quality.ecommerce_fraud.shares import share_subjects
+from streamweir_quality.ecommerce_fraud.predictions import (
+    account_subjects,
+    predictions_subject,
+    share_subjects,
+)
 from streamweir_quality.ecommerce_fraud.static import static_subjects
 from streamweir_quality.inputs import Inputs
 

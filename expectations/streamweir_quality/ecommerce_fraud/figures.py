@@ -11,11 +11,20 @@ from streamweir.contracts.ecommerce_fraud import (
     SOLD_QUANTITY,
     SOLD_WINDOW_S,
 )
-from streamweir_quality.checks import Subject, between, equal, rows, sum_is, unique
+from streamweir_quality.checks import (
+    Subject,
+    between,
+    equal,
+    rows,
+    seconds,
+    sum_is,
+    unique,
+    window_checks,
+    with_windows,
+)
 from streamweir_quality.ecommerce_fraud.sales import Sales, begins, since_start
 from streamweir_quality.ecommerce_fraud.top import top_subjects
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.windows import seconds, window_checks, with_windows
 
 _COMPLETE = "every window from the first to the last scored row is there"
 

@@ -1,7 +1,11 @@
-"""The predictions: keys, ranges, the model, and that they follow from what was sent."""
+"""The predictions: keys, ranges, the model, and that they follow from what was sent.
 
+Then their shares against training, and the tables against the ledger.
+"""
+
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -17,13 +21,25 @@ from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY, TRANSA
 from streamweir.contracts.messages import RETENTION_S, Kind
 from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier, parse_products
-from streamweir_quality.checks import WARNING, Subject, between, equal, one_of, present, rows, unique
+from streamweir_quality.checks import (
+    WARNING,
+    Subject,
+    between,
+    equal,
+    mean_between,
+    one_of,
+    present,
+    rows,
+    unique,
+)
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
 from streamweir_quality.inputs import Inputs, Stored
 from streamweir_quality.messages import reader_of
-from streamweir_quality.rows import rows as rows_of
+from streamweir_quality.messages import rows as rows_of
+from streamweir_quality.rejected import rejected_subjects
 
 CENT = 0.005
+SHARES = "predictions and training"
 Numbers = npt.NDArray[Any]
 _TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
 
@@ -148,3 +164,66 @@ def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
                 tuple(identifier(row[name]) for name in PIPELINE.identity)
                 for _, row in rows_of(message, TRANSACTION_KEY)
             )
+
+
+_NOT_PLAIN = re.compile(r"[^\w .,-]")
+
+
+def share_subjects(inputs: Inputs) -> Iterable[Subject]:
+    """One subject, or none when the model's card says nothing of shares, as for a model from elsewhere."""
+    card = inputs.card
+    if card is None or not inputs.rows(PREDICTIONS.name) or not (inputs.fraud_share or card.category_shares):
+        return
+    frame = inputs.frame(PREDICTIONS.name, ["prediction", *card.category_shares])
+    shares: dict[str, pd.Series] = {}
+    expectations = []
+    if inputs.fraud_share:
+        shares["called fraud"] = (frame["prediction"] == 1).astype(float)
+        expectations.append(_share("called fraud", inputs.fraud_share))
+    for column, seen in card.category_shares.items():
+        expectations.append(one_of(column, seen, f"training has seen every {column}", WARNING))
+        for category, share in seen.items():
+            name = f"{column} {_NOT_PLAIN.sub('_', category)}"
+            shares[name] = (frame[column] == category).astype(float)
+            expectations.append(_share(name, share))
+    columns = frame[list(card.category_shares)]
+    yield Subject(SHARES, PREDICTIONS.name, columns.assign(**shares), tuple(expectations))
+
+
+def _share(name: str, seen: Mapping[str, float]) -> Expectation:
+    low, high = seen["low"], seen["high"]
+    sentence = f"the share of {name!r} is in the range that training saw, {low:.2%} to {high:.2%}"
+    return mean_between(name, low, high, sentence)
+
+
+def account_subjects(inputs: Inputs) -> Iterable[Subject]:
+    """Predictions per batch, and the rejected records."""
+    batches = inputs.ledger["batches"]
+    yield Subject(
+        "predictions per batch",
+        PREDICTIONS.name,
+        _per_batch(inputs),
+        (
+            rows(len(batches), "predictions come from no batch that the ledger does not know"),
+            equal("in_ledger", "in_predictions", "each batch has as many predictions as the ledger says"),
+            between("unexplained", 0, 0, "no row of the batch is unexplained"),
+        ),
+    )
+    yield from rejected_subjects(inputs)
+
+
+def _per_batch(inputs: Inputs) -> pd.DataFrame:
+    topic = inputs.pipeline.leading.topic.name
+    ledger = pd.DataFrame(
+        [
+            (batch["batch_index"], batch["topics"][topic]["scored"], batch["unexplained"])
+            for batch in inputs.ledger["batches"]
+        ],
+        columns=["batch_index", "in_ledger", "unexplained"],
+    )
+    # A line of the ledger sums up so many batches, in the place of the first.
+    per_line = inputs.ledger["batches_per_line"]
+    first = inputs.frame(PREDICTIONS.name, ["batch_index"])["batch_index"] // per_line * per_line
+    found = first.groupby(first).size().rename("in_predictions")
+    merged = ledger.set_index("batch_index").join(found, how="outer").fillna(0)
+    return merged.astype("int64").reset_index()

@@ -43,11 +43,10 @@ from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_number, parse_products
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.messages import reader_of
+from streamweir_quality.messages import Row, micros_of, reader_of, rows
 from streamweir_quality.model_again import Score
 from streamweir_quality.rejected import refused_by_model
 from streamweir_quality.replayed import Replayed
-from streamweir_quality.rows import Row, micros_of, rows
 
 SCORES = {
     "probability": Score.PROBABILITIES,

@@ -15,11 +15,19 @@ from streamweir.contracts.ecommerce_fraud import (
     TOP_WINDOW_S,
 )
 from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, PRODUCTS
-from streamweir_quality.checks import Subject, between, equal, rows, unique
+from streamweir_quality.checks import (
+    Subject,
+    between,
+    equal,
+    rows,
+    seconds,
+    unique,
+    window_checks,
+    with_windows,
+)
 from streamweir_quality.ecommerce_fraud.sales import Sales, begins, by_category, since_start
 from streamweir_quality.ecommerce_fraud.static import read
 from streamweir_quality.inputs import Inputs
-from streamweir_quality.windows import seconds, window_checks, with_windows
 
 
 @dataclass(frozen=True)

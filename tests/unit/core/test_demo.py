@@ -18,7 +18,7 @@ from infra.demo.airflow_api import AirflowApi, TaskState
 from infra.demo.command import _local
 from infra.demo.outcome import _totals, bring_home, print_outcome
 from infra.demo.watch import Watch
-from infra.memory import Peak
+from infra.processes import Peak
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable

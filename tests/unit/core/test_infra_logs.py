@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.__main__ import show
 from infra.layout import Layout
-from infra.logs import show
 from streamweir.errors import BadConfiguration
 
 

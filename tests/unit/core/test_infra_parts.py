@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from infra import environment, memory, processes
+from infra import environment, processes
 from infra.airflow.config import airflow_env
 from infra.layout import Layout, write_private
-from infra.minio.policies import policies
+from infra.minio import policies
 from infra.ports import accepts, check_free, free_ports
 from infra.running import RunningSettings
 from infra.secrets import Secrets
@@ -215,7 +215,7 @@ def test_a_stage_among_several_is_shown_by_its_name(tmp_path: Path, stage: str, 
 def test_memory_counts_the_stacks_processes_and_keeps_the_peak(tmp_path: Path) -> None:
     fill = "block = bytearray(60 * 2**20); print('full', flush=True); input()"
     env = {environment.STACK: str(tmp_path)}
-    watch = memory.MemoryWatch(tmp_path)
+    watch = processes.MemoryWatch(tmp_path)
     with subprocess.Popen([sys.executable, "-c", fill], env=env, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -226,5 +226,5 @@ def test_memory_counts_the_stacks_processes_and_keeps_the_peak(tmp_path: Path) -
         process.stdin.write("\n")
     assert 60 * 2**20 < watch.peak.peak_bytes < 120 * 2**20
     assert watch.peak.by_service == {processes.DETACHED: watch.peak.peak_bytes}
-    assert memory.measure(tmp_path) == {}
+    assert processes.measure(tmp_path) == {}
     assert watch.stop().peak_bytes > 60 * 2**20, "the peak stays"

@@ -25,8 +25,7 @@ from streamweir.scorer.spec import Servers
 from streamweir_quality.checks import Subject, all_equal
 from streamweir_quality.docs import write_docs
 from streamweir_quality.ecommerce_fraud import subjects
-from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
-from streamweir_quality.ecommerce_fraud.shares import share_subjects
+from streamweir_quality.ecommerce_fraud.predictions import predictions_subject, share_subjects
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.publishing import inspect
 from streamweir_quality.runner import validate

@@ -19,10 +19,12 @@ from streamweir.contracts.messages import RETENTION_S, Headers, Kind
 from streamweir.values import parse_products
 from streamweir_quality.checks import CRITICAL, WARNING
 from streamweir_quality.ecommerce_fraud import subjects
-from streamweir_quality.ecommerce_fraud.accounts import account_subjects
 from streamweir_quality.ecommerce_fraud.figures import figure_subjects
-from streamweir_quality.ecommerce_fraud.predictions import predictions_subject
-from streamweir_quality.ecommerce_fraud.shares import share_subjects
+from streamweir_quality.ecommerce_fraud.predictions import (
+    account_subjects,
+    predictions_subject,
+    share_subjects,
+)
 from streamweir_quality.ecommerce_fraud.static import static_subjects
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.messages import Message

@@ -1,14 +1,14 @@
-"""The object store as a service: MinIO with four buckets and two accounts limited to them."""
+"""The MinIO object store, and what each account may do in it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials.providers import StaticProvider
 
 from infra.layout import Layout, make_private
-from infra.minio.policies import policies
 from infra.secrets import Secrets
 from infra.service import Service
 from streamweir.contracts.streams import BUCKETS
@@ -81,3 +81,30 @@ def _provision(settings: Settings, secrets: Secrets) -> None:
         admin.user_add(user, password)
         # Attaching a policy that is attached already is refused; setting it is not.
         admin.policy_set(f"streamweir-{role}", user=user)
+
+
+_READ = ("s3:GetObject",)
+_WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+_LIST = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads")
+
+
+def policies(prefix: str) -> dict[str, dict[str, Any]]:
+    """The policy of each role: tasks work in all buckets; the scorer reads inputs and writes its stream."""
+    return {
+        "tasks": _policy(prefix, read=BUCKETS, write=BUCKETS),
+        "scorer": _policy(prefix, read=("datasets", "models", "streams"), write=("streams",)),
+    }
+
+
+def _policy(prefix: str, *, read: Iterable[str], write: Iterable[str]) -> dict[str, Any]:
+    read = tuple(read)
+    statements = [
+        _allow(_LIST, (f"arn:aws:s3:::{prefix}{bucket}" for bucket in read)),
+        _allow(_READ, (f"arn:aws:s3:::{prefix}{bucket}/*" for bucket in read)),
+        _allow(_WRITE, (f"arn:aws:s3:::{prefix}{bucket}/*" for bucket in write)),
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _allow(actions: Iterable[str], resources: Iterable[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}

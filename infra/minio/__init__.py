@@ -1,1 +1,0 @@
-"""The MinIO object store."""

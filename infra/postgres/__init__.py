@@ -1,1 +1,0 @@
-"""PostgreSQL, for Airflow's metadata."""
