@@ -18,6 +18,9 @@ from streamweir.cli import run
 from streamweir.errors import BadConfiguration
 from streamweir.settings import Settings
 
+_MIB = 1024**2
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
 
 def _show_logs(layout: Layout, service: str, lines: int, *, follow: bool) -> None:
     """Print the last lines of one log, or of all services; raises BadConfiguration for one without a log.
@@ -41,9 +44,6 @@ def _tail(paths: list[Path], lines: int, *, follow: bool) -> None:
         subprocess.run(argv, check=False)
     except KeyboardInterrupt:
         return
-
-
-_MIB = 1024**2
 
 
 def _print_status(stack: Stack, console: Console) -> bool:
@@ -82,9 +82,6 @@ def _cells(service: ServiceStatus) -> tuple[str, str, str, str, str]:
         since = f"{service.since:%m-%d %H:%M} ({minutes:.0f} min)"
     used = f"{service.memory / _MIB:.0f} MiB" if service.memory else "-"
     return service.name, f"[{style}]{service.state.lower()}", ports, used, since
-
-
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 
 @app.command()

@@ -15,6 +15,9 @@ from streamweir.contracts.streams import BUCKETS
 from streamweir.settings import Settings
 
 NAME = "minio"
+_READ = ("s3:GetObject",)
+_WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+_LIST = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads")
 
 
 def service(settings: Settings, layout: Layout, tools: Mapping[str, Path], secrets: Secrets) -> Service:
@@ -81,11 +84,6 @@ def _provision(settings: Settings, secrets: Secrets) -> None:
         admin.user_add(user, password)
         # Attaching a policy that is attached already is refused; setting it is not.
         admin.policy_set(f"streamweir-{role}", user=user)
-
-
-_READ = ("s3:GetObject",)
-_WRITE = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
-_LIST = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads")
 
 
 def policies(prefix: str) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,9 @@ DETACHED = "spark"
 
 _STAGE = "stage "
 """Before the name of a stage, where a stream has several: each is shown by itself."""
+LIMIT_BYTES = 6 * 1024**3
+"""What the whole stack may take at its peak."""
+_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,6 @@ def _signal(process: psutil.Process, send: Callable[[psutil.Process], None]) -> 
         send(process)
     except psutil.NoSuchProcess:
         return
-
-
-LIMIT_BYTES = 6 * 1024**3
-"""What the whole stack may take at its peak."""
-
-_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)

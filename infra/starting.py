@@ -22,6 +22,8 @@ from streamweir.errors import StackError
 
 QUIET = ("waiting", "preparing")
 """States that last too short to be worth a line of their own."""
+_POLL_S = 0.2
+_TAIL_LINES = 25
 
 
 class Board:
@@ -71,10 +73,6 @@ class Board:
                     service, f"[{style}]{state}", f"{seconds if seconds is not None else now:5.1f} s"
                 )
         return table
-
-
-_POLL_S = 0.2
-_TAIL_LINES = 25
 
 
 class Starter:

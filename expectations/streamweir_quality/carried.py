@@ -17,7 +17,8 @@ from streamweir.ledger.bundle import put_rows
 from streamweir.ledger.committed import once_again, read_commits, read_entries
 from streamweir.ledger.published import places
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.plan import Offsets, Plan, offsets_from_json, plans
+from streamweir.replay.plan import Offsets, Plan, offsets_from_json
+from streamweir.replay.position import plans
 
 
 @dataclass(frozen=True)

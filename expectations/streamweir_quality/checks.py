@@ -20,6 +20,7 @@ gxe: Any = _expectations
 CRITICAL = "critical"
 WARNING = "warning"
 SENTENCE = "sentence"
+_START, _END = "window_start", "window_end"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,6 @@ def _about(severity: str, sentence: str) -> dict[str, Any]:
 
 def _and(names: Iterable[str]) -> str:
     return " and ".join(names)
-
-
-_START, _END = "window_start", "window_end"
 
 
 def with_windows(frame: pd.DataFrame, slide: int, begins: Collection[int] = ()) -> pd.DataFrame:

@@ -33,6 +33,7 @@ _SHARE_BYTES = 8 * 1024 * 1024
 """About what is in memory of messages as they go to a file or come from it."""
 _BESIDE_VALUE = 300
 _ROWS_AT_ONCE = 20_000
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,6 @@ def _shares(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
             share, size = [], 0
     if share:
         yield share
-
-
-Row = dict[str, Any]
 
 
 def rows(message: Message, key: Iterable[str]) -> Iterator[tuple[int, Row]]:

@@ -23,6 +23,10 @@ from streamweir.errors import StackError
 from streamweir.settings import Settings
 
 _AIRFLOW = (sys.executable, "-m", "airflow")
+# What an earlier dag-processor read says nothing about the files and packages of today.
+_SINCE = "(SELECT max(start_date) FROM job WHERE job_type = 'DagProcessorJob')"
+_ERRORS = f"SELECT filename, stacktrace FROM import_error WHERE timestamp > {_SINCE}"  # noqa: S608
+_READ = f"SELECT DISTINCT relative_fileloc FROM dag WHERE NOT is_stale AND last_parsed_time > {_SINCE}"  # noqa: S608
 
 
 def services(
@@ -98,12 +102,6 @@ class _Migration:
             )
         if done.returncode:
             raise StackError(f"Airflow's database could not be migrated: see {log}")
-
-
-# What an earlier dag-processor read says nothing about the files and packages of today.
-_SINCE = "(SELECT max(start_date) FROM job WHERE job_type = 'DagProcessorJob')"
-_ERRORS = f"SELECT filename, stacktrace FROM import_error WHERE timestamp > {_SINCE}"  # noqa: S608
-_READ = f"SELECT DISTINCT relative_fileloc FROM dag WHERE NOT is_stale AND last_parsed_time > {_SINCE}"  # noqa: S608
 
 
 def missing_component(url: str, component: str) -> str | None:

@@ -13,7 +13,8 @@ from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.runs import RECOMPUTED_FORMAT, Run
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.plan import Offsets, Plan, offsets_from_json, plans
+from streamweir.replay.plan import Offsets, Plan, offsets_from_json
+from streamweir.replay.position import plans
 from streamweir.scorer import status
 
 FORMAT = 1

@@ -16,6 +16,8 @@ from streamweir_spark.micro_batch import stored_columns
 
 _WINDOW = 2
 """The first columns of a figure table: window_start and window_end."""
+_NEWEST = 20
+_SHOWN = 5
 
 
 def show_windows(table: Table, rows: Iterable[tuple[object, ...]]) -> None:
@@ -42,10 +44,6 @@ def _described(names: tuple[str, ...], lines: list[tuple[object, ...]]) -> list[
 
 def _moment(micros: object) -> str:
     return f"{datetime.fromtimestamp(int(str(micros)) / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-_NEWEST = 20
-_SHOWN = 5
 
 
 def show_results(

@@ -24,6 +24,12 @@ _PLACES = pa.schema([("sequence", pa.int64()), ("run", pa.string()), ("ts", pa.i
 
 MESSAGE = tuple(name for name in WORKED.names if name != "rows")
 """What identifies a message, in the outputs and in the table `worked`."""
+Rows = list[tuple[object, ...]]
+STREAM_COLUMNS = (
+    Column("run", Type.STRING, "the run that a row belongs to; null for a window that meets none"),
+    Column("sequence", Type.INT, "send order within the stream; null for a window"),
+)
+"""What a table of the stream holds beside its contract, when the contract does not have it."""
 
 
 def frontier(lines: Iterable[Mapping[str, Any]], before: Commit) -> tuple[int, int | None]:
@@ -90,9 +96,6 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-Rows = list[tuple[object, ...]]
-
-
 class Results(Protocol):
     """How what the shards put out in a micro-batch becomes rows of the pipeline's tables.
 
@@ -117,13 +120,6 @@ class Results(Protocol):
         Timestamps are microseconds since the epoch. totals: of the micro-batch before, None at first; JSON.
         closed: what the domain's `closed` gave, of all shards.
         """
-
-
-STREAM_COLUMNS = (
-    Column("run", Type.STRING, "the run that a row belongs to; null for a window that meets none"),
-    Column("sequence", Type.INT, "send order within the stream; null for a window"),
-)
-"""What a table of the stream holds beside its contract, when the contract does not have it."""
 
 
 def stored_columns(table: Table) -> tuple[Column, ...]:

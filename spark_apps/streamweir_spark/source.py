@@ -23,6 +23,22 @@ from streamweir_spark.columns import core_arrow_schema, core_schema
 from streamweir_spark.core import Part, Reader, Received, Reject
 from streamweir_spark.decode import decode
 
+KEY = Column("key", Type.INT, "puts the shard into a partition of its own")
+BUNDLE = Column("parts", Type.BINARY, "the shard's parts of many messages, pickled")
+BUNDLE_COLUMNS = (KEY, BUNDLE)
+_FETCH_WAIT_MS = "20"
+"""A micro-batch ends behind a transaction's marker, which is no record: there Kafka would let the reader wait
+for half a second by default, in case that something comes."""
+_KEYS_TRIED = 64
+"""For each shard: that none of them falls to it is out of the question."""
+_FIELDS = Received._fields
+_SASL = {"sasl_plain_username", "sasl_plain_password"}
+_LOGIN_MODULES = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
+
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
@@ -38,25 +54,6 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-KEY = Column("key", Type.INT, "puts the shard into a partition of its own")
-BUNDLE = Column("parts", Type.BINARY, "the shard's parts of many messages, pickled")
-BUNDLE_COLUMNS = (KEY, BUNDLE)
-
-_FETCH_WAIT_MS = "20"
-"""A micro-batch ends behind a transaction's marker, which is no record: there Kafka would let the reader wait
-for half a second by default, in case that something comes."""
-
-_KEYS_TRIED = 64
-"""For each shard: that none of them falls to it is out of the question."""
-_FIELDS = Received._fields
-_SASL = {"sasl_plain_username", "sasl_plain_password"}
-_LOGIN_MODULES = {
-    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
-    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
-    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
-}
 
 
 def read_messages(

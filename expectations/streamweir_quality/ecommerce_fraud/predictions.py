@@ -42,6 +42,7 @@ CENT = 0.005
 SHARES = "predictions and training"
 Numbers = npt.NDArray[Any]
 _TIMES_OF_DAY = ("morning", "afternoon", "evening", "night")
+_NOT_PLAIN = re.compile(r"[^\w .,-]")
 
 
 def predictions_subject(inputs: Inputs) -> Subject:
@@ -164,9 +165,6 @@ def _put_back(inputs: Inputs) -> Iterator[tuple[str, ...]]:
                 tuple(identifier(row[name]) for name in PIPELINE.identity)
                 for _, row in rows_of(message, TRANSACTION_KEY)
             )
-
-
-_NOT_PLAIN = re.compile(r"[^\w .,-]")
 
 
 def share_subjects(inputs: Inputs) -> Iterable[Subject]:

@@ -11,6 +11,16 @@ SELECTION = "model_selection_summary.json"
 MODEL_OPTIONS = ("threshold", "fraud_label")
 """The params that say how a model's output becomes a decision; each is None when nothing is asked for."""
 _VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
+ROW = "__row"
+"""The number of a row in the file that `score_again` is given, 0 first: the columns that a model may use."""
+SCORES = (
+    Column(ROW, Type.INT, "which row it is"),
+    Column("probability", Type.DOUBLES, "the model's probabilities"),
+    Column("fraud_probability", Type.DOUBLE, "the probability of fraud"),
+    Column("prediction", Type.INT, "1 when the model's own prediction is fraud"),
+    Column("refusal", Type.STRING, "why the model refuses the row, alone or with others; else null"),
+)
+"""The columns of the file that it gives back: a row for each row that comes out of the model."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +68,3 @@ class ModelKeys:
 def is_version(text: str) -> bool:
     """Whether this can be a version's id; a path with a slash or a dot never is."""
     return _VERSION.fullmatch(text) is not None
-
-
-ROW = "__row"
-"""The number of a row in the file that `score_again` is given, 0 first: the columns that a model may use."""
-
-SCORES = (
-    Column(ROW, Type.INT, "which row it is"),
-    Column("probability", Type.DOUBLES, "the model's probabilities"),
-    Column("fraud_probability", Type.DOUBLE, "the probability of fraud"),
-    Column("prediction", Type.INT, "1 when the model's own prediction is fraud"),
-    Column("refusal", Type.STRING, "why the model refuses the row, alone or with others; else null"),
-)
-"""The columns of the file that it gives back: a row for each row that comes out of the model."""

@@ -17,6 +17,9 @@ from streamweir.redrive.records import WHOLE, Messages, Rejected, rows_as_writte
 from streamweir.replay.deliveries import Message
 from streamweir.replay.pieces import Value
 
+MOST_ROWS = 500
+"""Rows in one message."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -72,10 +75,6 @@ def edited(content: Content, text: bytes, name: str, *, clocked: bool) -> Conten
 
 def _wanted(content: Content) -> str:
     return "a message is a list of objects" if content.whole else "a row is one object"
-
-
-MOST_ROWS = 500
-"""Rows in one message."""
 
 
 def deliveries(

@@ -27,6 +27,8 @@ from streamweir.objectstore import ObjectStore
 
 WHOLE = -1
 """The row of a record that is a whole message."""
+_SPACE = " \t\r\n"
+_decoder = json.JSONDecoder()
 
 
 class Place(NamedTuple):
@@ -199,10 +201,6 @@ def rows_as_written(value: bytes) -> list[str] | None:
         return list(_elements(text)) if text[:1] == "[" else None
     except (ValueError, RecursionError, IndexError):
         return None
-
-
-_SPACE = " \t\r\n"
-_decoder = json.JSONDecoder()
 
 
 def _elements(text: str) -> Iterable[str]:

@@ -9,8 +9,8 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
-from streamweir.replay.plan import Plan, Request, run_before
-from streamweir.replay.position import Position
+from streamweir.replay.plan import Plan, Request
+from streamweir.replay.position import Position, run_before
 
 
 def stored_plan(store: ObjectStore, run: Run, request: Request, batch_rows: int) -> Plan | None:

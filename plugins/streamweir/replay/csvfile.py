@@ -15,6 +15,7 @@ from streamweir.replay.batches import UNKNOWN, first_unsorted
 from streamweir.times import TimeReader
 
 _TOO_LARGE = f"the row has more than {ROW_BYTES:,} bytes, the most that can be sent; shorten its texts"
+_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 
 class CsvFile:
@@ -145,9 +146,6 @@ def find(folder: Path, names: Iterable[str]) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise DatasetUnusable(f"{folder} holds no {' or '.join(known)}")
-
-
-_SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 
 def separator_of(header: str, columns: Iterable[str]) -> str | None:

@@ -20,6 +20,8 @@ from streamweir.replay.plan import Plan
 Value = Callable[[Sequence[Row], int], bytes]
 """How a pipeline makes a message's value of a batch's rows for a topic and the batch's ts."""
 _Part = tuple[Mapping[str, Sequence[Row]], Mapping[str, bytes]]
+Ended = Callable[[int, bool], bool]
+"""Whether a run ends before a sequence, where a span begins or not."""
 
 
 class Piece(NamedTuple):
@@ -87,10 +89,6 @@ class SpanStart(NamedTuple):
     span: int
     batch: int
     sequence: int
-
-
-Ended = Callable[[int, bool], bool]
-"""Whether a run ends before a sequence, where a span begins or not."""
 
 
 class Delivery(NamedTuple):

@@ -29,6 +29,9 @@ from streamweir.replay.stop import never
 _AHEAD = 64
 
 T = TypeVar("T")
+MANY = 20_000
+"""Batches from which on it is worth a process."""
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,6 @@ def prepared(items: Iterator[T]) -> Generator[T]:
             coming = thread.submit(some)
             yield from found
 
-
-MANY = 20_000
-"""Batches from which on it is worth a process."""
-_AT_ONCE = 500
 
 Packed = tuple[float, int, Counts, list[tuple[str, bytes, list[tuple[str, bytes]]]]]
 """A parcel as it travels: plain values are fast."""

@@ -22,8 +22,8 @@ from streamweir.replay.batches import Recording, Source, source_of
 from streamweir.replay.deliveries import SpanStart, check_late
 from streamweir.replay.manifest import Manifest, on_the_clock
 from streamweir.replay.parcels import Backlog, Job, Parcel, parcels
-from streamweir.replay.plan import Plan, Request, join
-from streamweir.replay.position import Position, find_flush
+from streamweir.replay.plan import Plan, Request
+from streamweir.replay.position import Position, find_flush, join
 from streamweir.replay.produced import Counting, Produced
 from streamweir.replay.stop import StopRequest, never
 from streamweir.replay.transmission import Link, Transmission

@@ -25,6 +25,9 @@ from streamweir.replay.stop import never
 OUTAGE_S = 300
 """How long a replay tries again when Kafka is away."""
 _LOG = logging.getLogger(__name__)
+_LOOK_S = 1.0
+TRANSACTION_S = 0.1
+"""How long deliveries that are due are put into one transaction before it is committed."""
 
 
 class Link:
@@ -80,11 +83,6 @@ class Link:
 
 def _passes(error: BaseException) -> bool:
     return isinstance(error, Retryable) or (isinstance(error, KafkaError) and not refused(error))
-
-
-_LOOK_S = 1.0
-TRANSACTION_S = 0.1
-"""How long deliveries that are due are put into one transaction before it is committed."""
 
 
 class Schedule:

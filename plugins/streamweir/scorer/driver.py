@@ -22,6 +22,8 @@ _LOG = logging.getLogger(__name__)
 _TAIL_BYTES = 64 * 1024
 _SECONDS_TO_DIE = 10
 _LOOK_AT_LOG_S = 60.0
+MOST_LOG_BYTES = 20_000_000
+"""As much as a service's log; beside it lies one that is as large and older."""
 
 
 class Driver:
@@ -113,10 +115,6 @@ def _session_of(process: psutil.Process) -> int | None:
         return os.getsid(process.pid)
     except (ProcessLookupError, PermissionError):
         return None
-
-
-MOST_LOG_BYTES = 20_000_000
-"""As much as a service's log; beside it lies one that is as large and older."""
 
 
 def rotate(log: Path) -> bool:

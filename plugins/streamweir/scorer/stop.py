@@ -16,6 +16,8 @@ from streamweir.errors import StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.status import read, timestamp
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Signalled:
     """Like `threading.Event`, but `set` is safe in a signal handler.
@@ -63,9 +65,6 @@ def requested(store: ObjectStore, stream: Stream, holder: str) -> bool:
     """Whether the stream's scorer with this holder was asked to stop."""
     marker = store.get_json(stream.stop_marker)
     return marker is not None and marker.get("holder") == holder
-
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequested(StreamweirError):

@@ -1,6 +1,6 @@
 """Labelled rows to learn from, split by time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ PLACE = "__streamweir_place"
 
 _TRAIN, _SELECT = 0.6, 0.8
 _MUST_HOLD_BOTH = {False: "each part of the time", True: "the first 60 % of the time"}
+PARTS = 10
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,12 @@ def split(examples: Examples, *, sparse_ok: bool = False) -> Split:
     return parts
 
 
-PARTS = 10
-
-Range = Mapping[str, float]
-"""share, low and high: all between 0 and 1."""
-
-
 def share_range(flags: Sequence[bool] | np.ndarray) -> dict[str, float]:
-    """The share of true flags (in order of time) and its range."""
+    """The share of true flags (in order of time) and its range, `low` to `high`; all between 0 and 1.
+
+    The history is cut into ten parts in order of time. The range is what the share was in these parts,
+    widened on either side by the distance between the smallest and the largest.
+    """
     values = np.asarray(flags, dtype=float)
     shares = [part.mean() for part in np.array_split(values, min(PARTS, len(values)))]
     low, high = min(shares), max(shares)

@@ -31,6 +31,10 @@ from streamweir_spark.training.examples import Examples, Split, split
 from streamweir_spark.training.promotion import judge_on, promote_if_not_worse
 from streamweir_spark.training.selection import Selected, select
 
+_HERE = "local[*]"
+_SAME_EVERYWHERE = {"spark.default.parallelism": "2"}
+"""Trees are grown from samples drawn by partition: their number, not the machine's, decides the model."""
+
 
 @dataclass
 class Training:
@@ -102,10 +106,6 @@ class Training:
 
 Door = Callable[[Training], None]
 """What a pipeline's training app does: read, select, publish."""
-
-_HERE = "local[*]"
-_SAME_EVERYWHERE = {"spark.default.parallelism": "2"}
-"""Trees are grown from samples drawn by partition: their number, not the machine's, decides the model."""
 
 
 class _Arguments(NamedTuple):

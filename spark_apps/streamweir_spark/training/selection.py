@@ -21,6 +21,16 @@ from streamweir_spark.training.candidates import SEED, Fitted, fit_all, frame_of
 from streamweir_spark.training.examples import LABEL, Examples, Split, category_shares, share_range
 
 _FOLDS = 3
+Say = Callable[[str], None]
+SELECTION_RULE = "the largest PR-AUC on the second part of the history"
+THRESHOLD_RULE = "the probability with the largest F1 on the second part of the history"
+SPARSE_SELECTION_RULE = (
+    "the largest PR-AUC by cross-validation on the first part of the history: the second holds no fraud"
+)
+SPARSE_THRESHOLD = 0.5
+SPARSE_THRESHOLD_RULE = (
+    f"{SPARSE_THRESHOLD}, because the second part of the history holds no fraud to choose one by"
+)
 
 
 def out_of_fold(spark: SparkSession, examples: Examples, columns: Sequence[Column]) -> dict[str, Numbers]:
@@ -50,19 +60,6 @@ def _dealt(labels: Numbers) -> np.ndarray:
         places = draw.permutation(np.flatnonzero(labels == kind))
         fold[places] = np.arange(len(places)) % _FOLDS
     return fold
-
-
-Say = Callable[[str], None]
-
-SELECTION_RULE = "the largest PR-AUC on the second part of the history"
-THRESHOLD_RULE = "the probability with the largest F1 on the second part of the history"
-SPARSE_SELECTION_RULE = (
-    "the largest PR-AUC by cross-validation on the first part of the history: the second holds no fraud"
-)
-SPARSE_THRESHOLD = 0.5
-SPARSE_THRESHOLD_RULE = (
-    f"{SPARSE_THRESHOLD}, because the second part of the history holds no fraud to choose one by"
-)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,21 @@ from streamweir.progress import Progress, no_progress
 START = 1_709_251_200_000  # Friday, 2024-03-01 00:00:00 UTC, milliseconds
 BATCHES, EVENTS_PER_SECOND = 3 * 24 * 60 * 60, 1.0
 _VISITS, _INCIDENTS, _STRUCK, _TEXT = range(4)
+Columns = dict[str, Sequence[object]]
+_DEVICES, _DEVICE_SHARES = ("mobile", "desktop", "tablet"), (61, 34, 5)
+_SIGNED_IN = 0.55
+_USERS = 20_000
+_ENTRIES = ("/", "/", "/c/shoes", "/c/shirts", "/c/bags", "/c/watches", "/c/outdoor", "/c/sale")
+_PRODUCTS = 2_000
+_SENT_TWICE = 0.002
+_AGAIN_MS = (200, 9_000)
+_FIXED_PAGES = {
+    types.SEARCH: "/search",
+    types.ADD_TO_CART: "/cart",
+    types.CHECKOUT_START: "/checkout",
+    types.CHECKOUT_COMPLETE: "/checkout/done",
+    types.PURCHASE: "/order",
+}
 
 
 def generate(
@@ -45,24 +60,6 @@ def generate(
         for name, columns in files.items():
             write_csv(folder / name, columns)
             advance(rows(columns))
-
-
-Columns = dict[str, Sequence[object]]
-
-_DEVICES, _DEVICE_SHARES = ("mobile", "desktop", "tablet"), (61, 34, 5)
-_SIGNED_IN = 0.55
-_USERS = 20_000
-_ENTRIES = ("/", "/", "/c/shoes", "/c/shirts", "/c/bags", "/c/watches", "/c/outdoor", "/c/sale")
-_PRODUCTS = 2_000
-_SENT_TWICE = 0.002
-_AGAIN_MS = (200, 9_000)
-_FIXED_PAGES = {
-    types.SEARCH: "/search",
-    types.ADD_TO_CART: "/cart",
-    types.CHECKOUT_START: "/checkout",
-    types.CHECKOUT_COMPLETE: "/checkout/done",
-    types.PURCHASE: "/order",
-}
 
 
 def clickstream(rng: np.random.Generator, visits: Visits) -> Columns:

@@ -20,6 +20,21 @@ _RUSH_MS = (8 * MINUTE_MS, 20 * MINUTE_MS)
 _RUSH_TIMES = (2.5, 4.0)
 _BEFORE_MS = 30 * MINUTE_MS  # visits that are under way when the period begins
 _MONDAY = 4 * DAY_MS  # the epoch's first one
+TYPES = (
+    "page_view",
+    "product_view",
+    "search",
+    "add_to_cart",
+    "checkout_start",
+    "checkout_complete",
+    "purchase",
+)
+PAGE_VIEW, PRODUCT_VIEW, SEARCH, ADD_TO_CART, CHECKOUT_START, CHECKOUT_COMPLETE, PURCHASE = range(len(TYPES))
+_LOOKS = (1, 2, 4, 7, 10, 20)
+_GAP_S = (1, 6, 14, 28, 60, 240)
+_LOOKING = (64, 28, 8)
+_FUNNEL = (0.42, 0.72, 0.87, 0.92)
+"""Of the visits: with a cart; of these: to the checkout; of these: completed; of these: purchased."""
 
 
 @dataclass(frozen=True)
@@ -72,24 +87,6 @@ def _rushes(rng: np.random.Generator, moments: Ints) -> Floats:
         length, times = rng.integers(*_RUSH_MS), _RUSH_TIMES[0] + rng.random() * np.ptp(_RUSH_TIMES)
         factor[(moments >= start) & (moments < start + length)] *= times
     return factor
-
-
-TYPES = (
-    "page_view",
-    "product_view",
-    "search",
-    "add_to_cart",
-    "checkout_start",
-    "checkout_complete",
-    "purchase",
-)
-PAGE_VIEW, PRODUCT_VIEW, SEARCH, ADD_TO_CART, CHECKOUT_START, CHECKOUT_COMPLETE, PURCHASE = range(len(TYPES))
-
-_LOOKS = (1, 2, 4, 7, 10, 20)
-_GAP_S = (1, 6, 14, 28, 60, 240)
-_LOOKING = (64, 28, 8)
-_FUNNEL = (0.42, 0.72, 0.87, 0.92)
-"""Of the visits: with a cart; of these: to the checkout; of these: completed; of these: purchased."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ _FEES = (
     (5_000, 10_000, 25_000, 50_000),
     (10_000, 25_000, 50_000, 75_000),
 )
+_TAIL_MS = 10 * 60_000
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,6 @@ def _labels(rng: np.random.Generator, fraud: Bools) -> Bools:
     missed = chance(rng, FRAUD_MISSED, len(fraud))
     mistaken = chance(rng, FALSE_ALARMS, len(fraud))
     return np.where(fraud, ~missed, mistaken)
-
-
-_TAIL_MS = 10 * 60_000
 
 
 @dataclass(frozen=True)
