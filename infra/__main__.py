@@ -22,7 +22,7 @@ _MIB = 1024**2
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 
-def _show_logs(layout: Layout, service: str, lines: int, *, follow: bool) -> None:
+def show_logs(layout: Layout, service: str, lines: int, *, follow: bool) -> None:
     """Print the last lines of one log, or of all services; raises BadConfiguration for one without a log.
 
     A scorer's log has the name of its stream, e.g. `card_fraud.prod`.
@@ -124,7 +124,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until interrupted")] = False,
 ) -> None:
     """Show the end of a log."""
-    _show_logs(Stack(Settings.load()).layout, service, lines, follow=follow)
+    show_logs(Stack(Settings.load()).layout, service, lines, follow=follow)
 
 
 app.command()(demo)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.__main__ import show
+from infra.__main__ import show_logs
 from infra.layout import Layout
 from streamweir.errors import BadConfiguration
 
@@ -27,10 +27,10 @@ def layout(tmp_path: Path) -> Layout:
 def test_a_log_is_shown_by_its_service_or_stream(
     layout: Layout, capfd: pytest.CaptureFixture[str], asked: str, shown: str
 ) -> None:
-    show(layout, asked, 40, follow=False)
+    show_logs(layout, asked, 40, follow=False)
     assert capfd.readouterr().out == shown
 
 
 def test_a_log_that_is_not_there_is_told_with_those_that_are(layout: Layout) -> None:
     with pytest.raises(BadConfiguration, match=r"there are: kafka, card_fraud\.prod"):
-        show(layout, "minio", 40, follow=False)
+        show_logs(layout, "minio", 40, follow=False)
