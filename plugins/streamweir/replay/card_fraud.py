@@ -17,9 +17,8 @@ from streamweir.contracts.card_fraud import EVENT_TIME, TRANSACTION_ID, TRANSACT
 from streamweir.contracts.card_fraud.dataset import CLASS, FILE, NUMBER_NAMES, TIME
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import Batch, Label, Row
-from streamweir.replay.csvfile import CsvFile
+from streamweir.replay.csvfile import CsvFile, ordered_by
 from streamweir.replay.plan import Options
-from streamweir.replay.tables import ordered_by
 from streamweir.values import epoch_unit, parse_number, parse_time
 
 BATCH_ROWS = 1

@@ -16,10 +16,9 @@ from streamweir.contracts.clickstream_anomaly.dataset import (
 )
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.batches import UNKNOWN, Batch, Label, Row, with_predecessor
-from streamweir.replay.csvfile import CsvFile, find
+from streamweir.replay.csvfile import CsvFile, find, ordered_by
 from streamweir.replay.deliveries import list_of_objects
 from streamweir.replay.plan import Options
-from streamweir.replay.tables import ordered_by
 from streamweir.values import parse_time
 
 BATCH_ROWS = 1

@@ -5,7 +5,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import orjson
 
@@ -14,6 +14,7 @@ from streamweir.errors import DatasetUnusable
 from streamweir.replay.batches import UNKNOWN, first_unsorted
 from streamweir.times import TimeReader
 
+Key = TypeVar("Key", int, float)
 _TOO_LARGE = f"the row has more than {ROW_BYTES:,} bytes, the most that can be sent; shorten its texts"
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
@@ -137,6 +138,13 @@ def text_rows(path: Path) -> Iterator[dict[str, str]]:
     """
     file = CsvFile(path, ())
     return (dict(zip_longest(file.names, row, fillvalue="")) for row in file.rows())
+
+
+def ordered_by(keys: Sequence[Key], rows: Iterable[list[str]]) -> Iterator[tuple[Key, list[str]]]:
+    """Rows with their keys, sorted by key; equal keys stay in order. Rows wait as JSON, which is small."""
+    held = [orjson.dumps(row) for row in rows]
+    for number in sorted(range(len(held)), key=keys.__getitem__):
+        yield keys[number], orjson.loads(held[number])
 
 
 def find(folder: Path, names: Iterable[str]) -> Path:

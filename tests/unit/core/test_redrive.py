@@ -16,9 +16,9 @@ from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.redrive import putting_back
-from streamweir.redrive.text import MOST_CHARACTERS, count_lines, escaped, shown
 from streamweir.redrive.contents import MOST_ROWS, Content, as_it_is, deliveries, edited
 from streamweir.redrive.records import WHOLE, Place, Rejected, choose, rows_as_written
+from streamweir.redrive.text import MOST_CHARACTERS, count_lines, escaped, shown
 from streamweir.replay.deliveries import Message, list_of_objects
 
 TS = 1_700_000_000
