@@ -24,10 +24,6 @@ PURE = ("streamweir", "streamweir_spark", "certifi", "minio", "tenacity", "typin
 NATIVE = ("numpy", "orjson", "pandas", "pyarrow")
 """Distributions that the Python of driver and executors must have: they hold compiled code."""
 
-DRIVER_ONLY = ("argon2-cffi", "crc32c", "kafka-python", "lz4", "pycryptodome")
-"""Distributions that the driver's Python must have besides: compiled, or (kafka-python) not fit for a zip
-because they open files beside their code.
-"""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _KEPT = (".py", ".pem")
