@@ -74,7 +74,7 @@ def sample(inputs: Inputs, sql: duckdb.DuckDBPyConnection, at_most: int) -> Samp
 
 
 def scores_again(inputs: Inputs, chosen: Sample | None, servers: Servers, work: Path) -> pa.Table | None:
-    """The scores that the model's own `transform` gives the sample, as `contracts.again.SCORES`.
+    """The scores that the model's own `transform` gives the sample, as `contracts.models.SCORES`.
 
     None for a run without a model. Raises the error of the app when it cannot score the rows.
     """
@@ -127,7 +127,7 @@ def compared(
 ) -> pd.DataFrame:
     """A row for each row of the sample; `difference`: how the stream's scores differ, None when they do not.
 
-    scores: as `contracts.again.SCORES`. threshold: of the run's deciding rule, None when the model decides.
+    scores: as `contracts.models.SCORES`. threshold: of the run's deciding rule, None when the model decides.
     """
     of_stream = {_key(row, key): row for row in stream.select([*key, *columns]).to_pylist()}
     of_batch = defaultdict(list)

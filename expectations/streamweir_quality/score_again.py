@@ -34,7 +34,7 @@ class Scoring:
 
 
 def score_again(scoring: Scoring, rows: pa.Table, servers: Servers, work: Path) -> pa.Table:
-    """The scores that the model gives the rows by itself, as `contracts.again.SCORES`.
+    """The scores that the model gives the rows by itself, as `contracts.models.SCORES`.
 
     rows: the columns that a model may use. work: a folder for files. Raises the error that the app ends with.
     """

@@ -68,7 +68,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def score(spark: SparkSession, model: PipelineModel, rows: pa.Table, fraud_label: str = "") -> pa.Table:
-    """What comes out of the model's own `transform`, as `contracts.again.SCORES`; the columns of `rows` are
+    """What comes out of the model's own `transform`, as `contracts.models.SCORES`; the columns of `rows` are
     those that the model may use, and beside them indexed numbers are spelled as the model's labels do.
 
     A row that the model drops is missing, one that it multiplies is there more than once. Rows that it

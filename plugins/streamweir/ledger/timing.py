@@ -46,7 +46,7 @@ def latencies(
 ) -> duckdb.DuckDBPyRelation:
     """For each message of the leading input that was worked on: seconds from its append to its commit.
 
-    worked: rows of `contracts.worked` with their `batch_id`.
+    worked: rows of `WORKED` with their `batch_id`.
     """
     ends = {
         "batch_id": pa.array([commit.batch_id for commit in commits], pa.int64()),
