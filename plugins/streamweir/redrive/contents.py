@@ -14,8 +14,7 @@ from streamweir.contracts.messages import ORIGINS, VALUE_BYTES, Headers, Kind
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.redrive.records import WHOLE, Messages, Rejected, rows_as_written
-from streamweir.replay.deliveries import Message
-from streamweir.replay.pieces import Value
+from streamweir.replay.deliveries import Message, Value
 
 MOST_ROWS = 500
 """Rows in one message."""

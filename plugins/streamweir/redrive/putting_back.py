@@ -20,9 +20,9 @@ from streamweir.redrive.contents import Content, deliveries
 from streamweir.redrive.records import Place
 from streamweir.replay.batches import source_of
 from streamweir.replay.deliveries import Message
-from streamweir.replay.link import Link
 from streamweir.replay.plan import Plan
 from streamweir.replay.position import Position
+from streamweir.replay.transmission import Link
 
 MOST_MESSAGES = 50_000
 """In one transaction, which Kafka ends when it takes longer than `broker.clients.TRANSACTION_TIMEOUT_MS`."""
