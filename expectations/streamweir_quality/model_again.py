@@ -94,7 +94,7 @@ def model_again(inputs: Inputs, chosen: Sample | None, scores: pa.Table | None) 
     if chosen is None or scores is None:
         return []
     table, columns = _scored_table(inputs), recompute_of(inputs.pipeline.name).SCORES
-    stream = _rows_of(inputs.tables[table.name], chosen, table.key, columns)
+    stream = _rows_of(inputs.tables[inputs.pipeline.named(table.name)], chosen, table.key, columns)
     frame = compared(chosen, scores, stream, table.key, columns, inputs.threshold)
     sentence = (
         f"the model's own transform makes the same {', '.join(columns)}: 0 rows differ; compared: {chosen}"

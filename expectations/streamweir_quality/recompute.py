@@ -77,7 +77,8 @@ def _compared(
     columns = [name for name in batch.columns if name not in table.key]
     ours = " and ".join(f's."{name}" is not distinct from b."{name}"' for name in table.key)
     differ = " or ".join(f's."{name}" is distinct from b."{name}"' for name in columns)
-    of_stream = sql.read_parquet(str(inputs.tables[table.name])).select(*batch.columns)
+    stored = inputs.pipeline.named(table.name)
+    of_stream = sql.read_parquet(str(inputs.tables[stored])).select(*batch.columns)
     of_stream.create_view("of_stream", replace=True)
     batch.create_view("of_batch", replace=True)
     sql.execute(
@@ -92,7 +93,7 @@ def _compared(
     different = [
         _difference(table.key, columns, *pair) for pair in pairs.order("s, b").limit(_TOLD).fetchall()
     ]
-    equal = inputs.rows(table.name) - of_the_stream
+    equal = inputs.rows(stored) - of_the_stream
     return pd.DataFrame({"difference": _few_of_many(sorted(different), count, equal)})
 
 

@@ -16,13 +16,14 @@ def schema_subject(inputs: Inputs) -> Subject:
     """All result tables: a row per place in a table, with the column there as declared and as found."""
     places: dict[str, pd.Series] = {}
     expectations = []
-    for table in inputs.pipeline.tables:
-        declared, found = _described(schema_of(table)), _described(pq.read_schema(inputs.tables[table.name]))
+    tables = ((stage.named(table.name), table) for stage in inputs.pipeline.stages for table in stage.tables)
+    for name, table in tables:
+        declared, found = _described(schema_of(table)), _described(pq.read_schema(inputs.tables[name]))
         count = max(len(declared), len(found))
-        left, right = f"{table.name} declared", f"{table.name} found"
+        left, right = f"{name} declared", f"{name} found"
         places[left] = pd.Series(declared).reindex(range(count), fill_value=_NOTHING)
         places[right] = pd.Series(found).reindex(range(count), fill_value=_NOTHING)
-        expectations.append(equal(left, right, f"{table.name} has the declared columns and types, in order"))
+        expectations.append(equal(left, right, f"{name} has the declared columns and types, in order"))
     return Subject(SUITE, SUITE, pd.DataFrame(places), tuple(expectations))
 
 

@@ -8,9 +8,10 @@ from streamweir.connections import KafkaConnection
 from streamweir.ledger import reconciliation
 from streamweir.ledger.values import Ledger
 from tests.support.made_up_run import MadeUpRun
+from tests.support.made_up_stages import MadeUpStages
 
 
-def reconcile_made_up(made_up: MadeUpRun) -> Ledger:
+def reconcile_made_up(made_up: MadeUpRun | MadeUpStages) -> Ledger:
     """Reconcile a made-up run: its records take the place of the broker's."""
 
     def read_topic(

@@ -222,3 +222,8 @@ class Pipeline:
     def table(self, name: str) -> Table:
         """One of the output tables."""
         return next(table for table in self.tables if table.name == name)
+
+    def named(self, table: str) -> str:
+        """What a run's bundle calls an output table that one stage has."""
+        has = (stage for stage in self.stages for each in stage.tables if each.name == table)
+        return next(has).named(table)

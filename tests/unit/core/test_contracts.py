@@ -104,9 +104,11 @@ def test_a_module_that_lacks_what_its_package_asks_for_is_refused_by_name() -> N
 def test_a_pipeline_reads_what_its_stages_read_in_their_order_and_do_not_write() -> None:
     x, y, z = (Input(Topic(name, 1), Role.COUNTED) for name in "xyz")
     made = OutputTopic("z", 1, table=REJECTED)
-    stages = (Stage((x, y), (made,), name="a"), Stage((y, z, x), name="b"))
+    stages = (Stage((x, y), (made,), name="a"), Stage((y, z, x), tables=(REJECTED,), name="b"))
     several = Pipeline("p", "P", stages, interval_s=1, lateness_s=0, flush_after_s=1)
     assert several.inputs == (x.topic, y.topic)
     assert several.of_stage("b").inputs == (y.topic, z.topic, x.topic)
+    assert several.named("rejected") == "b.rejected"
+    assert pipeline("card_fraud").named("rejected") == "rejected"
     with pytest.raises(BadConfiguration, match="p has no stage 'c'; there are: a, b"):
         several.of_stage("c")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import orjson
 import pandas as pd
@@ -16,6 +17,7 @@ from streamweir.arrow import schema_of
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_KEY
 from streamweir.contracts.messages import RETENTION_S, Headers, Kind
+from streamweir.ledger import reconciliation
 from streamweir.values import parse_products
 from streamweir_quality.checks import CRITICAL, WARNING
 from streamweir_quality.ecommerce_fraud import subjects
@@ -28,9 +30,13 @@ from streamweir_quality.ecommerce_fraud.predictions import (
 from streamweir_quality.ecommerce_fraud.static import static_subjects
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.messages import Message
+from streamweir_quality.rejected import rejected_subjects
 from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
+from tests.support import made_up_stages
 from tests.support.checked_run import replayed_as, table_files, table_of, with_table
+from tests.support.made_up_ledger import reconcile_made_up
+from tests.support.made_up_stages import MadeUpStages
 from tests.unit.quality.made_up_inputs import made_up_inputs, made_up_records, put_back, with_frame
 
 MOSTLY = "is given in at least 95% of the rows"
@@ -174,6 +180,24 @@ def test_rejected_records_are_compared_with_the_ledger(inputs: Inputs) -> None:
     found = failures(account_subjects(changed(inputs, "rejected", edit)))
     assert found == {"as many records were rejected for each reason as the ledger says": CRITICAL}
     assert inputs.rows("rejected") > 10
+
+
+def test_each_stages_tables_are_checked_against_its_own_lines(inputs: Inputs, tmp_path: Path) -> None:
+    made_up = MadeUpStages()
+    with mock.patch.object(reconciliation, "find_pipeline", return_value=made_up_stages.PIPELINE):
+        reconcile_made_up(made_up)
+    names = ("db.rejected", "features.rejected", "features.windows", "online.rejected")
+    files = {name: tmp_path / name for name in names}
+    for name, file in files.items():
+        file.write_bytes(made_up.store.objects[str(made_up.run.table_file(name))])
+    ledger = made_up.store.get_json(made_up.run.ledger)
+    of_stages = replace(inputs, pipeline=made_up_stages.PIPELINE, tables=files, ledger=ledger)
+    outcomes = outcomes_of([*rejected_subjects(of_stages), schema_subject(of_stages)])
+    assert [outcome for outcome in outcomes if not outcome.success] == []
+    assert {outcome.table for outcome in outcomes} == {*names, "columns"} - {"features.windows"}
+    ledger["totals"]["db.events"]["malformed"] += 1
+    found = [outcome.table for outcome in outcomes_of(rejected_subjects(of_stages)) if not outcome.success]
+    assert found == ["db.rejected"]
 
 
 @pytest.mark.parametrize(
