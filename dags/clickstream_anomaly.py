@@ -31,8 +31,6 @@ merely unlucky (a server did not answer) has been tried three times before it fa
   that failed first together with those after it.
 """
 
-from airflow.sdk import TriggerRule
-
 from streamweir.contracts.clickstream_anomaly import FLAGS, LATENESS_S, PIPELINE, THRESHOLDS
 from streamweir.contracts.clickstream_anomaly.dataset import counted_types
 from streamweir_airflow.factory import UNLIMITED, dataset_asset, pipeline_dag, report_asset
@@ -66,8 +64,8 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     reconcile = Reconcile(task_id="reconcile")
     validate = Validate(task_id="validate")
     plot = Plot(task_id="plot")
-    publish_report = PublishReport(
-        task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
+    publish_report = PublishReport(task_id="publish_report", outlets=[report_asset(PIPELINE)]).as_teardown(
+        on_failure_fail_dagrun=True
     )
 
     provision_topics >> ensure_dataset >> start_scorer >> [replay, plot_live]

@@ -32,8 +32,6 @@ merely unlucky (a server did not answer) has been tried three times before it fa
   that failed first together with those after it.
 """
 
-from airflow.sdk import TriggerRule
-
 from streamweir.contracts.ecommerce_fraud import LATENESS_S, LOOKBACK_S, PIPELINE, SESSION_TIME_ZONE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.messages import RETENTION_S
@@ -81,8 +79,8 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     reconcile = Reconcile(task_id="reconcile")
     validate = Validate(task_id="validate")
     plot = Plot(task_id="plot")
-    publish_report = PublishReport(
-        task_id="publish_report", trigger_rule=TriggerRule.ALL_DONE, outlets=[report_asset(PIPELINE)]
+    publish_report = PublishReport(task_id="publish_report", outlets=[report_asset(PIPELINE)]).as_teardown(
+        on_failure_fail_dagrun=True
     )
 
     provision_topics >> ensure_dataset

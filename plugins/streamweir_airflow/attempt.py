@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SUCCESS = "success"
 FAILED = "failed"
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Attempt:
     """What a task works with: the pipeline, the run, the params, and the connections, opened on demand.
 
     task_states: asks Airflow for the present state of each of the run's tasks; None for one without.
+    cleared: whether somebody has cleared tasks of the run.
     """
 
     task: str
@@ -39,6 +41,7 @@ class Attempt:
     started_at: datetime
     number: int
     task_states: Callable[[], Mapping[str, str | None]]
+    cleared: bool = False
 
     @classmethod
     def of(cls, pipeline: str, context: "Context") -> "Attempt":
@@ -59,12 +62,18 @@ class Attempt:
             started_at=instance.start_date or datetime.now(UTC),
             number=instance.try_number,
             task_states=task_states,
+            cleared=bool(context["dag_run"].clear_number),
         )
 
     @property
     def isolated(self) -> bool:
         """Whether the stream is the run's own."""
         return not self.params.get("stream")
+
+    @property
+    def again(self) -> bool:
+        """Whether the run is worked on again, by hand or after an error: then a stop before it is past."""
+        return self.cleared or self.number > 1
 
     @property
     def outage_s(self) -> int | None:

@@ -1,7 +1,6 @@
 """The flow of `card_fraud`: the tasks of the other replays, and the params that only it has."""
 
 import pytest
-from airflow.sdk import TriggerRule
 
 PARAMS = {
     "dataset": None,
@@ -33,7 +32,7 @@ def test_it_flows_as_the_first_pipeline_does(dags) -> None:
     assert shape("card_fraud") == shape("ecommerce_fraud")
     assert shape("card_fraud_train") == shape("ecommerce_fraud_train")
     assert dags["card_fraud"].get_task("stop_scorer").is_teardown
-    assert dags["card_fraud"].get_task("publish_report").trigger_rule == TriggerRule.ALL_DONE
+    assert dags["card_fraud"].get_task("publish_report").on_failure_fail_dagrun
 
 
 def test_the_params_and_their_defaults(dags) -> None:

@@ -87,7 +87,8 @@ def test_the_scorer_is_stopped_and_the_run_reported_whatever_happened(dag) -> No
     rules = {task.task_id: task.trigger_rule for task in dag.tasks}
     assert dag.get_task("stop_scorer").is_teardown
     assert rules.pop("stop_scorer") == TriggerRule.ALL_DONE_SETUP_SUCCESS
-    assert rules.pop("publish_report") == TriggerRule.ALL_DONE
+    assert dag.get_task("publish_report").on_failure_fail_dagrun
+    assert rules.pop("publish_report") == TriggerRule.ALL_DONE_SETUP_SUCCESS
     assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from airflow.sdk import TriggerRule
+from airflow.sdk.exceptions import AirflowFailException
 
 from streamweir.errors import BadConfiguration
 from streamweir_airflow.attempt import Attempt
@@ -110,11 +111,18 @@ def test_the_scorer_is_stopped_whatever_happened(dag) -> None:
     assert not [task.task_id for task in dag.tasks if task.is_setup]
 
 
-def test_only_the_report_runs_after_a_failure_beside_the_teardown(dag) -> None:
+def test_only_the_report_runs_after_a_failure_beside_the_scorers_stop(dag) -> None:
     rules = {task.task_id: task.trigger_rule for task in dag.tasks}
-    assert rules.pop("publish_report") == TriggerRule.ALL_DONE
+    assert rules.pop("publish_report") == TriggerRule.ALL_DONE_SETUP_SUCCESS
     assert rules.pop("stop_scorer") == TriggerRule.ALL_DONE_SETUP_SUCCESS
     assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
+
+
+def test_the_report_is_a_teardown_that_fails_the_run(dag) -> None:
+    report = dag.get_task("publish_report")
+    assert report.is_teardown
+    assert report.on_failure_fail_dagrun
+    assert not report.downstream_task_ids
 
 
 def test_dataset_model_and_report_are_assets(dag) -> None:
@@ -142,16 +150,26 @@ def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     return store
 
 
+def end(dag: object, run_id: str) -> None:
+    """Mark the run as failed, as the UI does it."""
+    from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+
+    set_dag_run_state_to_failed(dag=dag, run_id=run_id, commit=True)
+
+
 @pytest.fixture
 def run(dag, store: MemoryStore, database: None, monkeypatch: pytest.MonkeyPatch):
-    """Runs the DAG by Airflow's own decisions; each task only says that it ran, one is broken."""
+    """Runs the DAG by Airflow's own decisions; each task only says that it ran; one fails or ends the run."""
 
-    def run(broken: str) -> tuple[str, dict[str, str], list[str]]:
+    def run(broken: str = "", ended: str = "") -> tuple[str, dict[str, str], list[str]]:
         ran: list[str] = []
 
         def stand_in(task):
             def work(attempt: Attempt) -> dict[str, str]:
                 ran.append(task.task_id)
+                if task.task_id == ended:
+                    end(dag, attempt.run.id)
+                    raise AirflowFailException("killed")
                 if task.task_id == broken:
                     raise BadConfiguration("broken on purpose")
                 return {"fingerprint": "f", "version": "v"}
@@ -204,3 +222,17 @@ def test_a_failed_expectation_fails_the_run_after_the_report(run, store: MemoryS
     assert states["plot"] == "success"
     assert states["publish_report"] == "failed"
     assert "broken on purpose" in report(store)
+
+
+def test_a_run_that_is_marked_as_failed_is_a_failed_run_with_a_report(run, store: MemoryStore) -> None:
+    state, states, ran = run(ended="replay")
+    assert state == "failed"
+    assert (states["replay"], states["stop_scorer"], states["publish_report"]) == (
+        "failed",
+        "success",
+        "failed",
+    )
+    assert {states[task] for task in ("await_drained", "reconcile", "validate", "plot")} == {"skipped"}
+    assert ran[-1] == "stop_scorer"
+    assert "killed" in report(store)
+    assert outcomes(store)["replay"] == "failed"

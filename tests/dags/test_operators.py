@@ -33,6 +33,7 @@ from streamweir.scorer.status import State, Status, timestamp, to_bytes
 from streamweir_airflow import waiting
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
 from streamweir_airflow.operators import looking_after, scorer
+from streamweir_airflow.operators import replay as replay_operator
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
 from streamweir_airflow.operators.replay import Replay
@@ -80,7 +81,12 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[ScorerSpec]:
 
 
 def attempt(
-    task: str = "a_task", number: int = 1, states: dict[str, str | None] | None = None, **params: object
+    task: str = "a_task",
+    number: int = 1,
+    states: dict[str, str | None] | None = None,
+    *,
+    cleared: bool = False,
+    **params: object,
 ) -> Attempt:
     return Attempt(
         task=task,
@@ -90,6 +96,7 @@ def attempt(
         started_at=datetime.now(UTC),
         number=number,
         task_states=lambda: states or {},
+        cleared=cleared,
     )
 
 
@@ -553,8 +560,9 @@ class TestReplay:
         monkeypatch.setattr("streamweir.scorer.health._clock", lambda: min(10 * len(looks), 60))
         return Replay(task_id="replay", pipeline="ecommerce_fraud", dataset="d", scorer=SPEC.to_json())
 
-    def send(self, task: Replay) -> None:
-        assert task.work(attempt(start_ts=None, speed=0, batches=None, late=None)) == dict.fromkeys(SENT, 1)
+    def send(self, task: Replay, *, cleared: bool = False) -> None:
+        asked = attempt(cleared=cleared, start_ts=None, speed=0, batches=None, late=None)
+        assert task.work(asked) == dict.fromkeys(SENT, 1)
 
     @pytest.fixture
     def started(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[ScorerSpec]:
@@ -565,6 +573,7 @@ class TestReplay:
             put_status(store, State.STARTING)
 
         monkeypatch.setattr(looking_after, "launch", launch)
+        monkeypatch.setattr(replay_operator, "launch", launch)
         return specs
 
     @pytest.mark.parametrize("state", [State.STOPPED, State.RUNNING])
@@ -583,6 +592,24 @@ class TestReplay:
         if asked:
             stop.request(store, RUN.stream, "a person")
         self.send(task)
+        assert started == []
+
+    @pytest.mark.parametrize("state", [State.STOPPED, State.FAILED])
+    def test_cleared_by_hand_it_starts_the_scorer_again_that_was_asked_to_stop_or_has_failed(
+        self, task: Replay, store: MemoryStore, started: list[ScorerSpec], state: State
+    ) -> None:
+        put_status(store, state)
+        stop.request(store, RUN.stream, "the run's own teardown")
+        self.send(task, cleared=True)
+        assert started == [SPEC]
+
+    def test_a_replay_that_has_nothing_left_to_send_needs_no_scorer(
+        self, task: Replay, store: MemoryStore, started: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.STOPPED)
+        stop.request(store, RUN.stream, "the run's own teardown")
+        store.put_json(RUN.manifest, {"flush_sequence": FLUSH})
+        self.send(task, cleared=True)
         assert started == []
 
     def test_a_scorer_that_cannot_be_started_is_tried_three_times_and_does_not_end_the_replay(
@@ -670,6 +697,22 @@ class TestAwaitDrained:
         put_status(store, State.FAILED, 3, error="the disk was full")
         deferred(lambda: task.work(attempt(number=2)))
         assert launched == [SPEC]
+
+    def test_the_first_try_after_a_clear_starts_a_scorer_that_was_stopped_on_request(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.STOPPED, 3)
+        stop.request(store, RUN.stream, "a person, or the run's own teardown")
+        deferred(lambda: task.work(attempt(cleared=True)))
+        assert launched == [SPEC]
+
+    def test_in_a_run_that_nobody_cleared_a_stop_on_request_stands(
+        self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
+    ) -> None:
+        put_status(store, State.STOPPED, 3)
+        stop.request(store, RUN.stream, "a person")
+        deferred(lambda: task.work(attempt()))
+        assert launched == []
 
     def test_a_missing_manifest_names_the_task_to_clear(self, store: MemoryStore) -> None:
         task = AwaitDrained(task_id="await_drained", pipeline="ecommerce_fraud", scorer={})
@@ -779,11 +822,27 @@ class TestPublishReport:
             task.work(attempt("publish_report", states=states))
         assert not store.exists(RUN.task("validate"))
 
+    def test_what_was_skipped_was_not_done(self, task: PublishReport, store: MemoryStore) -> None:
+        for name in ("replay", "plot"):
+            attempt(name).record("success", result={})
+        states: dict[str, str | None] = {"replay": "success", "plot": "skipped"}
+        with pytest.raises(RunFailed, match="plot: it did not run, because the run was ended before"):
+            task.work(attempt("publish_report", states=states))
+        assert store.get_json(RUN.summary)["outcome"] == "failed"
+        assert b"the run was ended before" in (store.get(RUN.report) or b"")
+
+    def test_a_run_that_was_ended_is_failed_by_what_it_was_at(
+        self, task: PublishReport, store: MemoryStore
+    ) -> None:
+        states: dict[str, str | None] = {"await_drained": "skipped", "replay": "failed"}
+        with pytest.raises(RunFailed, match="the run failed, replay: it was ended from outside"):
+            task.work(attempt("publish_report", states=states))
+
     def test_a_task_that_failed_without_a_word_fails_the_report_too(
         self, task: PublishReport, store: MemoryStore
     ) -> None:
         attempt("plot_live").record("success", result={})
-        with pytest.raises(RunFailed, match="plot_live: it left no word"):
+        with pytest.raises(RunFailed, match="plot_live: it was ended from outside"):
             task.work(attempt("publish_report", states={"plot_live": "failed"}))
         summary = store.get_json(RUN.summary)
         assert summary["outcome"] == "failed"

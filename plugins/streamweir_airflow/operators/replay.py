@@ -8,6 +8,7 @@ from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.looking_after import looked_after
+from streamweir_airflow.operators.scorer import launch
 
 _GIVEN_UP = ("failed", "upstream_failed", "skipped", "removed")
 
@@ -51,7 +52,11 @@ class Replay(StreamweirOperator):
             rate=params.get("rate"),
             options={name: params[name] for name in attempt.pipeline.options},
         )
-        with looked_after(attempt, ScorerSpec.from_json(self.scorer)):
+        scorer = ScorerSpec.from_json(self.scorer)
+        if attempt.again and not attempt.store.exists(attempt.run.manifest):
+            # Its scorer was stopped, too, when the run ended before.
+            launch(attempt, scorer)
+        with looked_after(attempt, scorer):
             sent = replay(
                 attempt.run,
                 request,

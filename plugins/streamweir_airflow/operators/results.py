@@ -8,14 +8,15 @@ from functools import cached_property
 
 from streamweir.contracts.runs import Run
 from streamweir.errors import BadConfiguration, RunFailed
-from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt
+from streamweir_airflow.attempt import FAILED, SKIPPED, SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.processes import Child
 
 ROWS_AGAIN = "STREAMWEIR_MODEL_AGAIN_ROWS"
 """The environment variable that says how many rows of a run its model scores a second time, at most."""
 _ROWS_AGAIN = "200000"
-_FINE = (SUCCESS, "skipped")
+_FROM_OUTSIDE = "it was ended from outside, marked as failed or killed; see its log in Airflow"
+_NOT_RUN = "it did not run, because the run was ended before: marked as failed"
 
 
 class Reconcile(StreamweirOperator):
@@ -84,7 +85,7 @@ class PublishReport(StreamweirOperator):
         from streamweir.reporting import publish
 
         states = sorted(attempt.task_states().items())
-        unfinished = {task: state for task, state in states if task != self.task_id and state not in _FINE}
+        unfinished = {task: state for task, state in states if task != self.task_id and state != SUCCESS}
         _bring_up_to_date(attempt, unfinished)
         verdict = publish(attempt.run, attempt.store)
         self.log.info("report: %s", attempt.run.report)
@@ -100,10 +101,13 @@ class PublishReport(StreamweirOperator):
 def _bring_up_to_date(attempt: Attempt, unfinished: Mapping[str, str | None]) -> None:
     """Let the records of these tasks say what Airflow knows: one may be from when the run was tried before,
     and a task that was killed, or had no store to write to, has left none."""
+    nothing_failed = FAILED not in unfinished.values()
     for task, state in unfinished.items():
         key = attempt.run.task(task)
         record = attempt.store.get_json(key)
         if state == FAILED and (record is None or record["outcome"] != FAILED):
-            replace(attempt, task=task).record(FAILED, error="it left no word; see its log in Airflow")
+            replace(attempt, task=task).record(FAILED, error=_FROM_OUTSIDE)
+        elif state == SKIPPED and nothing_failed:
+            replace(attempt, task=task).record(FAILED, error=_NOT_RUN)
         elif state != FAILED and record is not None:
             attempt.store.delete(key)

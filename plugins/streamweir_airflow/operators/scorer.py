@@ -132,7 +132,7 @@ class AwaitDrained(ScorerOperator):
         self.scorer = scorer
 
     def work(self, attempt: Attempt) -> Result:
-        """Defers until that is processed; a second try starts a failed or stopped scorer again."""
+        """Defers until that is processed; tried again, it starts a failed or stopped scorer, too."""
         from streamweir.scorer.health import Watch
         from streamweir_airflow.waiting import look, until_drained
 
@@ -144,7 +144,7 @@ class AwaitDrained(ScorerOperator):
         waited = until_drained(look(attempt.store, self.stream(attempt), Watch()), flush)
         if waited and waited.outcome == Outcome.READY:
             return _drained(flush, 0)
-        if waited and (waited.outcome == Outcome.LOST or attempt.number > 1):
+        if waited and (waited.outcome == Outcome.LOST or attempt.again):
             self.start_again(attempt, waited.sentence)
         self.wait(attempt, "drained", flush_sequence=flush)
 
