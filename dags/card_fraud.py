@@ -47,7 +47,8 @@ from streamweir_airflow.factory import (
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
-from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
+from streamweir_airflow.operators.stopping import StopScorer
 from streamweir_airflow.params import (
     dataset_params,
     fraud_share_params,

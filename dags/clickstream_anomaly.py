@@ -37,7 +37,8 @@ from streamweir_airflow.factory import UNLIMITED, dataset_asset, pipeline_dag, r
 from streamweir_airflow.operators.prepare import EnsureDataset, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
-from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
+from streamweir_airflow.operators.stopping import StopScorer
 from streamweir_airflow.params import dataset_params, replay_params, stream_params
 from streamweir_airflow.scoring_params import event_type_params, lateness_params, threshold_params
 

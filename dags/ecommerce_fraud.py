@@ -45,7 +45,8 @@ from streamweir_airflow.factory import (
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
-from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
+from streamweir_airflow.operators.stopping import StopScorer
 from streamweir_airflow.params import batch_params, dataset_params, model_params, replay_params, stream_params
 from streamweir_airflow.scoring_params import duplicate_params, scoring_params
 

@@ -12,7 +12,7 @@ A stream without a scorer is no error. A run that still waits for the scorer fai
 """
 
 from streamweir_airflow.factory import house_dag
-from streamweir_airflow.operators.scorer import StopStream
+from streamweir_airflow.operators.stopping import StopStream
 from streamweir_airflow.upkeep_params import stop_params
 
 with house_dag("stop_scorer", page=__doc__, params=stop_params()):

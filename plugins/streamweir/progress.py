@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TextIO
 
 from rich.console import Console
@@ -26,9 +27,16 @@ def console_progress(
 ) -> Iterator[Advance]:
     """Show progress on standard error (or `stream`), in the way that suits it."""
     target = stream or sys.stderr
-    show = _bar if target.isatty() else _lines
-    with show(title, total, unit, target) as advance:
+    told = (
+        _bar(title, total, unit, target) if target.isatty() else _lines(title, total, unit, _printer(target))
+    )
+    with told as advance:
         yield advance
+
+
+def told_to(say: Callable[[str], object]) -> Progress:
+    """Progress as plain lines, each given to `say`: a task's log, for one."""
+    return lambda title, total, unit: _lines(title, total, unit, say)
 
 
 @contextmanager
@@ -60,14 +68,13 @@ def _bar(title: str, total: int | None, unit: str, stream: TextIO) -> Iterator[A
 
 
 @contextmanager
-def _lines(title: str, total: int | None, unit: str, stream: TextIO) -> Iterator[Advance]:
+def _lines(title: str, total: int | None, unit: str, say: Callable[[str], object]) -> Iterator[Advance]:
     started = last = time.monotonic()
     done = 0
 
     def line() -> None:
         of = "" if total is None else f" of {total:,}"
-        stream.write(f"{title}: {done:,}{of} {unit}, {done / _since(started):,.0f}/s\n")
-        stream.flush()
+        say(f"{title}: {done:,}{of} {unit}, {done / _since(started):,.0f}/s")
 
     def advance(count: int) -> None:
         nonlocal done, last
@@ -79,6 +86,10 @@ def _lines(title: str, total: int | None, unit: str, stream: TextIO) -> Iterator
 
     yield advance
     line()
+
+
+def _printer(stream: TextIO) -> Callable[[str], object]:
+    return partial(print, file=stream, flush=True)
 
 
 def _since(started: float) -> float:

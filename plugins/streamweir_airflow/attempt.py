@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.runs import Run
-from streamweir.contracts.streams import Stream, stream_id_of
+from streamweir.contracts.streams import ObjectKey, Stream, stream_id_of
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import Retryable, Stop, StreamweirError
 from streamweir_airflow.hooks import SCORER_STORE, KafkaHook, SparkHook, StoreHook
@@ -114,6 +114,10 @@ class Attempt:
         from streamweir.scorer.spec import Servers
 
         return Servers(self.kafka, store, self.spark)
+
+    def address(self, key: ObjectKey) -> str:
+        """Where an object, or a prefix of objects, lies, for people."""
+        return f"s3://{self.store.bucket(key)}/{key.key}"
 
     def record(self, outcome: str, *, error: str | None = None, result: object = None) -> None:
         """Write the task record that the report is made from."""

@@ -10,6 +10,7 @@ Spark properties.
 """
 
 import json
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class KafkaHook(BaseHook):
     @cached_property
     def connection(self) -> KafkaConnection:
         """The cluster; raises BadConfiguration when the Airflow Connection lacks a host."""
+        # What the client tells in passing would bury a task's own words; what it cannot do is raised.
+        logging.getLogger("kafka").setLevel(logging.ERROR)
         return kafka_connection(self.get_connection(self.conn_id))
 
 

@@ -67,7 +67,7 @@ class ScorerTrigger(BaseTrigger):
         """Look until the wait is over."""
         store = await StoreHook(self.conn_id).astore()
         watch = Watch()
-        waited, looks, reached_at = None, 0, datetime.now(UTC)
+        waited, looks, reached_at, said = None, 0, datetime.now(UTC), ""
         while waited is None:
             now = datetime.now(UTC)
             try:
@@ -79,8 +79,9 @@ class ScorerTrigger(BaseTrigger):
             else:
                 reached_at = now
                 waited = WAITS[self.wait](seen, self.flush_sequence) or self._too_late(now)
-                if looks % _SAY_EVERY == 0:
-                    self.log.info("waiting until %s: %s", self.wait, _words(seen))
+                if looks % _SAY_EVERY == 0 and (words := _words(seen)) != said:
+                    said = words
+                    self.log.info("waiting until %s: %s", self.wait, said)
             looks += 1
             if waited is None:
                 await asyncio.sleep(_LOOK_EVERY_S)
@@ -110,5 +111,7 @@ def _words(seen: Seen) -> str:
     if seen.status is None:
         return "no status yet"
     found = seen.status
+    if found.batch_id is None:
+        return f"scorer {found.state}, no micro-batch yet"
     speed = f"{found.processed_rows_per_second:,.0f} rows/s"
     return f"scorer {found.state}, micro-batch {found.batch_id}, next sequence {found.next_sequence}, {speed}"

@@ -38,7 +38,8 @@ from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
 from streamweir_airflow.operators.replay import Replay
 from streamweir_airflow.operators.results import ROWS_AGAIN, PublishReport, rows_again
-from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer, StopScorer, StopStream
+from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
+from streamweir_airflow.operators.stopping import StopScorer, StopStream
 from streamweir_airflow.waiting import Seen
 from tests.support.memory_store import MemoryStore
 from tests.support.tiny import declared
@@ -56,7 +57,10 @@ PARAMS = {
     "lateness_s": 60,
 }
 FLUSH = 40
-SENT = ("batches", "rows", "facts", "start_ts", "seconds", "rows_per_second")
+SENT = {
+    **dict.fromkeys(("batches", "facts", "start_ts", "seconds", "rows_per_second"), 1),
+    "rows": {"browsing": 1},
+}
 
 
 @pytest.fixture
@@ -548,7 +552,7 @@ class TestReplay:
 
         def replay(*_: object, **__: object) -> Any:
             assert seen_enough.wait(20)
-            return SimpleNamespace(to_json=lambda: dict.fromkeys(SENT, 1))
+            return SimpleNamespace(to_json=lambda: SENT)
 
         dataset = SimpleNamespace(fingerprint="d", live=[])
         monkeypatch.setattr("streamweir.datasets.store.load", lambda *_: dataset)
@@ -562,7 +566,7 @@ class TestReplay:
 
     def send(self, task: Replay, *, cleared: bool = False) -> None:
         asked = attempt(cleared=cleared, start_ts=None, speed=0, batches=None, late=None)
-        assert task.work(asked) == dict.fromkeys(SENT, 1)
+        assert task.work(asked) == SENT
 
     @pytest.fixture
     def started(self, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[ScorerSpec]:

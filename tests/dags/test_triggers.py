@@ -1,15 +1,19 @@
 """The trigger: what it serialises, and what ends its wait."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from types import SimpleNamespace
 
 import pytest
 
 from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
+from streamweir.scorer.health import Health
 from streamweir.scorer.status import State, Status, timestamp, to_bytes
 from streamweir_airflow import triggers
 from streamweir_airflow.triggers import ScorerTrigger
+from streamweir_airflow.waiting import Seen
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream("ecommerce_fraud", "s")
@@ -75,6 +79,24 @@ def test_a_trigger_survives_airflows_database_without_a_secret() -> None:
 def test_the_event_of_a_stage_names_it(store: MemoryStore) -> None:
     stopped = ScorerTrigger(wait="stopped", pipeline="ecommerce_fraud", stream="s", stage="db")
     assert (event(stopped)["stage"], event(stopped)["outcome"]) == ("db", "ready")
+
+
+def test_it_says_what_it_waits_for_only_when_that_has_changed(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = replace(status(next_sequence=9), batch_id=2)
+    looks = [status(), status(), status(), second, second, status(next_sequence=41)]
+    said: list[str] = []
+    log = SimpleNamespace(info=lambda text, *words: said.append(text % words))
+    monkeypatch.setattr(ScorerTrigger, "log", log)
+    monkeypatch.setattr(triggers, "_SAY_EVERY", 1)
+    monkeypatch.setattr(triggers, "look", lambda *_: Seen(looks.pop(0), Health.HEALTHY, stop_requested=False))
+    assert event(drain())["outcome"] == "ready"
+    assert said[:2] == [
+        "waiting until drained: scorer running, no micro-batch yet",
+        "waiting until drained: scorer running, micro-batch 2, next sequence 9, 0 rows/s",
+    ]
+    assert len(said) == 3
 
 
 def test_the_event_carries_all_that_the_resuming_task_needs(store: MemoryStore) -> None:

@@ -38,6 +38,9 @@ class MemoryStore:
         below = sorted(name for name in self.objects if name.startswith(f"{prefix}/") and name > start)
         return [ObjectKey(*name.split("/", 1)) for name in below]
 
+    def bucket(self, key: ObjectKey) -> str:
+        return key.bucket
+
     def exists(self, key: ObjectKey) -> bool:
         return str(key) in self.objects
 

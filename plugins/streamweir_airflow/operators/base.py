@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import Retryable, StreamweirError
 from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt, as_airflow
 
@@ -33,6 +34,10 @@ class StreamweirOperator(BaseOperator):
     def work(self, attempt: Attempt) -> Result:
         """Do the task; a deferring operator raises TaskDeferred from here."""
 
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey | None:
+        """Where the task's result lies, for the last line of its log; None for one that leaves nothing."""
+        return None
+
     def execute(self, context: Context) -> Result:
         """Airflow's entry."""
         return self.recorded(context, self.work)
@@ -47,6 +52,8 @@ class StreamweirOperator(BaseOperator):
             result = work(attempt)
             if self.in_bundle:
                 attempt.record(SUCCESS, result=result)
+            if lies := self.lies(attempt, result):
+                self.log.info("the result lies at %s", attempt.address(lies))
         except StreamweirError as error:
             self.log.error("%s", error)
             self._record_failure(attempt, str(error))

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from streamweir.contracts.models import ModelKeys
+from streamweir.contracts.streams import ObjectKey
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.limits import Reader, refuse_wrong, start_of_clock, time_zone
 from streamweir_airflow.operators.base import Result, StreamweirOperator
@@ -35,9 +37,17 @@ class ProvisionTopics(StreamweirOperator):
         attempt.store.put_json(attempt.run.parameters, dict(attempt.params))
         note_origin(attempt.store, attempt.run, isolated=attempt.isolated)
         report = provision(attempt.kafka, attempt.run.stream, attempt.pipeline)
-        self.log.info("created: %s", ", ".join(report.created) or "none")
-        self.log.info("already there: %s", ", ".join(report.existing) or "none")
+        if report.created:
+            self.log.info("created: %s", ", ".join(report.created))
+        else:
+            self.log.info("nothing to create: all topics are there")
+        if report.existing:
+            self.log.info("already there: %s", ", ".join(report.existing))
         return {"created": list(report.created), "existing": list(report.existing)}
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The parameters; the topics' names are in the log."""
+        return attempt.run.parameters
 
     def _readers(self, attempt: Attempt) -> dict[str, Reader]:
         from streamweir.datasets.store import named
@@ -71,17 +81,26 @@ class EnsureDataset(StreamweirOperator):
         self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)
         return dataset.to_json()
 
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The dataset."""
+        from streamweir.datasets.dataset import root_of
+
+        return root_of(self.pipeline, result["fingerprint"])
+
     def _settled(self, attempt: Attempt) -> "Dataset | None":
         """What the run has sent messages of: files or the generator may have changed since."""
         from streamweir.datasets.store import load
 
         plan = attempt.store.get_json(attempt.run.plan)
-        return load(attempt.store, self.pipeline, plan["dataset"]) if plan else None
+        if not plan:
+            return None
+        self.log.info("nothing to choose: the run has sent messages of its dataset, and keeps it")
+        return load(attempt.store, self.pipeline, plan["dataset"])
 
     def _chosen(self, attempt: Attempt) -> "Dataset":
         from streamweir.datasets.checks import Wishes
         from streamweir.datasets.store import ensure
-        from streamweir.progress import console_progress
+        from streamweir.progress import told_to
 
         return ensure(
             attempt.store,
@@ -92,7 +111,7 @@ class EnsureDataset(StreamweirOperator):
             needs_history=self.trains and not (attempt.params.get("model") or _running(attempt)),
             # A DAG without the param replays nothing in the file's order.
             wishes=Wishes(attempt.params.get("unsorted_ok", True), attempt.params.get("event_types")),
-            progress=console_progress,
+            progress=told_to(self.log.info),
             **{name: attempt.params[name] for name in self.settings},
         )
 
@@ -122,11 +141,16 @@ class EnsureModel(Training):
             "own_rule": card.own_rule,
         }
 
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The version."""
+        return ModelKeys(self.pipeline).root / result["version"]
+
     def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
         """What the run took before, once it has sent messages: a run is scored by one model."""
         taken = attempt.store.get_json(attempt.run.model)
         if taken is None or not attempt.store.exists(attempt.run.plan):
             return None
+        self.log.info("nothing to choose: the run has sent messages, and keeps its model")
         return taken["version"], taken["origin"]
 
     def _chosen(self, attempt: Attempt, registry: Any) -> tuple[str, str]:

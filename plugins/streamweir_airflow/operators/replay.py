@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from streamweir.contracts.streams import ObjectKey
 from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
@@ -29,7 +30,7 @@ class Replay(StreamweirOperator):
     def work(self, attempt: Attempt) -> Result:
         """Returns the totals of what was sent."""
         from streamweir.datasets.store import download, load
-        from streamweir.progress import console_progress
+        from streamweir.progress import told_to
         from streamweir.replay.plan import Request, parse_late
         from streamweir.replay.replayer import replay
         from streamweir.scorer.spec import ScorerSpec
@@ -53,7 +54,10 @@ class Replay(StreamweirOperator):
             options={name: params[name] for name in attempt.pipeline.options},
         )
         scorer = ScorerSpec.from_json(self.scorer)
-        if attempt.again and not attempt.store.exists(attempt.run.manifest):
+        complete = attempt.store.exists(attempt.run.manifest)
+        if complete:
+            self.log.info("nothing to send: the run's flush was sent before")
+        if attempt.again and not complete:
             # Its scorer was stopped, too, when the run ended before.
             launch(attempt, scorer)
         with looked_after(attempt, scorer):
@@ -63,12 +67,18 @@ class Replay(StreamweirOperator):
                 kafka=attempt.kafka,
                 store=attempt.store,
                 folder=folder,
-                progress=console_progress,
+                progress=told_to(self.log.info),
             ).to_json()
+        rows = ", ".join(f"{count:,} rows of {topic}" for topic, count in sent["rows"].items())
+        self.log.info("the topics hold %d batches and the flush: %s", sent["batches"], rows)
         return {
             name: sent[name]
             for name in ("batches", "rows", "facts", "start_ts", "seconds", "rows_per_second")
         }
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """What was sent."""
+        return attempt.run.manifest
 
 
 class PlotLive(StreamweirOperator):
@@ -88,4 +98,12 @@ class PlotLive(StreamweirOperator):
             page=work_folder() / "live" / self.pipeline,
             abandoned=abandoned,
         )
-        return asdict(drawn) if drawn else {}
+        if drawn is None:
+            self.log.info("nothing was drawn: the replay was given up before its first batch")
+            return {}
+        self.log.info("drew %d in %d batches, in %d frames", drawn.total, drawn.batches, drawn.frames)
+        return asdict(drawn)
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The plots."""
+        return attempt.run.plots

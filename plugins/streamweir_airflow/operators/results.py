@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, RunFailed
 from streamweir_airflow.attempt import FAILED, SKIPPED, SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
@@ -27,7 +28,13 @@ class Reconcile(StreamweirOperator):
         from streamweir.ledger import reconcile
 
         ledger = reconcile(attempt.run, attempt.kafka, attempt.store)
+        for topic, line in ledger.totals.items():
+            self.log.info("%s: %s", topic, _words(line.to_dict()))
         return {topic: line.to_dict() for topic, line in ledger.totals.items()}
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The ledger."""
+        return attempt.run.ledger
 
 
 class Validate(StreamweirOperator):
@@ -42,6 +49,10 @@ class Validate(StreamweirOperator):
         """Raises RunFailed when a critical expectation failed; the docs are published before."""
         self.child.run(quality_command(attempt.run, rows_again(os.environ)), attempt.child_environment)
         return {}
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The data docs."""
+        return attempt.run.quality / "index.html"
 
     def on_kill(self) -> None:
         """A task that is killed takes its process along."""
@@ -74,7 +85,13 @@ class Plot(StreamweirOperator):
         """Returns the plots' names."""
         from streamweir.reporting import plot
 
-        return {"plots": list(plot(attempt.run, attempt.store))}
+        drawn = list(plot(attempt.run, attempt.store))
+        self.log.info("drew %s", ", ".join(drawn) or "nothing: there is nothing to draw")
+        return {"plots": drawn}
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The plots."""
+        return attempt.run.plots
 
 
 class PublishReport(StreamweirOperator):
@@ -88,7 +105,9 @@ class PublishReport(StreamweirOperator):
         unfinished = {task: state for task, state in states if task != self.task_id and state != SUCCESS}
         _bring_up_to_date(attempt, unfinished)
         verdict = publish(attempt.run, attempt.store)
-        self.log.info("report: %s", attempt.run.report)
+        self.log.info(
+            "outcome: %s; the report lies at %s", verdict.outcome, attempt.address(attempt.run.report)
+        )
         for sentence in verdict.warnings:
             self.log.warning("%s", sentence)
         reasons = [f"{failure.task}: {failure.sentence}".lstrip(": ") for failure in verdict.failures]
@@ -96,6 +115,11 @@ class PublishReport(StreamweirOperator):
             why = reasons[0] if reasons else f"no success of {', '.join(unfinished)}"
             raise RunFailed(f"the run failed, {why} (the report is at {attempt.run.report})")
         return {"report": str(attempt.run.report)}
+
+
+def _words(counts: Mapping[str, int]) -> str:
+    told = {name: rows for name, rows in counts.items() if rows or name in ("produced", "unexplained")}
+    return ", ".join(f"{rows:,} {name.replace('_', ' ')}" for name, rows in told.items())
 
 
 def _bring_up_to_date(attempt: Attempt, unfinished: Mapping[str, str | None]) -> None:

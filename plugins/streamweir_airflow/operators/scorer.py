@@ -1,12 +1,13 @@
-"""The scorer's life as Airflow sees it: started detached, waited for deferred, stopped whatever happened."""
+"""The scorer's life as Airflow sees it: started detached, waited for deferred."""
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Context
 
-from streamweir.contracts.streams import Stream, stream_id_of
+from streamweir.contracts.streams import ObjectKey, Stream, stream_id_of
 from streamweir.errors import RunFailed, StreamweirError
 from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
@@ -15,10 +16,9 @@ from streamweir_airflow.waiting import Outcome
 
 if TYPE_CHECKING:
     from streamweir.scorer.spec import ScorerSpec
-    from streamweir.scorer.status import Status
 
+_LOG = logging.getLogger(__name__)
 _STARTS_WITHIN = timedelta(minutes=5)
-_STOPS_WITHIN = timedelta(minutes=3)
 ASK_AGAIN = 3
 """How often a task starts a scorer again that is gone."""
 UNIVERSAL = "UTC"
@@ -32,6 +32,10 @@ class ScorerOperator(StreamweirOperator):
     def __init__(self, *, stage: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stage = stage
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """All that the scorer writes: its status, its tables."""
+        return self.stream(attempt).own
 
     def stream(self, attempt: Attempt) -> Stream:
         """The run's stream as the stage has it."""
@@ -96,6 +100,7 @@ class StartScorer(ScorerOperator):
     def after(self, attempt: Attempt, event: Event) -> Result:
         """Raises the driver's own error, of the type that its exit code stands for."""
         if event["outcome"] == Outcome.READY:
+            self.log.info("the scorer of stream %s is at work", self.stream(attempt))
             return self.spec(attempt).to_json()
         raise self.error(attempt, event)
 
@@ -143,6 +148,7 @@ class AwaitDrained(ScorerOperator):
         flush = max(manifest["flush_sequence"], redriven.get("last_sequence", -1))
         waited = until_drained(look(attempt.store, self.stream(attempt), Watch()), flush)
         if waited and waited.outcome == Outcome.READY:
+            self.log.info("nothing to wait for: all messages up to sequence %d are processed", flush)
             return _drained(flush, 0)
         if waited and (waited.outcome == Outcome.LOST or attempt.again):
             self.start_again(attempt, waited.sentence)
@@ -152,6 +158,7 @@ class AwaitDrained(ScorerOperator):
         """Raises the driver's last error when the scorer is beyond help."""
         flush, again = event["flush_sequence"], event["asked_again"] + 1
         if event["outcome"] == Outcome.READY:
+            self.log.info("all messages up to sequence %d are processed", flush)
             return _drained(flush, event["asked_again"])
         if event["outcome"] != Outcome.LOST or again > ASK_AGAIN:
             raise self.error(attempt, event)
@@ -166,95 +173,15 @@ class AwaitDrained(ScorerOperator):
         launch(attempt, ScorerSpec.from_json(self.scorer))
 
 
-class StopScorer(ScorerOperator):
-    """Asks the run's scorer to stop and waits until it has.
-
-    Does nothing when there is none, or when the run only attached to another run's.
-    """
-
-    def work(self, attempt: Attempt) -> Result:
-        """Defers until no scorer works on the stream."""
-        if attempt.params.get("keep_scorer"):
-            return {"kept": True}
-        status = self.at_work(attempt)
-        if status is None:
-            return {"stopped": False}
-        if status.scorer != stream_id_of(attempt.run.id):
-            # Another run's may be at work for others.
-            self.log.info("the scorer was started by %s, not by this run, and goes on", status.scorer)
-            return {"kept": True}
-        self.ask(attempt)
-        self.wait(attempt, "stopped", within=_STOPS_WITHIN)
-
-    def at_work(self, attempt: Attempt) -> "Status | None":
-        """The status of a scorer that can be asked; None where there is none."""
-        from streamweir.scorer.health import Health, Watch
-        from streamweir_airflow.waiting import look
-
-        seen = look(attempt.store, self.stream(attempt), Watch())
-        # One without a word for long is asked, too: it may only be slow, and would hear it when it comes up.
-        return None if seen.health in (Health.ENDED, Health.FAILED) else seen.status
-
-    def ask(self, attempt: Attempt) -> None:
-        """Ask the scorer to stop."""
-        from streamweir.scorer import stop
-
-        stop.request(attempt.store, self.stream(attempt), f"task {self.task_id} of run {attempt.run.id}")
-
-    def after(self, attempt: Attempt, event: Event) -> Result:
-        """Raises when the scorer did not stop in time."""
-        if event["outcome"] != Outcome.READY:
-            raise self.error(attempt, event)
-        if event["sentence"]:
-            self.log.warning(event["sentence"])
-        return {"stopped": True}
-
-
-class StopStream(StopScorer):
-    """The same for all stages of whichever stream the DAG's params name, whoever started them."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(in_bundle=False, **kwargs)
-
-    def attempt(self, context: Context) -> Attempt:
-        """The pipeline is a param here."""
-        return Attempt.of(context["params"]["pipeline"], context)
-
-    def work(self, attempt: Attempt) -> Result:
-        """Asks all of them, and then waits for one after the other."""
-        asked = False
-        for stage in _stages(attempt):
-            self.stage = stage
-            if self.at_work(attempt):
-                self.ask(attempt)
-                asked = True
-        self.wait_for_each(attempt, _stages(attempt))
-        return {"stopped": asked}
-
-    def after(self, attempt: Attempt, event: Event) -> Result:
-        """Raises when a stage did not stop in time."""
-        stages, self.stage = _stages(attempt), event.get("stage", "")
-        result = super().after(attempt, event)
-        self.wait_for_each(attempt, stages[stages.index(self.stage) + 1 :])
-        return result
-
-    def wait_for_each(self, attempt: Attempt, stages: Sequence[str]) -> None:
-        """Defers until the first of these stages that is at work has stopped; `after` goes on behind it."""
-        for stage in stages:
-            self.stage = stage
-            if self.at_work(attempt):
-                self.wait(attempt, "stopped", within=_STOPS_WITHIN)
-
-
-def _stages(attempt: Attempt) -> list[str]:
-    return [stage.name for stage in attempt.pipeline.stages]
-
-
 def launch(attempt: Attempt, spec: "ScorerSpec") -> None:
     """Start the scorer, or attach to the one that runs if it does what this run needs."""
-    from streamweir.scorer.launch import start
+    from streamweir.scorer.launch import Attached, start
 
-    start(spec, attempt.scorer_servers, attempt.store, work_folder())
+    found = start(spec, attempt.scorer_servers, attempt.store, work_folder())
+    if isinstance(found, Attached):
+        _LOG.info("stream %s has had a scorer since %s: attached to it", spec.stream, found.status.started_at)
+    else:
+        _LOG.info("a scorer for stream %s is on its way; its log is %s", spec.stream, found.log)
 
 
 def _drained(flush_sequence: int, started_again: int) -> Result:

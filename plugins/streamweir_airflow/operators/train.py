@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from streamweir.connections import SparkConnection
+from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import StreamweirError
 from streamweir.work import work_folder
@@ -55,6 +56,10 @@ class TrainModel(Training):
     def work(self, attempt: Attempt) -> Result:
         """Returns the version, the decision and both figures."""
         return self.train(attempt)
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The version."""
+        return ModelKeys(self.pipeline).root / result["version"]
 
 
 def training_command(

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from streamweir import progress
-from streamweir.progress import console_progress, no_progress
+from streamweir.progress import console_progress, no_progress, told_to
 
 
 class Terminal(io.StringIO):
@@ -34,6 +34,14 @@ def test_lines_come_at_their_interval(monkeypatch: pytest.MonkeyPatch) -> None:
         "counting: 3 files",
         "counting: 3 files",
     ]
+
+
+def test_told_to_a_log_each_line_is_a_message() -> None:
+    said: list[str] = []
+    with told_to(said.append)("replaying", 10, "rows") as advance:
+        advance(10)
+    assert len(said) == 1
+    assert said[0].startswith("replaying: 10 of 10 rows, ")
 
 
 def test_in_a_terminal_it_is_a_bar_with_counts_and_rate() -> None:
