@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from streamweir.contracts.streams import ObjectKey
+from streamweir.errors import RunFailed
 from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
@@ -79,6 +80,10 @@ class Replay(StreamweirOperator):
     def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
         """What was sent."""
         return attempt.run.manifest
+
+    def on_kill(self) -> None:
+        """A replay that is marked as failed sends nothing more; Airflow itself would let it go on for 5 s."""
+        raise RunFailed("the replay was ended from outside: marked as failed, or cleared")
 
 
 class PlotLive(StreamweirOperator):
