@@ -172,7 +172,7 @@ def run(dag, store: MemoryStore, database: None, monkeypatch: pytest.MonkeyPatch
                     raise AirflowFailException("killed")
                 if task.task_id == broken:
                     raise BadConfiguration("broken on purpose")
-                return {"fingerprint": "f", "version": "v"}
+                return {"fingerprint": "f" * 64, "version": "v"}
 
             return work
 
