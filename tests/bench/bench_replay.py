@@ -25,8 +25,8 @@ from streamweir.contracts.streams import Stream
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress, no_progress
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 
 app = typer.Typer(add_completion=False)

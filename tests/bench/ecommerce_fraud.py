@@ -24,7 +24,7 @@ from streamweir.datasets.dataset import Dataset
 from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.ledger.timing import latencies
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.manifest import Manifest
+from streamweir.replay.produced import Manifest
 from streamweir.scorer import status
 from tests.bench.servers import Bench, await_status
 

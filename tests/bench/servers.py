@@ -29,8 +29,8 @@ from streamweir.datasets.store import download, upload
 from streamweir.errors import StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from streamweir.scorer import launch, package, status, stop
 from streamweir.scorer.command import locate, spark_submit

@@ -20,8 +20,8 @@ import pytest
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from streamweir.scorer.status import Status
 from tests.support.hostile import Hostile

@@ -15,8 +15,8 @@ from streamweir.errors import BadConfiguration
 from streamweir.purge import purge
 from streamweir.redrive.cli import app
 from streamweir.redrive.records import rejected_records
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from streamweir.scorer.launch import log_folder
 from tests.integration.test_named_stream import with_new_ids

@@ -22,8 +22,8 @@ from streamweir.objectstore import ObjectStore
 from streamweir.redrive.contents import Content, as_it_is
 from streamweir.redrive.putting_back import PutBack, places_put_back, put_back
 from streamweir.redrive.records import WHOLE, Place, Rejected, messages_at
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from streamweir.replay.transmission import Link
 from tests.support.recordings import write_recording

@@ -26,9 +26,8 @@ from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.csvfile import CsvFile
 from streamweir.replay.ecommerce_fraud import batches
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
-from streamweir.replay.produced import parts
+from streamweir.replay.produced import Manifest, parts
 from streamweir.replay.replayer import replay
 from streamweir.replay.transmission import Link
 from tests.support.recordings import replay_options, start_module, write_recording

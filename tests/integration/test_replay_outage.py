@@ -23,7 +23,7 @@ from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.manifest import Manifest
+from streamweir.replay.produced import Manifest
 from streamweir.settings import Settings
 from tests.support.recordings import replay_options, start_module, write_recording
 

@@ -21,8 +21,8 @@ from streamweir.ledger import reconcile
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 from streamweir.replay import stop as replay_stop
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from streamweir.scorer import launch, stop
 from streamweir.scorer.driver import HOLDER

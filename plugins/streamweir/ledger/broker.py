@@ -8,8 +8,8 @@ from streamweir.broker.records import Record
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.tables import Topic
 from streamweir.ledger.counts import Held, Tally, tallies
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Offsets, Plan
+from streamweir.replay.produced import Manifest
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ from streamweir.contracts.tables import Pipeline
 from streamweir.errors import RunFailed
 from streamweir.ledger.counts import Ints, Sent
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan
-from streamweir.replay.produced import parts
+from streamweir.replay.produced import Manifest, parts
 
 
 def read_plan(run: Run, store: ObjectStore) -> Plan:

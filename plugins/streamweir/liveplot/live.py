@@ -1,6 +1,9 @@
 """Draws a figure while the run is replayed, and once more, complete, at its end."""
 
+import html
 import logging
+import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,12 +21,24 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Topic
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.chart import Chart
-from streamweir.liveplot.page import LivePage
 from streamweir.liveplot.series import Series
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.batches import Row
 from streamweir.replay.plan import Options, Plan
 
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>
+body {{ font: 15px system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; color: #1c2530 }}
+img {{ width: 100% }}
+</style>
+</head><body><h1>{title}</h1><p>Run {run}. The picture is loaded again every second.</p>
+<img id="plot" src="{image}" alt="{title}">
+<script>
+const plot = document.getElementById("plot");
+setInterval(() => {{ plot.src = "{image}?" + Date.now(); }}, 1000);
+</script></body></html>
+"""
 FRAME_S = 0.7
 """Seconds between two frames: below a second, with room for a frame that takes its time."""
 QUIET_S = 3
@@ -31,6 +46,28 @@ QUIET_S = 3
 TIMEOUT_S = 300
 """How long to wait for a run that sends nothing, by default."""
 _LOG = logging.getLogger(__name__)
+
+
+class LivePage:
+    """A folder whose index.html shows the newest picture; None as the folder means no page."""
+
+    def __init__(self, folder: Path | None, name: str, title: str, run: str) -> None:
+        self._folder, self._image = folder, f"{name}.png"
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            page = _PAGE.format(
+                title=html.escape(title), run=html.escape(run), image=html.escape(self._image)
+            )
+            (folder / "index.html").write_text(page, encoding="utf-8")
+
+    def show(self, image: bytes) -> None:
+        """Replace the picture; a browser never sees half of one."""
+        if self._folder is None:
+            return
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+            file.write(image)
+        os.replace(file.name, self._folder / self._image)
+        (self._folder / self._image).chmod(0o644)
 
 
 class Subject(Protocol):

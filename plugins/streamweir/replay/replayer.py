@@ -20,11 +20,10 @@ from streamweir.progress import Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
 from streamweir.replay.batches import Recording, Source, source_of
 from streamweir.replay.deliveries import SpanStart, check_late
-from streamweir.replay.manifest import Manifest, on_the_clock
 from streamweir.replay.parcels import Backlog, Job, Parcel, parcels
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.position import Position, find_flush, join
-from streamweir.replay.produced import Counting, Produced
+from streamweir.replay.produced import Counting, Manifest, Produced, on_the_clock
 from streamweir.replay.stop import StopRequest, never
 from streamweir.replay.transmission import Link, Transmission
 

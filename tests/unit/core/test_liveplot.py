@@ -16,8 +16,7 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.liveplot.chart import Chart
 from streamweir.liveplot.ecommerce_fraud import count
-from streamweir.liveplot.live import draw_live
-from streamweir.liveplot.page import LivePage
+from streamweir.liveplot.live import LivePage, draw_live
 from streamweir.liveplot.series import Point, Series, with_gaps
 from tests.support.memory_store import MemoryStore
 

@@ -10,9 +10,9 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration
 from streamweir.replay.agreement import agree
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.position import Position, join, plans
+from streamweir.replay.produced import Manifest
 from tests.support.memory_store import MemoryStore
 
 STREAM = Stream(PIPELINE.name, "s")

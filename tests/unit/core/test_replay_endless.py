@@ -17,9 +17,9 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.ledger.producer import read_manifest, read_sent
 from streamweir.replay import parcels, produced, replayer, stop, transmission
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
 from streamweir.replay.position import Position
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from tests.support.memory_store import MemoryStore
 from tests.support.tiny import declared
