@@ -1,4 +1,4 @@
-"""Airflow as a drill needs it: patient while its servers are away."""
+"""Airflow as drills and tests of whole runs need it: patient while its servers are away."""
 
 from typing import Any
 
@@ -23,6 +23,18 @@ class Airflow(AirflowApi):
         body = {"dry_run": False, "dag_run_id": run, "only_failed": True}
         found = self._call("POST", f"/api/v2/dags/{dag}/clearTaskInstances", body)
         return sorted(item["task_id"] for item in found["task_instances"])
+
+    def clear(self, dag: str, run: str, tasks: list[str]) -> None:
+        """Clear these tasks of the run and what is downstream, as a person would."""
+        body = {"dry_run": False, "dag_run_id": run, "only_failed": False}
+        asked = {"task_ids": tasks, "include_downstream": True}
+        self._call("POST", f"/api/v2/dags/{dag}/clearTaskInstances", body | asked)
+
+    def log(self, dag: str, run: str, task: str, number: int) -> list[dict[str, Any]]:
+        """The lines that a try of a task has logged."""
+        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}"
+        lines: list[dict[str, Any]] = self._call("GET", path)["content"]
+        return lines
 
     def give_up(self, dag: str, run: str) -> None:
         """End the run as failed, so that the next one need not queue behind it."""

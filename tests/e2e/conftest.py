@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.demo.airflow_api import AirflowApi
 from infra.stack import Stack
 from streamweir.contracts.runs import Run
+from tests.drills.airflow import Airflow
 from tests.support.dag_runs import finished_run
 from tests.support.hostile_dataset import START_TS, hostile_dataset
 from tests.support.stack_watch import Seen, watched
@@ -22,10 +22,10 @@ def seen(stack: Stack) -> Iterator[Seen]:
 
 
 @pytest.fixture(scope="session")
-def airflow(stack: Stack, seen: Seen) -> Iterator[AirflowApi]:
+def airflow(stack: Stack, seen: Seen) -> Iterator[Airflow]:
     """The test stack's Airflow, as its admin."""
     user, password = stack.secrets.airflow_admin_user, stack.secrets.airflow_admin_password
-    with closing(AirflowApi(stack.settings.airflow_url, user, password)) as api:
+    with closing(Airflow(stack.settings.airflow_url, user, password)) as api:
         yield api
 
 
@@ -36,7 +36,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run(airflow: AirflowApi, dataset: Path) -> Run:
+def run(airflow: Airflow, dataset: Path) -> Run:
     """A finished run of `ecommerce_fraud` on it."""
     return finished_run(
         airflow, "ecommerce_fraud", {"dataset": str(dataset), "start_ts": START_TS, "speed": 0, "seed": 1}

@@ -1,37 +1,110 @@
-"""Delayed batches on real servers: late are the records of those that come too late, and no others."""
+"""Delayed batches on real servers: late are the records of those that come too late, and no others.
 
+The run is marked as failed in the middle of its replay, and carried on when it has ended.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.demo.airflow_api import AirflowApi
+from streamweir.broker.records import topic_end
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import FRAUD_SLIDE_S, FRAUD_WINDOW_S
 from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
+from tests.drills.airflow import Airflow
+from tests.drills.trials import await_
 from tests.oracle import ecommerce_fraud as oracle
-from tests.support.dag_runs import finished_run, table
+from tests.support.dag_runs import begun_run, outcome, table
 from tests.support.hostile_dataset import START_TS
 
 LATENESS_S = 200
 IN_TIME, LATE, ALSO_LATE = 5, 1, 34
 ROWS = 25
+SPEED = 16
+"""The replay lasts 20 s, so that it can be ended in the middle."""
+DAG = "ecommerce_fraud"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that was marked as failed, as it was when it had ended."""
+
+    run: Run
+    outcome: str
+    states: dict[str, str]
+    summary: dict[str, Any]
+    report: str
 
 
 @pytest.fixture(scope="module")
-def delayed(airflow: AirflowApi, run: Run, dataset: Path) -> Run:
+def ended(airflow: Airflow, store: ObjectStore, kafka: KafkaConnection, run: Run, dataset: Path) -> Ended:
     """A run with another lateness than the default, and the model that the first run has trained."""
     late = f"{IN_TIME}:{LATENESS_S},{LATE}:{LATENESS_S + 1},{ALSO_LATE}:{LATENESS_S + 60}"
-    parameters = {"late": late, "lateness_s": LATENESS_S, "batch_rows": ROWS}
-    return finished_run(
-        airflow, "ecommerce_fraud", {"dataset": str(dataset), "start_ts": START_TS, "speed": 0, **parameters}
+    parameters = {"late": late, "lateness_s": LATENESS_S, "batch_rows": ROWS, "start_ts": START_TS}
+    found = begun_run(airflow, DAG, {"dataset": str(dataset), "speed": SPEED, **parameters})
+    await_("a plan", lambda: store.exists(found.plan))
+    await_("a message", lambda: topic_end(kafka, found.stream.topic("browsing")).last)
+    airflow.give_up(DAG, found.id)
+    ended_as = outcome(airflow, found)
+    assert not store.exists(found.manifest), "the replay was through before it was ended"
+    return Ended(
+        found,
+        ended_as,
+        {task.task: task.state for task in airflow.tasks(DAG, found.id)},
+        store.get_json(found.summary),
+        (store.get(found.report) or b"").decode(),
     )
+
+
+@pytest.fixture(scope="module")
+def delayed(airflow: Airflow, ended: Ended) -> Run:
+    """The same run, carried on to its success: cleared are the tasks that were at work, with those behind."""
+    airflow.clear(DAG, ended.run.id, ["replay", "plot_live"])
+    assert outcome(airflow, ended.run) == "success", airflow.tasks(DAG, ended.run.id)
+    return ended.run
 
 
 @pytest.fixture(scope="module")
 def ledger(store: ObjectStore, delayed: Run) -> dict[str, Any]:
     found: dict[str, Any] = store.get_json(delayed.ledger)
     return found
+
+
+def test_a_run_that_is_marked_as_failed_is_a_failed_run_and_its_report_says_so(ended: Ended) -> None:
+    assert (ended.outcome, ended.summary["outcome"]) == ("failed", "failed")
+    assert {task for task, state in ended.states.items() if state == "success"} == {
+        "provision_topics",
+        "ensure_dataset",
+        "ensure_model",
+        "start_scorer",
+        "stop_scorer",
+    }
+    assert {ended.states[task] for task in ("replay", "plot_live", "publish_report")} == {"failed"}
+    assert {ended.states[task] for task in ("await_drained", "reconcile", "validate", "plot")} == {"skipped"}
+    assert "replay" in {failure["task"] for failure in ended.summary["failures"]}
+    assert ended.run.id in ended.report
+    assert "marked as failed" in ended.report
+
+
+def test_it_is_carried_on_from_where_it_was_and_at_the_first_time(
+    airflow: Airflow, store: ObjectStore, delayed: Run
+) -> None:
+    tries = {task.task: task.tries for task in airflow.tasks(DAG, delayed.id)}
+    assert (tries["start_scorer"], tries["replay"], tries["await_drained"]) == (1, 2, 1)
+    assert store.get_json(delayed.manifest)["resumed_at_sequence"] > 0
+    assert store.get_json(delayed.summary)["outcome"] == "success"
+
+
+def test_the_log_of_a_replay_holds_its_own_words_and_no_errors(airflow: Airflow, delayed: Run) -> None:
+    lines = airflow.log(DAG, delayed.id, "replay", 2)
+    said = [str(line["event"]) for line in lines]
+    assert any(text.startswith(f"replaying {delayed.id}: ") for text in said), said
+    assert sum(text.startswith("the result lies at s3://") for text in said) == 1, said
+    assert [line for line in lines if line.get("level") == "error"] == []
+    assert [line for line in lines if str(line.get("logger")).startswith("kafka")] == []
 
 
 def test_the_late_records_are_exactly_those_of_the_batches_that_came_too_late(

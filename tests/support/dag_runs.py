@@ -15,9 +15,15 @@ from streamweir.objectstore import ObjectStore
 
 def finished_run(airflow: AirflowApi, pipeline: str, parameters: dict[str, Any]) -> Run:
     """A successful run of a pipeline's DAG; its tasks are shown when it failed."""
+    run = begun_run(airflow, pipeline, parameters)
+    assert outcome(airflow, run) == "success", airflow.tasks(pipeline, run.id)
+    return run
+
+
+def begun_run(airflow: AirflowApi, pipeline: str, parameters: dict[str, Any]) -> Run:
+    """A run of a pipeline's DAG that has just been triggered."""
     run_id = f"e2e__{uuid.uuid4().hex[:8]}"
     airflow.trigger(pipeline, run_id, parameters)
-    assert _finished(airflow, pipeline, run_id) == "success", airflow.tasks(pipeline, run_id)
     return Run(Stream(pipeline, stream_id_of(run_id)), run_id)
 
 
@@ -41,5 +47,6 @@ def model_again(store: ObjectStore, run: Run) -> dict[str, Any]:
     wait=wait_fixed(1),
     stop=stop_after_delay(600),
 )
-def _finished(airflow: AirflowApi, pipeline: str, run_id: str) -> str:
-    return airflow.run_state(pipeline, run_id)
+def outcome(airflow: AirflowApi, run: Run) -> str:
+    """How the run ended; waits for its end."""
+    return airflow.run_state(run.stream.pipeline, run.id)
