@@ -1,17 +1,11 @@
 """Stages in plain Python on real servers: two of a stream, each with a life of its own under its keeper."""
 
-import os
 import signal
 import threading
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from streamweir.broker.topics import delete, provision
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.runs import Run
@@ -24,70 +18,13 @@ from streamweir.replay import stop as replay_stop
 from streamweir.replay.plan import Request
 from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
-from streamweir.scorer import launch, stop
-from streamweir.scorer.driver import HOLDER
+from streamweir.scorer import stop
 from streamweir.scorer.launch import Attached, Started, start
-from streamweir.scorer.spec import ScorerSpec, Servers
-from streamweir.scorer.status import State, Status, drained, read
-from tests.support.tiny import declared
+from streamweir.scorer.spec import Servers
+from streamweir.scorer.status import State, drained
+from tests.support.ticking import STEP, await_, processes, spec, status
 
-ROOT = Path(__file__).parents[2]
-SITE = ROOT / "tests" / "support" / "tiny" / "site"
-STEP = 3
-
-
-@pytest.fixture(autouse=True)
-def ticks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The pipeline is known here and in the processes of its stages."""
-    monkeypatch.setattr(launch, "_INHERITED", (*launch._INHERITED, "PYTHONPATH"))
-    path = [str(SITE), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
-    with declared():
-        yield
-
-
-@pytest.fixture
-def stream(kafka: KafkaConnection, store: ObjectStore) -> Iterator[Stream]:
-    made = Stream("ticks", f"test-{uuid.uuid4().hex[:12]}")
-    provision(kafka, made, pipeline("ticks"))
-    yield made
-    for stage in ("sum", "count"):
-        stop.request(store, made.of_stage(stage), "the test is over")
-        psutil.wait_procs(processes(store, made.of_stage(stage)), timeout=60)
-    delete(kafka, made)
-    store.delete_folder(made.root)
-
-
-def spec(stream: Stream, scorer: str = "test") -> ScorerSpec:
-    return ScorerSpec(stream, scorer, "recipe", "", "UTC", 0, 100, options={"step": STEP})
-
-
-def status(store: ObjectStore, stream: Stream) -> Status:
-    found = read(store, stream)
-    assert found is not None
-    assert found.state != State.FAILED, found.error
-    return found
-
-
-def await_(store: ObjectStore, stream: Stream, reached: Callable[[Status], bool]) -> Status:
-    tries = Retrying(
-        retry=retry_if_result(lambda found: not found), wait=wait_fixed(0.2), stop=stop_after_delay(120)
-    )
-    tries(lambda: reached(status(store, stream)))
-    return status(store, stream)
-
-
-def processes(store: ObjectStore, stream: Stream) -> list[psutil.Process]:
-    """The stage's own process, not its keeper."""
-    found = read(store, stream)
-    return [] if found is None else [one for one in psutil.process_iter() if holder_of(one) == found.holder]
-
-
-def holder_of(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get(HOLDER)
-    except psutil.Error:
-        return None
+STAGES = ("sum", "count")
 
 
 def summed(store: ObjectStore, stream: Stream) -> int:
@@ -113,11 +50,11 @@ def test_two_stages_of_a_stream_live_apart_and_work_once(
     kafka: KafkaConnection,
     store: ObjectStore,
     scorer_store_connection: StoreConnection,
-    stream: Stream,
+    ticking: Stream,
     tmp_path: Path,
 ) -> None:
     servers = Servers(kafka, scorer_store_connection, SparkConnection())
-    one, other = stream.of_stage("sum"), stream.of_stage("count")
+    one, other = ticking.of_stage("sum"), ticking.of_stage("count")
 
     def begin(stage: Stream) -> Started | Attached:
         return start(spec(stage), servers, store, tmp_path)
@@ -125,7 +62,7 @@ def test_two_stages_of_a_stream_live_apart_and_work_once(
     for stage in (one, other):
         assert isinstance(begin(stage), Started)
         assert isinstance(begin(stage), Attached)
-    run, sent = Run(stream, "r1"), list[Manifest]()
+    run, sent = Run(ticking, "r1"), list[Manifest]()
     request = Request("recipe", speed=40, options={"step": STEP})
 
     def send() -> None:
@@ -162,9 +99,9 @@ def test_two_stages_of_a_stream_live_apart_and_work_once(
     assert isinstance(begin(one), Started)
     again = await_(store, one, lambda found: found.state == State.RUNNING)
     assert (again.batch_id, again.next_sequence) == (ended.batch_id, ended.next_sequence)
-    assert store.get_json(stream.lease) is None
+    assert store.get_json(ticking.lease) is None
 
 
-def test_a_stage_that_is_none_is_named(stream: Stream) -> None:
+def test_a_stage_that_is_none_is_named(ticking: Stream) -> None:
     with pytest.raises(BadConfiguration, match=r"ticks has no stage 'sun'; there are: sum, count"):
         pipeline("ticks").of_stage("sun")
