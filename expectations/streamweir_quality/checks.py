@@ -4,14 +4,20 @@ A critical one that fails means that the run's result must not be trusted; a war
 """
 
 import html
-from collections.abc import Collection, Iterable, Iterator
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from great_expectations import expectations as _expectations
 from great_expectations.expectations.expectation import Expectation
 
+from streamweir.contracts.tables import Table
+from streamweir.ledger.bundle import sorting
 from streamweir_quality.inputs import Stored
 
 # Their names are not exported in the way that a strict type checker asks for.
@@ -19,6 +25,7 @@ gxe: Any = _expectations
 
 CRITICAL = "critical"
 WARNING = "warning"
+KEY_AGAIN = "key_again"
 SENTENCE = "sentence"
 _START, _END = "window_start", "window_end"
 
@@ -38,10 +45,32 @@ class Subject:
 
 def unique(*columns: str) -> Expectation:
     """No two rows have the same values in these columns."""
-    sentence = f"{_and(columns)} {'comes' if len(columns) == 1 else 'come together'} only once"
     if len(columns) == 1:
-        return gxe.ExpectColumnValuesToBeUnique(column=columns[0], **_about(CRITICAL, sentence))
-    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), **_about(CRITICAL, sentence))
+        return gxe.ExpectColumnValuesToBeUnique(column=columns[0], **_about(CRITICAL, _once(columns)))
+    return gxe.ExpectCompoundColumnsToBeUnique(column_list=list(columns), **_about(CRITICAL, _once(columns)))
+
+
+def unique_key(table: Table) -> Expectation:
+    """No two rows have the same key; for a table with the column of `keys_again`."""
+    return gxe.ExpectColumnValuesToBeNull(column=KEY_AGAIN, **_about(CRITICAL, _once(table.key)))
+
+
+def keys_again(file: Path, table: Table) -> pd.Categorical:
+    """The keys of rows that share theirs with another row, as text; None for all others.
+
+    Great Expectations takes some 170 bytes a row for a key of two columns; DuckDB sorts on disk.
+    """
+    key = ", ".join(f'"{name}"' for name in table.key)
+    with tempfile.TemporaryDirectory(prefix="streamweir-keys-") as folder, sorting(Path(folder)) as sql:
+        stored = sql.read_parquet(str(file), file_row_number=True)
+        stored.aggregate(f"{key}, count(*) as rows", key).filter("rows > 1").create_view("again")
+        found = stored.set_alias("stored").join(sql.view("again"), ",".join(table.key), "semi")
+        again = found.select(f"file_row_number, {key}").fetchall()
+    texts = [", ".join(map(str, values)) for _, *values in again]
+    known = pd.unique(pd.Series(texts, dtype=object))
+    column = np.full(pq.read_metadata(file).num_rows, -1)
+    column[[row for row, *_ in again]] = pd.Index(known).get_indexer(texts)
+    return pd.Categorical.from_codes(column, categories=known)
 
 
 def present(column: str) -> Expectation:
@@ -106,6 +135,10 @@ def _about(severity: str, sentence: str) -> dict[str, Any]:
     """The sentence as description, which Great Expectations takes for a template and for HTML."""
     description = html.escape(sentence).replace("$", "$$")
     return {"severity": severity, "description": description, "meta": {SENTENCE: sentence}}
+
+
+def _once(columns: Sequence[str]) -> str:
+    return f"{_and(columns)} {'comes' if len(columns) == 1 else 'come together'} only once"
 
 
 def _and(names: Iterable[str]) -> str:

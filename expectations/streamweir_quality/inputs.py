@@ -29,11 +29,13 @@ from streamweir_quality.replayed import Replayed, Stretch, read_replayed
 class Stored:
     """A result table of which memory holds no more than the columns that are asked for.
 
-    worked_out: columns beside those of the file, as long as the table.
+    worked_out: columns beside those of the file, as long as the table. few: columns with few different texts,
+    each of which is then in memory once.
     """
 
     file: Path
     worked_out: Mapping[str, Any] = field(default_factory=dict)
+    few: Sequence[str] = ()
 
     def __len__(self) -> int:
         return pq.read_metadata(self.file).num_rows
@@ -42,7 +44,7 @@ class Stored:
         """These columns."""
         own = [name for name in columns if name not in self.worked_out]
         beside = {name: self.worked_out[name] for name in columns if name in self.worked_out}
-        return _frame(self.file, own).assign(**beside)[list(columns)]
+        return _frame(self.file, own, self.few).assign(**beside)[list(columns)]
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def _table(store: ObjectStore, key: ObjectKey, file: Path) -> Path:
     return file
 
 
-def _frame(file: Path, columns: Sequence[str] | None) -> pd.DataFrame:
-    rows = pq.read_table(file, columns=None if columns is None else list(columns))
+def _frame(file: Path, columns: Sequence[str] | None, few: Sequence[str] = ()) -> pd.DataFrame:
+    rows = pq.read_table(file, columns=None if columns is None else list(columns), read_dictionary=list(few))
     return rows.to_pandas(integer_object_nulls=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import great_expectations as gx
 import pandas as pd
+import pyarrow as pa
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -87,6 +88,7 @@ def _parts(subject: Subject) -> Iterator[tuple[pd.DataFrame, Sequence[Expectatio
         yield subject.frame[list(columns)], checks
         # Great Expectations refers to a frame in circles: it would stay while the next ones are read.
         gc.collect()
+        pa.default_memory_pool().release_unused()
 
 
 def _result(

@@ -8,15 +8,17 @@ from streamweir.contracts.card_fraud import EVENT_TIME, IS_ALERT, SCORED, TRANSA
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, FILE, NUMBER_NAMES
 from streamweir.replay.csvfile import CsvFile
 from streamweir_quality.checks import (
+    KEY_AGAIN,
     WARNING,
     Subject,
     between,
     equal,
+    keys_again,
     mean_between,
     one_of,
     present,
     rows,
-    unique,
+    unique_key,
 )
 from streamweir_quality.inputs import Inputs, Stored
 
@@ -29,7 +31,7 @@ def scored_subject(inputs: Inputs) -> Subject:
     last = sum(1 for _ in CsvFile(inputs.dataset / FILE, NUMBER_NAMES).rows()) - 1
     expectations = (
         rows(scored, "the table has as many rows as the ledger counts as scored"),
-        unique(*SCORED.key),
+        unique_key(SCORED),
         *(present(name) for name in (*SCORED.key, *_ALWAYS)),
         between("transaction_id", 0, last, "the transaction is a row of the dataset"),
         between(AMOUNT.name, 0, None, "no amount is negative", WARNING),
@@ -39,8 +41,9 @@ def scored_subject(inputs: Inputs) -> Subject:
         equal(IS_ALERT.name, "expected_alert", _sentence_of_alerts(inputs)),
         one_of("model_version", [inputs.version], "model_version is the run's model"),
     )
-    stored = Stored(inputs.tables[SCORED.name], {"expected_alert": _expected_alert(inputs)})
-    return Subject(SCORED.name, SCORED.name, stored, expectations)
+    file = inputs.tables[SCORED.name]
+    worked_out = {"expected_alert": _expected_alert(inputs), KEY_AGAIN: keys_again(file, SCORED)}
+    return Subject(SCORED.name, SCORED.name, Stored(file, worked_out, few=["model_version"]), expectations)
 
 
 def share_subjects(inputs: Inputs) -> Iterable[Subject]:

@@ -22,15 +22,17 @@ from streamweir.contracts.messages import RETENTION_S, Kind
 from streamweir.replay.csvfile import text_rows
 from streamweir.values import identifier, parse_products
 from streamweir_quality.checks import (
+    KEY_AGAIN,
     WARNING,
     Subject,
     between,
     equal,
+    keys_again,
     mean_between,
     one_of,
     present,
     rows,
-    unique,
+    unique_key,
 )
 from streamweir_quality.ecommerce_fraud.sales import LARGEST
 from streamweir_quality.inputs import Inputs, Stored
@@ -50,7 +52,7 @@ def predictions_subject(inputs: Inputs) -> Subject:
     scored = inputs.ledger["totals"][TRANSACTIONS_TOPIC.name]["scored"]
     expectations = (
         rows(scored, "the table has as many rows as the ledger counts as scored"),
-        unique(*PREDICTIONS.key),
+        unique_key(PREDICTIONS),
         between(
             "since_scored",
             inputs.parameters.get("retention_s", RETENTION_S) + 1,
@@ -86,7 +88,7 @@ def predictions_subject(inputs: Inputs) -> Subject:
     return Subject(
         PREDICTIONS.name,
         PREDICTIONS.name,
-        Stored(inputs.tables[PREDICTIONS.name], _worked_out(inputs)),
+        Stored(inputs.tables[PREDICTIONS.name], _worked_out(inputs), few=["model_version", "time_of_day"]),
         expectations,
     )
 
@@ -97,6 +99,7 @@ def _worked_out(inputs: Inputs) -> dict[str, Any]:
     frame = inputs.frame(PREDICTIONS.name, ["ts", "event_ts", "fraud_probability", *amounts])
     bought, goods = _products(inputs)
     return {
+        KEY_AGAIN: keys_again(inputs.tables[PREDICTIONS.name], PREDICTIONS),
         "row_in_dataset": _is_known(inputs),
         "since_scored": _since_scored(inputs),
         "probability_sum": _sums(inputs),
