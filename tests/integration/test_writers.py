@@ -27,8 +27,8 @@ from streamweir.contracts.tables import Column, Table, Type
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld
 from streamweir.ledger import reconcile
 from streamweir.objectstore import ObjectStore
-from streamweir.replay.manifest import Manifest
 from streamweir.replay.plan import Request
+from streamweir.replay.produced import Manifest
 from streamweir.replay.replayer import replay
 from streamweir.scorer.launch import start
 from streamweir.scorer.spec import Servers
