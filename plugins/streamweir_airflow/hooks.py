@@ -49,8 +49,9 @@ class KafkaHook(BaseHook):
     @cached_property
     def connection(self) -> KafkaConnection:
         """The cluster; raises BadConfiguration when the Airflow Connection lacks a host."""
-        # What the client tells in passing would bury a task's own words; what it cannot do is raised.
-        logging.getLogger("kafka").setLevel(logging.ERROR)
+        # What the client tells in passing would bury a task's own words; what it cannot do is raised. When it
+        # is closed it calls a question that is under way an error.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
         return kafka_connection(self.get_connection(self.conn_id))
 
 

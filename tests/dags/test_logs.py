@@ -83,7 +83,7 @@ def test_what_kafkas_client_tells_in_passing_is_kept_out(monkeypatch: pytest.Mon
     found = Connection(conn_id="kafka_default", conn_type="kafka", host="here", port=9092)
     monkeypatch.setattr(KafkaHook, "get_connection", lambda self, conn_id: found)
     assert KafkaHook().connection.client_args() == {"bootstrap_servers": ["here:9092"]}
-    assert logging.getLogger("kafka.net.selector").getEffectiveLevel() == logging.ERROR
+    assert logging.getLogger("kafka.net.selector").getEffectiveLevel() == logging.CRITICAL
 
 
 def test_topics_that_are_there_are_told_as_nothing_to_do(
