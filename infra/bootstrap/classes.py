@@ -7,7 +7,7 @@ cache as well, which does not belong to one clone.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,9 +29,18 @@ def folder(checkout: Path, python: Path, java_home: Path, connectors: Path) -> P
     names = [*(jar.name for jar in jars), connectors.name, said, (checkout / REHEARSAL).read_text()]
     key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
     made = cache.entry(cache.cache_root(), f"spark/{key}", lambda target: _link(jars, target / "jars"), say)
+    env = {
+        **os.environ,
+        "JAVA_HOME": str(java_home),
+        "PYSPARK_PYTHON": str(python),
+        "PYSPARK_DRIVER_PYTHON": str(python),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "STREAMWEIR_SPARK_JARS": str(connectors),
+        "STREAMWEIR_SPARK_CLASSES": str(made),
+    }
     with cache.exclusive(cache.cache_root() / "locks" / f"spark-{key}.lock", say):
         if not (made / ARCHIVE).exists():
-            _record(checkout, python, java_home, connectors, made)
+            _record(made, [python, "-m", "infra.spark"], env, checkout)
     return made
 
 
@@ -45,30 +54,14 @@ def _link(jars: Iterable[Path], target: Path) -> None:
             shutil.copy2(jar, target / jar.name)
 
 
-def _record(checkout: Path, python: Path, java_home: Path, connectors: Path, made: Path) -> None:
+def _record(made: Path, rehearsal: Sequence[str | Path], env: Mapping[str, str], checkout: Path) -> None:
     say("recording the classes of a Spark driver, which takes about a minute")
     with TemporaryDirectory(dir=made) as scratch:
         recorded = Path(scratch) / ARCHIVE
-        _rehearse(checkout, python, java_home, connectors, made, recorded)
+        # Spark's launcher hands this variable on to the driver's Java alone.
+        options = f'-XX:ArchiveClassesAtExit="{recorded}" -Xlog:cds=error -Xlog:cds+dynamic=error'
+        run(rehearsal, _REMEDY, {**env, "SPARK_SUBMIT_OPTS": options}, checkout)
         if recorded.exists():
             recorded.rename(made / ARCHIVE)
         else:
             say("this Java records no classes: Spark's drivers will take longer to start")
-
-
-def _rehearse(
-    checkout: Path, python: Path, java_home: Path, connectors: Path, made: Path, recorded: Path
-) -> None:
-    # The launcher reads this variable for the driver only.
-    options = f'-XX:ArchiveClassesAtExit="{recorded}" -Xlog:cds=error -Xlog:cds+dynamic=error'
-    env = {
-        **os.environ,
-        "JAVA_HOME": str(java_home),
-        "PYSPARK_PYTHON": str(python),
-        "PYSPARK_DRIVER_PYTHON": str(python),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_SUBMIT_OPTS": options,
-        "STREAMWEIR_SPARK_JARS": str(connectors),
-        "STREAMWEIR_SPARK_CLASSES": str(made),
-    }
-    run([python, "-m", "infra.spark"], _REMEDY, env, checkout)

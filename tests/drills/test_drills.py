@@ -27,6 +27,8 @@ from tests.drills.trials import PlainTrial
 
 MODEL = Path(__file__).parents[1] / "fixtures" / "spark35_model.zip"
 BATCHES = 90
+MESSAGES = 20
+"""That a micro-batch takes at most: also behind a replay that has ended there is still one to strike."""
 SUBJECT = Subject(PIPELINE, params={"speed": 10, "late": "10:65"})
 
 
@@ -52,7 +54,7 @@ def model(ground: Ground) -> Model:
     version = Registry(ground.store, PIPELINE.name).register_external(MODEL).version
     trial = PlainTrial(ground, unique("undisturbed"))
     options = {"lookback_s": LOOKBACK_S, "retention_s": RETENTION_S}
-    counting = (SESSION_TIME_ZONE, PIPELINE.lateness_s, PIPELINE.max_messages, options)
+    counting = (SESSION_TIME_ZONE, PIPELINE.lateness_s, MESSAGES, options)
     spec = ScorerSpec(trial.run.stream, trial.run.id, dataset, version, *counting)
     params = {**SUBJECT.params, "start_ts": START_TS, "dataset": dataset}
     plan = Model(Outcome({}, 0), 0, BATCHES + 1, params, spec)
