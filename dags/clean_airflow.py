@@ -7,6 +7,7 @@ written. The last scheduled run of each DAG is kept. What a run brought about is
 models and streams stay. The default of `days` is the setting `STREAMWEIR_RETENTION_AIRFLOW_DAYS`, or 30.
 
 ### What a failure means, and what to do
+- **any task**: `days` cannot be meant; the message says what it may be. Trigger the DAG with another value.
 - **clean_database**: the database did not answer, or the Connection `airflow_db` does not say where it is;
   the log's last lines say which. Clear the task when that is mended: it deletes what is left.
 - **clean_logs**: a file below Airflow's log folder could not be deleted; the message names it. Give it back

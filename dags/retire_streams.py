@@ -16,6 +16,7 @@ The log names what was deleted. A line that says `stay` names a run that keeps t
 and the task to clear.
 
 ### What a failure means, and what to do
+- **any task**: `days` cannot be meant; the message says what it may be. Trigger the DAG with another value.
 - **retire_streams**: Kafka or the object store did not answer, or refused the account; the message
   says which. Clear the task when that is mended: it goes on with what is still there.
 """

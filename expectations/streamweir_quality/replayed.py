@@ -129,10 +129,10 @@ def _whole(messages: Iterable[Message], topic: str, run: Run, stretch: Stretch) 
 
 def of_runs(runs: Iterable[str], records: Iterable[Record]) -> Iterator[tuple[str, bytes]]:
     """Run and value of what was published for these runs."""
-    wanted = frozenset(runs)
+    wanted = {run.encode(): run for run in runs}
     for record in records:
-        run = dict(record.raw_headers).get("run", b"").decode()
-        if run in wanted:
+        run = wanted.get(dict(record.raw_headers).get("run", b""))
+        if run is not None:
             yield run, record.value
 
 

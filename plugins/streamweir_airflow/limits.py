@@ -73,7 +73,7 @@ def _beyond_limits(params: ParamsDict, values: Mapping[str, Any]) -> Iterator[st
 def _within(value: float, param: Param) -> bool:
     schema = param.schema
     return (
-        math.isfinite(value)
+        (isinstance(value, int) or math.isfinite(value))
         and schema.get("least", value) <= value <= schema.get("most", value)
         and ("above" not in schema or value > schema["above"])
     )

@@ -6,6 +6,9 @@ from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.streams import STREAM_ID_PATTERN
 from streamweir_airflow.params import STREAM, Params
 
+MOST_DAYS = 36_500
+"""A century: no calendar holds what is much longer ago."""
+
 
 def stop_params() -> Params:
     """Which scorer to stop."""
@@ -34,6 +37,7 @@ def cleaning_params(*, days: int) -> Params:
             days,
             type="number",
             least=1,
+            most=MOST_DAYS,
             title="Days",
             description="Runs, tasks and logs of Airflow that are older than this are deleted.",
             section="Retention",
@@ -48,6 +52,7 @@ def retention_params(*, days: int) -> Params:
             days,
             type="number",
             least=0,
+            most=MOST_DAYS,
             title="Days",
             description="Isolated streams whose run ended longer ago than this are deleted, and records of "
             "named streams whose run was reconciled longer ago.",

@@ -163,6 +163,7 @@ def test_a_training_refuses_a_wrong_share_before_it_generates(asked: Asked, dags
     attempt = Attempt("ensure_dataset", pipeline("card_fraud"), run, params, datetime.now(UTC), 1, dict)
     with pytest.raises(BadConfiguration, match="fraud_share is 2: give a number from 0 to 1"):
         dag.get_task("ensure_dataset").work(attempt)
+    assert asked.store.objects == {}
 
 
 @pytest.mark.parametrize(
@@ -171,10 +172,12 @@ def test_a_training_refuses_a_wrong_share_before_it_generates(asked: Asked, dags
         ("clean_airflow", "clean_database", 0),
         ("clean_airflow", "clean_logs", 0),
         ("retire_streams", "retire_streams", -1),
+        ("retire_streams", "retire_streams", 800_000),
+        pytest.param("clean_airflow", "clean_logs", 10**400, id="more than a float holds"),
     ],
 )
 def test_nothing_is_deleted_for_a_wrong_number_of_days(
     dags: dict[str, Any], dag_id: str, task: str, days: int
 ) -> None:
-    with pytest.raises(AirflowFailException, match=f"days is {days}: give a number, "):
+    with pytest.raises(AirflowFailException, match=f"days is {days}: give a number from . to 36500"):
         dags[dag_id].get_task(task).execute({"params": {"days": days}})

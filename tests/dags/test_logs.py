@@ -22,7 +22,7 @@ from streamweir_airflow.operators.prepare import EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, Reconcile, Validate
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
-from streamweir_airflow.operators.stopping import StopScorer
+from streamweir_airflow.operators.stopping import StopScorer, StopStream
 from streamweir_airflow.processes import Child
 from tests.support.memory_store import MemoryStore
 
@@ -70,7 +70,7 @@ def story(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Story:
         monkeypatch.setattr(Attempt, "of", lambda name, context: asked)
         monkeypatch.setattr(Attempt, "kafka", None)
         if event is None:
-            task.recorded({}, task.work)
+            task.recorded({"params": {"pipeline": NAME}}, task.work)
         else:
             task.resume({}, event)  # type: ignore[attr-defined]
         return said
@@ -149,6 +149,9 @@ def test_a_live_plot_tells_what_it_drew(story: Story, monkeypatch: pytest.Monkey
     monkeypatch.setattr("streamweir.liveplot.live.draw_live", lambda *_, **__: drawn)
     said = story(PlotLive(task_id="plot_live", pipeline=NAME))
     assert said == ["drew 7 in 40 batches, in 3 frames", lies(RUN.plots)]
+    monkeypatch.setattr("streamweir.liveplot.live.draw_live", lambda *_, **__: None)
+    said = story(PlotLive(task_id="plot_live", pipeline=NAME))
+    assert said == ["nothing was drawn: the replay was given up before its first batch"]
 
 
 def test_a_reconciliation_tells_its_totals(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,4 +182,8 @@ def test_the_scorers_tasks_tell_what_became_of_it(story: Story) -> None:
     assert story(drained, READY) == ["all messages up to sequence 40 are processed", end]
     assert story(stop, READY) == [f"no scorer works on stream {RUN.stream} any more", end]
     assert story(stop) == [f"nothing to stop: no scorer works on stream {RUN.stream}", end]
+    assert story(StopStream(task_id="stop", pipeline=NAME)) == [
+        f"nothing to stop: no scorer works on stream {RUN.stream}",
+        end,
+    ]
     assert story(stop, keep_scorer=True) == ["the scorer goes on, as keep_scorer asks", end]

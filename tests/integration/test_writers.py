@@ -169,14 +169,15 @@ def test_values_come_back_as_they_were(database: DatabaseConnection) -> None:
     with closing(DatabaseTable(database, STAGE, THINGS)) as table:
         table.write(Commit(0), rows, unchecked)
     found = query(database, 'SELECT "offset", text, "CPC", good, at, day FROM things ORDER BY 1')
-    assert found == [tuple(row.values()) for row in rows.to_pylist()]
+    # As text, because 0.0 equals -0.0.
+    assert [repr(row) for row in found] == [repr(tuple(row.values())) for row in rows.to_pylist()]
 
 
 def test_a_step_that_was_not_committed_is_gone_with_its_rows(database: DatabaseConnection) -> None:
     with closing(DatabaseTable(database, STAGE, THINGS)) as table:
         assert table.stands() is None
         table.write(Commit(0, next_sequence=5), things(1, 2), unchecked)
-        checks = iter([None, query])
+        checks = iter([False, True])
 
         def cut() -> None:
             # The rows and the step are written; the connection goes before they are committed.

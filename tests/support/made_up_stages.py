@@ -106,9 +106,7 @@ class MadeUpStages:
     def send(self, headers: Headers) -> Record:
         name, partition = EVENTS.of(self.run.stream), headers.sequence % EVENTS.partitions
         offset = sum(record.partition == partition for record in self.topics[name])
-        record = Record(
-            name, partition, offset, 1_700_000_000_000 + headers.sequence, headers.encode(), b"[]"
-        )
+        record = Record(name, partition, offset, START * 1000 + headers.sequence, headers.encode(), b"[]")
         self.topics[name].append(record)
         return record
 
@@ -162,7 +160,9 @@ class MadeUpStages:
 
     def _replayed(self) -> None:
         """What the replay left in the bundle."""
-        ends = {str(at): sum(r.partition == at for r in self.records("events")) for at in range(2)}
+        ends = {
+            str(at): sum(r.partition == at for r in self.records("events")) for at in range(EVENTS.partitions)
+        }
         sent = [record.headers for record in sorted(self.records("events"), key=lambda r: r.headers.sequence)]  # type: ignore[union-attr]
         lines = [
             {

@@ -1,6 +1,7 @@
 """Comparing the counts: what was sent must equal what came out, row for row and batch for batch."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def account(run: Run, pipeline: Pipeline, sent: Sent, counts: Counted) -> Ledger
             for stage in pipeline.stages
         ),
         dropped_by_watermark=sum(each.dropped_by_watermark for each in kept),
-        names_stages=any(counts),
+        names_stages=any(stage.name for stage in pipeline.stages),
     )
 
 
@@ -89,26 +90,27 @@ def _lines(read: Input, sent: Sent, held: Held, kept: Kept, unknown: Ints) -> Li
 
 
 def _handed_on(pipeline: Pipeline, sent: Sent, counts: Counted) -> dict[str, Line]:
-    """The lines of inputs that another stage writes: its table says what was produced, batches do not."""
-    writers = {topic.name: stage for stage in pipeline.stages for topic in stage.writes}
+    """The lines of inputs that other stages write: their tables say what was produced, batches do not."""
+    written: defaultdict[str, list[tuple[Held, Kept]]] = defaultdict(list)
+    for stage in pipeline.stages:
+        for topic in stage.writes:
+            written[topic.name].append(counts[stage.name])
     return {
-        stage.named(read.topic.name): _line(
-            read, counts[writers[read.topic.name].name], counts[stage.name][1]
-        )
+        stage.named(read.topic.name): _line(read, written[read.topic.name], counts[stage.name][1])
         for stage in pipeline.stages
         for read in stage.reads
         if read.topic.name not in sent.rows
     }
 
 
-def _line(read: Input, written: tuple[Held, Kept], kept: Kept) -> Line:
+def _line(read: Input, written: Sequence[tuple[Held, Kept]], kept: Kept) -> Line:
     name = read.topic.name
-    produced, worked = written[1].table_rows[name], _total(kept.worked.get(name))
+    produced, worked = sum(by.table_rows[name] for _, by in written), _total(kept.worked.get(name))
     rejected = {reason: _total(kept.rejected.get((name, reason))) for reason in _REASONS[read.role]}
     return Line(
         worked_as=read.role.worked_as,
         produced=produced,
-        in_kafka=written[0].published[name],
+        in_kafka=sum(held.published[name] for held, _ in written),
         redriven=0,
         worked=worked,
         rejected=rejected,

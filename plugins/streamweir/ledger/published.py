@@ -40,9 +40,10 @@ def count_published(run: Run, topic: Topic, records: Iterable[Record], extent: E
 def _is_of_run(run: Run, topic: Topic, record: Record, extent: Extent) -> bool:
     headers = dict(record.raw_headers)
     own = headers.get(WRITER) == run.stream.writer.encode()
-    if topic.name == REJECTED.name:
+    # What others write to a shared topic may be anything.
+    if own and topic.name == REJECTED.name:
         row = orjson.loads(record.value)
         if row["reason"] == Reason.FOREIGN:
-            return own and (row["topic"], row["partition"], row["offset"]) in extent
+            return (row["topic"], row["partition"], row["offset"]) in extent
     # Streams do not share a run, but its stages may share a topic.
     return headers.get("run") == run.id.encode() and (own or not run.stream.stage)

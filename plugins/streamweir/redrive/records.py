@@ -133,10 +133,11 @@ def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) ->
     Raises BadConfiguration for a place where no record was rejected, and for foreign messages, which no run
     accounts for.
     """
-    by_place = {record.place: record for record in records}
-    if absent := [place for place in places if place not in by_place]:
+    # Several stages may have rejected a record, each for a reason of its own.
+    found = {record.place: record for record in records if record.reason == reason or record.place in places}
+    if absent := [place for place in places if place not in found]:
         raise BadConfiguration(f"no record was rejected at {absent[0]}: see `streamweir rejected list`")
-    chosen = [record for record in by_place.values() if record.reason == reason or record.place in places]
+    chosen = list(found.values())
     foreign = [record for record in chosen if record.reason is Reason.FOREIGN]
     if foreign or reason == Reason.FOREIGN:
         which = foreign[0].place if foreign else "it"

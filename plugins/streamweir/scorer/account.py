@@ -42,11 +42,13 @@ class Account:
     ) -> None:
         """A row of a message was not worked on, or with the row -1 all of it, which has `rows` rows.
 
-        detail: one sentence on what is wrong. raw: the row as JSON; by default the message's bytes.
+        detail: one sentence on what is wrong. raw: the row as JSON; by default the message's bytes. A foreign
+        message is of no run, whatever its headers say.
         """
         place = {"partition": record.partition, "offset": record.offset, "row": row, "rows": rows}
         why = {"reason": reason.value, "detail": detail, "raw": record.value if raw is None else raw}
-        self._rejected.append(self._message(record) | place | why)
+        whose = {"run": None} if reason is Reason.FOREIGN else {}
+        self._rejected.append(self._message(record) | place | why | whose)
 
     def tables(self) -> dict[str, pa.Table]:
         """The rows of the tables `worked` and `rejected`."""
@@ -57,7 +59,7 @@ class Account:
         # What an earlier stage published says whose run it is, and is of no batch.
         headers, run = record.headers, dict(record.raw_headers).get("run")
         return {
-            "run": run.decode() if run else None,
+            "run": run.decode(errors="replace") if run else None,
             "batch_index": headers.batch if headers else None,
             "sequence": headers.sequence if headers else None,
             "topic": self._names[record.topic],

@@ -109,6 +109,6 @@ class PlotLive(StreamweirOperator):
         self.log.info("drew %d in %d batches, in %d frames", drawn.total, drawn.batches, drawn.frames)
         return asdict(drawn)
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
-        """The plots."""
-        return attempt.run.plots
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey | None:
+        """The plots, where something was drawn."""
+        return attempt.run.plots if result else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
 
-from streamweir.contracts.streams import stream_id_of
+from streamweir.contracts.streams import ObjectKey, stream_id_of
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result
 from streamweir_airflow.operators.scorer import Event, ScorerOperator
@@ -83,8 +83,14 @@ class StopStream(StopScorer):
             if self.at_work(attempt):
                 self.ask(attempt)
                 asked = True
+        if not asked:
+            self.log.info("nothing to stop: no scorer works on stream %s", attempt.run.stream)
         self.wait_for_each(attempt, _stages(attempt))
         return {"stopped": asked}
+
+    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """What all stages keep."""
+        return attempt.run.stream.root
 
     def after(self, attempt: Attempt, event: Event) -> Result:
         """Raises when a stage did not stop in time."""

@@ -165,6 +165,8 @@ def test_foreign_messages_are_counted_apart() -> None:
     published = made_up.records("rejected")
     others = replace(published[-1], raw_headers=[(WRITER, b"ecommerce_fraud.other.scorer")])
     made_up.topics[others.topic].append(replace(others, offset=len(published)))
+    # And whoever may write to it may write anything.
+    made_up.topics[others.topic].append(replace(others, offset=len(published) + 1, value=b"not json"))
     ledger = count(made_up)
     assert ledger.foreign == 1
     assert ledger.unexplained == 0

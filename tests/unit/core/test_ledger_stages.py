@@ -1,22 +1,27 @@
 """The ledger over several stages: each adds up by itself, and what one lost is told of that one alone."""
 
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from streamweir import reporting
+from streamweir.broker.records import Record
 from streamweir.commits import newest
 from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.rejected import Reason
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, RunFailed, StreamHeld
 from streamweir.ledger import reconciliation
+from streamweir.ledger.account import account
+from streamweir.ledger.counts import Held, Kept, Sent, Tally
 from streamweir.ledger.published import earliest
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
@@ -24,11 +29,14 @@ from streamweir.redrive import records
 from streamweir.redrive.records import Place
 from streamweir.redrive.text import count_lines
 from streamweir.reporting.pieces import Content
+from streamweir.scorer.account import Account
 from tests.support.made_up_ledger import reconcile_made_up
 from tests.support.made_up_stages import (
     BATCHES,
+    EVENTS,
     LATE_BATCH,
     PIPELINE,
+    START,
     MadeUpStages,
     is_malformed,
     is_no_number,
@@ -186,21 +194,43 @@ def test_a_runs_rows_begin_on_a_shared_topic_where_the_first_of_its_stages_had_c
 
 
 def test_rows_put_back_are_a_stages_own_once_it_has_taken_them(made_up: MadeUpStages) -> None:
-    record = made_up.send(Headers(made_up.run.id, LATE_BATCH, BATCHES + 1, START_TS, Kind.REDRIVE, 2))
+    record = made_up.send(Headers(made_up.run.id, LATE_BATCH, BATCHES + 1, START + 99, Kind.REDRIVE, 2))
     made_up.store_events(9, [record], BATCHES + 2)
     ledger = count(made_up)
     assert (ledger.unexplained, ledger.waiting, ledger.next_sequence) == (0, 2, BATCHES + 1)
     made_up.count(9, [record], BATCHES + 2)
     made_up.serve(9, made_up.records("features")[-1:], BATCHES + 1)
-    assert (count(made_up).unexplained, count(made_up).waiting) == (0, 0)
-    assert {name: line.redriven for name, line in ledger.totals.items()} == {
+    after = count(made_up)
+    assert (after.unexplained, after.waiting) == (0, 0)
+    assert {name: line.redriven for name, line in after.totals.items()} == {
         "db.events": 2,
-        "features.events": 0,
+        "features.events": 2,
         "online.features": 0,
     }
 
 
-START_TS = 1_700_000_099
+def test_what_several_stages_write_to_a_topic_is_counted_together(made_up: MadeUpStages) -> None:
+    db, features, online = PIPELINE.stages
+    twin = replace(features, name="twin")
+    shared = replace(PIPELINE, stages=(db, features, twin, online))
+    counts = {stage.name: (Held(), Kept()) for stage in shared.stages}
+    for stage, rows in ((features, 3), (twin, 2)):
+        counts[stage.name] = (Held(published={"features": rows}), Kept(table_rows={"features": rows}))
+    worked = defaultdict(Tally)
+    worked["features"].add(0, 5)
+    counts[online.name] = (Held(), Kept(worked=worked))
+    none = np.array([], np.int64)
+    sent = Sent(none, none, none, {"events": none}, {}, 0, 0, {"events": 0})
+    line = account(made_up.run, shared, sent, counts).totals["online.features"]
+    assert (line.produced, line.in_kafka, line.worked, line.unexplained) == (5, 5, 5, 0)
+
+
+@pytest.mark.parametrize("run", [b"evil", b"\xff"])
+def test_a_foreign_message_is_of_no_run_whatever_it_says(run: bytes) -> None:
+    stream, stage = Stream("clicks", "made-up", "db"), PIPELINE.of_stage("db")
+    noted = Account(stream, stage)
+    noted.reject(Record(EVENTS.of(stream), 0, 0, 0, [("run", run)], b"x"), Reason.FOREIGN, "no headers")
+    assert noted.tables()["rejected"]["run"].to_pylist() == [None]
 
 
 def test_a_stage_that_left_nothing_is_named(made_up: MadeUpStages) -> None:

@@ -249,6 +249,13 @@ def test_records_are_chosen_by_reason_or_by_place() -> None:
         choose(records, "", [Place("t", 5, 1, WHOLE)])
 
 
+def test_a_record_that_stages_rejected_for_different_reasons_is_chosen_by_each_of_them() -> None:
+    records = [rejected("t/0/1/0", reason="late"), rejected("t/0/1/0", reason="malformed")]
+    for reason in ("late", "malformed"):
+        assert [(str(r.place), r.reason) for r in choose(records, reason, [])] == [("t/0/1/0", reason)]
+    assert len(choose(records, "", [Place("t", 0, 1, 0)])) == 1
+
+
 def test_a_foreign_message_is_nobodys_to_put_back() -> None:
     records = [rejected("t/0/1", reason="foreign", batch=None), rejected("t/0/2/0")]
     for reason, places in (("foreign", []), ("", [Place("t", 0, 1, WHOLE)])):

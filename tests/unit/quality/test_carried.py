@@ -21,7 +21,7 @@ from streamweir.replay.plan import Plan
 from streamweir_quality.carried import BEGINNING, leave
 from streamweir_quality.inputs import Inputs, stretch_of
 from streamweir_quality.recompute import left_tables, recompute_subjects
-from streamweir_quality.replayed import read_replayed
+from streamweir_quality.replayed import of_runs, read_replayed
 from tests.support.checked_run import new_folder
 from tests.support.file_store import FileStore
 from tests.unit.quality.made_up_inputs import (
@@ -174,6 +174,12 @@ def delete_before(stream: OnStream, inputs: Inputs) -> None:
     carried = inputs.replayed.carried
     published = carried.published.get(PREDICTIONS_TOPIC.of(STREAM), {})
     stream.gone = {**carried.offsets, PREDICTIONS_TOPIC.name: published}
+
+
+def test_what_strangers_write_to_a_shared_topic_is_of_no_run() -> None:
+    headers: list[Any] = [[("run", b"first")], [("run", b"\xff")], [("run", None)], [], [("run", b"other")]]
+    records = [Record("t", 0, offset, 0, each, b"%d" % offset) for offset, each in enumerate(headers)]
+    assert list(of_runs(["first"], records)) == [("first", b"0")]
 
 
 def test_runs_on_one_stream_come_to_the_same_as_from_its_start(stream: OnStream) -> None:
