@@ -8,7 +8,7 @@ from decimal import Decimal
 from math import isfinite
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamweir.values import (
@@ -90,10 +90,22 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         parse_time(text)
 
 
-@given(st.datetimes(timezones=st.just(UTC)))
+_FIRST, _LAST = datetime(1, 1, 2), datetime(9999, 12, 30, 23, 59, 59, 999_999)
+"""The times that every time zone can show."""
+
+
+@given(st.datetimes(_FIRST, _LAST, timezones=st.just(UTC)))
+@example(_FIRST.replace(tzinfo=UTC))
+@example(_LAST.replace(tzinfo=UTC))
 def test_every_time_survives_the_round_trip(moment: datetime) -> None:
     text = moment.strftime("%Y-%m-%d %H:%M:%S.%f").rjust(26, "0")
     assert parse_time(text) == (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01 23:59:59.999999", "9999-12-31 00:00:00"])
+def test_the_calendars_first_and_last_day_hold_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="lies outside the years 1 to 9999"):
+        parse_time(text)
 
 
 @pytest.mark.parametrize(
