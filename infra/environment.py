@@ -9,6 +9,7 @@ from pathlib import Path
 from infra.layout import Layout, write_private
 from infra.secrets import Secrets
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
+from streamweir.scorer.command import CLASSES, JARS
 from streamweir.settings import PREFIX, Settings
 
 STACK = "STREAMWEIR_STACK"
@@ -84,7 +85,7 @@ def programs(layout: Layout, tools: Mapping[str, Path]) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         # Spark would otherwise listen on all addresses.
         "SPARK_LOCAL_IP": "127.0.0.1",
-        f"{PREFIX}SPARK_JARS": str(tools["spark_jars"]),
-        f"{PREFIX}SPARK_CLASSES": str(tools["spark_classes"]),
+        JARS: str(tools["spark_jars"]),
+        CLASSES: str(tools["spark_classes"]),
         f"{PREFIX}WORK": str(layout.work),
     }

@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.runs import RECOMPUTED_FORMAT, Run
-from streamweir.ledger.bundle import put_rows
+from streamweir.duck import put_rows
 from streamweir.ledger.committed import once_again, read_commits, read_entries
-from streamweir.ledger.published import places
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.plan import Offsets, Plan, offsets_from_json
 from streamweir.replay.position import plans
@@ -115,7 +114,7 @@ def leave(
 @once_again
 def _published_before(store: ObjectStore, run: Run, sequence: int) -> Offsets:
     entries = read_entries(run.stream, store, sequence)
-    return places(read_commits(run.stream, store, entries, sequence).published)
+    return offsets_from_json(read_commits(run.stream, store, entries, sequence).published)
 
 
 def _left_by(store: ObjectStore, run: Run, found: Mapping[str, Any], folder: Path) -> Carried:

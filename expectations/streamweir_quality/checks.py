@@ -17,7 +17,7 @@ from great_expectations import expectations as _expectations
 from great_expectations.expectations.expectation import Expectation
 
 from streamweir.contracts.tables import Table
-from streamweir.ledger.bundle import sorting
+from streamweir.duck import quoted, sorting
 from streamweir_quality.inputs import Stored
 
 # Their names are not exported in the way that a strict type checker asks for.
@@ -60,7 +60,7 @@ def keys_again(file: Path, table: Table) -> pd.Categorical:
 
     Great Expectations takes some 170 bytes a row for a key of two columns; DuckDB sorts on disk.
     """
-    key = ", ".join(f'"{name}"' for name in table.key)
+    key = quoted(table.key)
     with tempfile.TemporaryDirectory(prefix="streamweir-keys-") as folder, sorting(Path(folder)) as sql:
         stored = sql.read_parquet(str(file), file_row_number=True)
         stored.aggregate(f"{key}, count(*) as rows", key).filter("rows > 1").create_view("again")

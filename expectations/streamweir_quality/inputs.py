@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.pipelines import pipeline
-from streamweir.contracts.runs import Run
+from streamweir.contracts.runs import DATASET_TASK, MODEL_TASK, Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
 from streamweir.datasets.store import download, load
@@ -96,8 +96,8 @@ def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -
     files = folder / "tables"
     files.mkdir(parents=True)
     declared = pipeline(run.stream.pipeline)
-    said = _required(store, run.task("ensure_dataset"))["result"]
-    model = store.get_json(run.task("ensure_model"))
+    said = _required(store, run.task(DATASET_TASK))["result"]
+    model = store.get_json(run.task(MODEL_TASK))
     version = model["result"]["version"] if model else None
     keys = ModelKeys(declared.name)
     ledger = _required(store, run.ledger)

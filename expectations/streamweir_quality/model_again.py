@@ -7,7 +7,7 @@ scored rows, which `Score` it holds.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from streamweir.contracts.models import ROW
 from streamweir.contracts.tables import Table
+from streamweir.duck import quoted
 from streamweir.scorer.spec import Servers
 from streamweir_quality.carried import recompute_of
 from streamweir_quality.checks import Subject, all_equal
@@ -63,7 +64,7 @@ def sample(inputs: Inputs, sql: duckdb.DuckDBPyConnection, at_most: int) -> Samp
     if inputs.version is None:
         return None
     table, module = _scored_table(inputs), recompute_of(inputs.pipeline.name)
-    key = ", ".join(_quoted(table.key))
+    key = quoted(table.key)
     order = f"md5(concat_ws(' ', '{_SEED}', {key}))"
     # Of all rows only the keys are put in order.
     keys = sql.table(f"batch_{table.name}").select(key)
@@ -107,14 +108,10 @@ def _rows_of(file: Path, chosen: Sample, key: Sequence[str], columns: Iterable[s
     with duckdb.connect() as sql:
         sql.register("sampled", chosen.rows.select(list(key)))
         sql.read_parquet(str(file)).create_view("stream")
-        names, keys = ", ".join(_quoted([*key, *columns])), ", ".join(_quoted(key))
+        names, keys = quoted([*key, *columns]), quoted(key)
         # Column names are the contract's, never the data's.
         rows = sql.sql(f"select {names} from stream semi join sampled using ({keys})")  # noqa: S608
         return rows.to_arrow_table()
-
-
-def _quoted(names: Iterable[str]) -> Iterator[str]:
-    return (f'"{name}"' for name in names)
 
 
 def compared(

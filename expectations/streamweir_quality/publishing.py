@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from streamweir.contracts.runs import Run
+from streamweir.duck import sorting
 from streamweir.errors import RunFailed
-from streamweir.ledger.bundle import sorting
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.spec import Servers
 from streamweir_quality.carried import leave

@@ -19,8 +19,8 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.duck import ROWS_AT_ONCE, sorting
 from streamweir.errors import BadConfiguration
-from streamweir.ledger.bundle import ROWS_AT_ONCE, sorting
 from streamweir_quality.carried import Carried, after
 from streamweir_quality.messages import Message, read_messages, write_messages, write_published
 

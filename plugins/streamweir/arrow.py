@@ -38,6 +38,11 @@ def parquet(frame: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+def from_parquet(data: bytes) -> pa.Table:
+    """The frame of a parquet file."""
+    return pq.read_table(io.BytesIO(data))
+
+
 def check_columns(names: Iterable[str], table: Table) -> None:
     """Raise RunFailed when a column of the contract is not there."""
     missing = [name for name in table.names if name not in names]

@@ -10,12 +10,12 @@ Spark properties.
 """
 
 import json
-import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, Connection
 
+from streamweir.broker.clients import keep_quiet
 from streamweir.connections import (
     DEFAULT_BUCKET_PREFIX,
     DEFAULT_MASTER,
@@ -49,9 +49,7 @@ class KafkaHook(BaseHook):
     @cached_property
     def connection(self) -> KafkaConnection:
         """The cluster; raises BadConfiguration when the Airflow Connection lacks a host."""
-        # What the client tells in passing would bury a task's own words; what it cannot do is raised. When it
-        # is closed it calls a question that is under way an error.
-        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        keep_quiet()
         return kafka_connection(self.get_connection(self.conn_id))
 
 

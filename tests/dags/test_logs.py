@@ -47,7 +47,7 @@ PARAMS: dict[str, object] = {
 Story = Callable[..., list[str]]
 
 
-def lies(place: object) -> str:
+def last_line(place: object) -> str:
     return f"the result lies at s3://{place}"
 
 
@@ -94,7 +94,7 @@ def test_topics_that_are_there_are_told_as_nothing_to_do(
     assert story(ProvisionTopics(task_id="provision_topics", pipeline=NAME)) == [
         "nothing to create: all topics are there",
         "already there: a, b",
-        lies(RUN.parameters),
+        last_line(RUN.parameters),
     ]
 
 
@@ -106,7 +106,7 @@ def test_a_model_that_the_run_keeps_is_told_as_nothing_to_do(story: Story, store
     first, model, last = story(EnsureModel(task_id="ensure_model", pipeline=NAME, dataset="d"))
     assert first == "nothing to choose: the run has sent messages, and keeps its model"
     assert model.startswith("model v (champion). A transaction is called fraud from a probability of 0.5 on")
-    assert last == lies(ModelKeys(NAME).root / "v")
+    assert last == last_line(ModelKeys(NAME).root / "v")
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_replay_tells_its_progress_and_its_figures(
     assert progress.startswith("replaying manual__1: 1,200 of 1,200 transactions rows, ")
     assert rest == [
         "the topics hold 3 batches and the flush: 1,200 rows of transactions",
-        lies(RUN.manifest),
+        last_line(RUN.manifest),
     ]
     # Airflow shows as an error what a task writes to its standard error.
     assert capsys.readouterr().err == ""
@@ -148,7 +148,7 @@ def test_a_live_plot_tells_what_it_drew(story: Story, monkeypatch: pytest.Monkey
     drawn = Drawn(plot="p", batches=40, total=7, frames=3)
     monkeypatch.setattr("streamweir.liveplot.live.draw_live", lambda *_, **__: drawn)
     said = story(PlotLive(task_id="plot_live", pipeline=NAME))
-    assert said == ["drew 7 in 40 batches, in 3 frames", lies(RUN.plots)]
+    assert said == ["drew 7 in 40 batches, in 3 frames", last_line(RUN.plots)]
     monkeypatch.setattr("streamweir.liveplot.live.draw_live", lambda *_, **__: None)
     said = story(PlotLive(task_id="plot_live", pipeline=NAME))
     assert said == ["nothing was drawn: the replay was given up before its first batch"]
@@ -160,7 +160,7 @@ def test_a_reconciliation_tells_its_totals(story: Story, monkeypatch: pytest.Mon
     monkeypatch.setattr("streamweir.ledger.reconcile", lambda *_: SimpleNamespace(totals={"sent": line}))
     assert story(Reconcile(task_id="reconcile", pipeline=NAME)) == [
         "sent: 1,200 produced, 1,200 in kafka, 1,193 scored, 7 malformed, 0 unexplained",
-        lies(RUN.ledger),
+        last_line(RUN.ledger),
     ]
 
 
@@ -168,13 +168,13 @@ def test_validation_and_plots_end_with_where_they_lie(story: Story, monkeypatch:
     monkeypatch.setattr(Child, "run", lambda *_: None)
     monkeypatch.setattr(Attempt, "child_environment", {})
     monkeypatch.setattr("streamweir.reporting.plot", lambda *_: ["ledger", "amounts"])
-    docs = lies(RUN.quality / "index.html")
+    docs = last_line(RUN.quality / "index.html")
     assert story(Validate(task_id="validate", pipeline=NAME)) == [docs]
-    assert story(Plot(task_id="plot", pipeline=NAME)) == ["drew ledger, amounts", lies(RUN.plots)]
+    assert story(Plot(task_id="plot", pipeline=NAME)) == ["drew ledger, amounts", last_line(RUN.plots)]
 
 
 def test_the_scorers_tasks_tell_what_became_of_it(story: Story) -> None:
-    end = lies(RUN.stream.root)
+    end = last_line(RUN.stream.root)
     start = StartScorer(task_id="start_scorer", pipeline=NAME, dataset="d", model="m")
     drained = AwaitDrained(task_id="await_drained", pipeline=NAME, scorer={})
     stop = StopScorer(task_id="stop_scorer", pipeline=NAME)

@@ -9,7 +9,7 @@ import pandas as pd
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.runs import Run
 from streamweir.datasets.store import upload
-from streamweir.ledger.bundle import sorting
+from streamweir.duck import sorting
 from streamweir.ledger.producer import read_plan
 from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay

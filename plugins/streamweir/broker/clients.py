@@ -1,5 +1,6 @@
 """kafka-python clients with the house's settings, and Kafka's errors in Streamweir's words."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -48,6 +49,14 @@ _CLIENT = {
 def refused(error: BaseException) -> bool:
     """Whether asking again, without a change, would get the same answer."""
     return isinstance(error, _REFUSED)
+
+
+def keep_quiet() -> None:
+    """Keep the client's own lines out of the log: what it cannot do is raised, and would be told twice.
+
+    When it is closed it calls a question that is under way an error.
+    """
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 @contextmanager

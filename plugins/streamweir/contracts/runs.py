@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from streamweir.contracts.streams import RUNS, ObjectKey, Stream, named, stream_id_of
 
+DATASET_TASK, MODEL_TASK = "ensure_dataset", "ensure_model"
+"""The tasks whose records say which dataset and which model a run took."""
 RECOMPUTED_FORMAT = 1
 """Of the object `Run.recomputed`: validation writes it, and what deletes records reads it."""
 
@@ -121,8 +123,13 @@ class Run:
 
     @property
     def quality(self) -> ObjectKey:
-        """The prefix of the data docs and of their `results.json`."""
+        """The prefix of the data docs."""
         return self.bundle / "quality"
+
+    @property
+    def quality_results(self) -> ObjectKey:
+        """What became of each expectation, for programs."""
+        return self.quality / "results.json"
 
     @property
     def recomputed(self) -> ObjectKey:

@@ -1,27 +1,21 @@
 """Writing the ledger and the run's tables into the run bundle."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamweir.arrow import cast, check_columns, schema_of
+from streamweir.arrow import check_columns, schema_of
 from streamweir.contracts.runs import Run
-from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline
+from streamweir.duck import put_rows, quoted, sorting
 from streamweir.ledger.committed import scan
 from streamweir.ledger.results import Frames
 from streamweir.ledger.values import Batches, Ledger
 from streamweir.objectstore import ObjectStore
 
-MEMORY = "384MB"
-"""What sorting a table may take."""
-ROWS_AT_ONCE = 100_000
 BATCHES_AT_ONCE = 2**18
 
 
@@ -30,29 +24,10 @@ def write_tables(run: Run, pipeline: Pipeline, frames: Frames, store: ObjectStor
     for table in pipeline.tables:
         frame = frames[table.name]
         check_columns(frame.schema.names, table)
-        query = f"from frame order by {_names(table.key)}"
+        query = f"from frame order by {quoted(table.key)}"
         with sorting(folder) as sql:
             sql.register("frame", scan(frame, table.names))
             put_rows(store, run.table_file(table.name), sql.sql(query), schema_of(table), folder)
-
-
-@contextmanager
-def sorting(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection that sorts what is larger than its memory, with the help of a folder."""
-    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(folder / "sorting")}) as sql:
-        sql.execute("set TimeZone = 'UTC'")
-        yield sql
-
-
-def put_rows(
-    store: ObjectStore, key: ObjectKey, rows: duckdb.DuckDBPyRelation, schema: pa.Schema, folder: Path
-) -> None:
-    """Write rows as one parquet object, some of them at a time; raises RunFailed where one fits no type."""
-    file = folder / "rows.parquet"
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in rows.to_arrow_reader(ROWS_AT_ONCE):
-            writer.write_table(cast(pa.table(batch), schema, key))
-    store.upload(key, file)
 
 
 def write_ledger(run: Run, ledger: Ledger, store: ObjectStore) -> None:
@@ -86,7 +61,3 @@ def _flat(batches: Batches, at: slice) -> pa.Table:
         for topic, found in columns.items()
     ]
     return pa.concat_tables(frames).take(np.arange(len(frames) * rows).reshape(len(frames), -1).T.ravel())
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in columns)

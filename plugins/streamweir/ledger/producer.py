@@ -1,6 +1,5 @@
 """The producer's own counts: what the replay wrote down as it sent."""
 
-import io
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from streamweir.arrow import from_parquet
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey
@@ -75,7 +74,7 @@ def _parts(run: Run, store: ObjectStore) -> Iterator[pa.Table]:
         found = True
         yield part
     if not found:
-        yield pq.read_table(io.BytesIO(_written(store.get(run.produced_whole), run.produced)))
+        yield from_parquet(_written(store.get(run.produced_whole), run.produced))
 
 
 def _written(found: Any, key: ObjectKey) -> Any:

@@ -1,29 +1,19 @@
 """Counting what the scorer published: the output topics that repeat a table row for row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import orjson
 
 from streamweir.broker.records import Record
-from streamweir.commits import Published
 from streamweir.contracts.messages import WRITER
 from streamweir.contracts.rejected import REJECTED, Reason
 from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Topic
 from streamweir.ledger.broker import Extent
-
-Places = Mapping[str, Mapping[int, int]]
-
-
-def places(published: Published) -> Places:
-    """Where a stream had published up to: topic (full name) -> partition -> offset."""
-    return {
-        topic: {int(partition): offset for partition, offset in ends.items()}
-        for topic, ends in published.items()
-    }
+from streamweir.replay.plan import Offsets
 
 
-def earliest(several: Iterable[Places]) -> Places:
+def earliest(several: Iterable[Offsets]) -> Offsets:
     """The first of these places on each topic and partition: stages may write to the same topic."""
     found: dict[str, dict[int, int]] = {}
     for topic, ends in (item for each in several for item in each.items()):

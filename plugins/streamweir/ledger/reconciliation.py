@@ -14,6 +14,7 @@ from streamweir.contracts.pipelines import pipeline as find_pipeline
 from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.tables import Pipeline, Stage
+from streamweir.duck import put_rows, sorting
 from streamweir.errors import RunFailed
 from streamweir.ledger import bundle
 from streamweir.ledger.account import account
@@ -22,13 +23,13 @@ from streamweir.ledger.committed import Entries, scan
 from streamweir.ledger.compaction import compact
 from streamweir.ledger.counts import Held, Kept
 from streamweir.ledger.producer import read_manifest, read_plan, read_sent
-from streamweir.ledger.published import Places, count_published, earliest, places
+from streamweir.ledger.published import count_published, earliest
 from streamweir.ledger.results import Frames, count_kept, read_results
 from streamweir.ledger.timing import LATENCY_SCHEMA, latencies, micro_batches
 from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 from streamweir.purge import note_reconciled
-from streamweir.replay.plan import Plan
+from streamweir.replay.plan import Offsets, Plan, offsets_from_json
 from streamweir.replay.position import refuse_deleted
 
 
@@ -71,7 +72,7 @@ class _Left:
     """What a stage left of the run. before: where it had published up to before."""
 
     entries: Entries
-    before: Places
+    before: Offsets
     next_sequence: int
     kept: Kept
 
@@ -90,8 +91,8 @@ def _take_results(
         commits, frames = results.commits, results.frames
         bundle.write_tables(own, narrowed, frames, store, folder)
         _write_timings(own, narrowed, commits.found, frames, store, folder)
-        kept = count_kept(narrowed, commits.found, frames)
-        return _Left(results.entries, places(commits.published), commits.found[-1].next_sequence, kept)
+        kept, before = count_kept(narrowed, commits.found, frames), offsets_from_json(commits.published)
+        return _Left(results.entries, before, commits.found[-1].next_sequence, kept)
 
 
 def _count_inputs(
@@ -117,7 +118,7 @@ def _count_held(run: Run, stage: Stage, left: _Left, inputs: InputCounts, kafka:
 def _write_timings(
     run: Run, pipeline: Pipeline, commits: Sequence[Commit], frames: Frames, store: ObjectStore, folder: Path
 ) -> None:
-    with bundle.sorting(folder) as sql:
+    with sorting(folder) as sql:
         rows = latencies(sql, pipeline, commits, scan(frames[WORKED.name]))
-        bundle.put_rows(store, run.latency, rows, LATENCY_SCHEMA, folder)
+        put_rows(store, run.latency, rows, LATENCY_SCHEMA, folder)
     store.put(run.micro_batches, parquet(micro_batches(pipeline, commits, frames)))

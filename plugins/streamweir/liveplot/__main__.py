@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streamweir.broker.clients import keep_quiet
 from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.runs import Run
@@ -26,8 +27,7 @@ def main(
 ) -> None:
     """Draw the run's live chart until its flush was seen."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    # Its own lines say nothing that the error at the end, or the retry's warning, does not say.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    keep_quiet()
     kafka, store = KafkaConnection.from_env(), ObjectStore(StoreConnection.from_env())
     if page is not None:
         print(f"live page: {(page / 'index.html').resolve().as_uri()}")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streamweir.broker.clients import keep_quiet
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.pipelines import stages_of
@@ -23,6 +24,7 @@ from streamweir.redrive.records import (
     Rejected,
     choose,
     messages_at,
+    record_at,
     refuse_worked_on,
     rejected_records,
 )
@@ -61,7 +63,7 @@ def show(
 ) -> None:
     """One record: place, reason, what is wrong, and its bytes with everything odd escaped."""
     target, store, kafka = _target(pipeline, stream)
-    record = _at(rejected_records(store, target, run), place)
+    record = record_at(rejected_records(store, target, run), Place.parse(place))
     content = contents.as_it_is(record, messages_at(kafka, target, [record.place]))
     value = record.raw if content is None else content.value
     back = record.place in places_put_back(kafka, target)
@@ -86,7 +88,7 @@ def redrive(
 ) -> None:
     """Put records back on their topic, each once: as they are, or one of them from a file."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    keep_quiet()
     target, store, kafka = _target(pipeline, stream)
     records = rejected_records(store, target, run)
     chosen = _chosen(records, reason, places or [], edited)
@@ -102,14 +104,6 @@ def redrive(
 def _target(pipeline: str, stream: str) -> tuple[Stream, ObjectStore, KafkaConnection]:
     store = ObjectStore(StoreConnection.from_env())
     return Stream(pipeline, stream), store, KafkaConnection.from_env()
-
-
-def _at(records: Iterable[Rejected], place: str) -> Rejected:
-    where = Place.parse(place)
-    found = next((record for record in records if record.place == where), None)
-    if found is None:
-        raise BadConfiguration(f"no record was rejected at {place}: see `streamweir rejected list`")
-    return found
 
 
 def _chosen(records: list[Rejected], reason: str, places: list[str], edited: Path | None) -> list[Rejected]:

@@ -3,7 +3,6 @@
 Their messages are read as the topics still hold them: the table's bytes may be a part of them.
 """
 
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from streamweir.arrow import from_parquet
 from streamweir.broker.records import Record, read_topic
 from streamweir.broker.topics import existing
 from streamweir.connections import KafkaConnection
@@ -127,6 +126,14 @@ def refuse_worked_on(pipeline: Pipeline, records: Iterable[Rejected], chosen: It
             )
 
 
+def record_at(records: Iterable[Rejected], place: Place) -> Rejected:
+    """The record at a place; raises BadConfiguration when none was rejected there."""
+    found = next((record for record in records if record.place == place), None)
+    if found is None:
+        raise BadConfiguration(f"no record was rejected at {place}: see `streamweir rejected list`")
+    return found
+
+
 def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) -> list[Rejected]:
     """The records at these places, or all with this reason.
 
@@ -135,8 +142,8 @@ def choose(records: Iterable[Rejected], reason: str, places: Sequence[Place]) ->
     """
     # Several stages may have rejected a record, each for a reason of its own.
     found = {record.place: record for record in records if record.reason == reason or record.place in places}
-    if absent := [place for place in places if place not in found]:
-        raise BadConfiguration(f"no record was rejected at {absent[0]}: see `streamweir rejected list`")
+    for place in places:
+        record_at(found.values(), place)
     chosen = list(found.values())
     foreign = [record for record in chosen if record.reason is Reason.FOREIGN]
     if foreign or reason == Reason.FOREIGN:
@@ -164,7 +171,7 @@ def _of_stream(store: ObjectStore, stream: Stream) -> pa.Table | None:
 
 def _of_bundle(store: ObjectStore, run: Run) -> pa.Table | None:
     data = store.get(run.table_file(REJECTED.name))
-    return None if data is None else pq.read_table(io.BytesIO(data))
+    return None if data is None else from_parquet(data)
 
 
 Messages = dict[Place, Record]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streamweir.broker.clients import keep_quiet
 from streamweir.broker.topics import provision
 from streamweir.cli import run as run_program
 from streamweir.connections import KafkaConnection, StoreConnection
@@ -46,8 +47,7 @@ def main(
 ) -> None:
     """Provision the stream's topics and replay a dataset through them."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    # Its own lines say nothing that the error at the end, or the retry's warning, does not say.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    keep_quiet()
     kafka, store = KafkaConnection.from_env(), ObjectStore(StoreConnection.from_env())
     declared = pipeline_of(pipeline)
     run_id = run or datetime.now(UTC).strftime("cli-%Y%m%dT%H%M%S")

@@ -4,7 +4,6 @@ A part is a parquet file with a row per batch, in the order in which they were s
 what the topics hold, once each.
 """
 
-import io
 import json
 import logging
 import time
@@ -16,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from streamweir.arrow import from_parquet, parquet
 from streamweir.commits import present
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.messages import Kind
@@ -179,7 +178,7 @@ class Produced:
         while self._waiting:
             first = sequence_of(self._waiting[0])
             part = self._part(self._waiting)
-            if self._store.put_if_absent(self._run.produced_part(first), _parquet(part)) is not None:
+            if self._store.put_if_absent(self._run.produced_part(first), parquet(part)) is not None:
                 self._sum_up(part)
                 self._waiting = []
                 break
@@ -220,10 +219,4 @@ def parts(run: Run, store: ObjectStore) -> Iterator[pa.Table]:
 
 
 def _read(store: ObjectStore, key: ObjectKey) -> pa.Table:
-    return pq.read_table(io.BytesIO(present(store, key)))
-
-
-def _parquet(part: pa.Table) -> bytes:
-    file = io.BytesIO()
-    pq.write_table(part, file, compression="zstd")
-    return file.getvalue()
+    return from_parquet(present(store, key))

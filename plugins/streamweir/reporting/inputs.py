@@ -1,17 +1,16 @@
 """What a report is made of: the parts of a run's bundle, each of which a failed run may lack."""
 
-import io
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from streamweir.arrow import from_parquet
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as find_pipeline
-from streamweir.contracts.runs import Run
+from streamweir.contracts.runs import MODEL_TASK, Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline, Role
 from streamweir.errors import ModelUnusable
@@ -19,9 +18,6 @@ from streamweir.ledger.values import FORMAT
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 
-QUALITY_RESULTS = "results.json"
-MODEL_TASK = "ensure_model"
-DATASET_TASK = "ensure_dataset"
 WORKED_AS = tuple(sorted({role.worked_as for role in Role}))
 """What the ledger may call rows that were worked on."""
 _READERS = 8
@@ -51,7 +47,7 @@ class Bundle:
 
     def result_of(self, task: str) -> Mapping[str, Any]:
         """What a task reported; empty when it did not run or failed."""
-        return next((record.get("result") or {} for record in self.tasks if record["task"] == task), {})
+        return _result_of(self.tasks, task)
 
     @property
     def model(self) -> Mapping[str, Any]:
@@ -66,7 +62,7 @@ def load_bundle(run: Run, store: ObjectStore) -> Bundle:
     names = [stage.named(table.name) for stage in pipeline.stages for table in stage.tables]
     with ThreadPoolExecutor(_READERS) as pool:
         documents = pool.map(store.get_json, (run.parameters, run.manifest, run.ledger, run.memory))
-        quality = pool.submit(store.get_json, run.quality / QUALITY_RESULTS)
+        quality = pool.submit(store.get_json, run.quality_results)
         frames = pool.map(lambda key: _frame(store, key), [run.table_file(name) for name in names])
         latency = pool.map(lambda stage: _frame(store, run.of_stage(stage).latency), stages)
         micro_batches = pool.map(lambda stage: _frame(store, run.of_stage(stage).micro_batches), stages)
@@ -97,7 +93,7 @@ def _there(names: Iterable[str], frames: Iterable[pa.Table | None]) -> dict[str,
 
 def _frame(store: ObjectStore, key: ObjectKey) -> pa.Table | None:
     data = store.get(key)
-    return None if data is None else pq.read_table(io.BytesIO(data))
+    return None if data is None else from_parquet(data)
 
 
 def _tasks(run: Run, store: ObjectStore) -> tuple[Mapping[str, Any], ...]:
@@ -112,7 +108,7 @@ def _images(run: Run, store: ObjectStore) -> dict[str, bytes]:
 
 
 def _card(run: Run, tasks: tuple[Mapping[str, Any], ...], store: ObjectStore) -> dict[str, Any] | None:
-    version = next((record["result"]["version"] for record in tasks if _made_model(record)), None)
+    version = _result_of(tasks, MODEL_TASK).get("version")
     if version is None:
         return None
     try:
@@ -122,5 +118,5 @@ def _card(run: Run, tasks: tuple[Mapping[str, Any], ...], store: ObjectStore) ->
         return None
 
 
-def _made_model(record: Mapping[str, Any]) -> bool:
-    return record["task"] == MODEL_TASK and bool((record.get("result") or {}).get("version"))
+def _result_of(tasks: Iterable[Mapping[str, Any]], task: str) -> Mapping[str, Any]:
+    return next((record.get("result") or {} for record in tasks if record["task"] == task), {})

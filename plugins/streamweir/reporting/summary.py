@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from streamweir.reporting.inputs import DATASET_TASK, Bundle
+from streamweir.contracts.runs import DATASET_TASK
+from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import content_of
 from streamweir.reporting.verdict import CRITICAL, judge
 

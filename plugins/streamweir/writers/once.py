@@ -17,7 +17,7 @@ from streamweir.objectstore import ObjectStore, to_json
 
 FORMAT = 1
 
-Plan = Mapping[str, Any]
+Decisions = Mapping[str, Any]
 """What was decided for a step, in JSON's types."""
 
 
@@ -30,18 +30,18 @@ class Intent:
 
     def __init__(self, store: ObjectStore, stream: Stream) -> None:
         self._store, self._stream = store, stream
-        self._step, self._plan, self._etag = -1, dict[str, Any](), ""
+        self._step, self._decisions, self._etag = -1, dict[str, Any](), ""
         if found := store.get_with_etag(stream.intent):
             content = json.loads(found[0])
             stored_format(content, FORMAT, str(stream.intent), "take another stream id")
-            self._step, self._plan, self._etag = content["step"], content["plan"], found[1]
+            self._step, self._decisions, self._etag = content["step"], content["decisions"], found[1]
 
     @property
     def known(self) -> int | None:
         """A step that was committed, as late a one as the intent tells; None before the first."""
         return self._step - 1 if self._step > 0 else None
 
-    def of(self, step: int) -> Plan | None:
+    def of(self, step: int) -> Decisions | None:
         """What was decided for the step, by whichever process; None when nothing was.
 
         Raises BadConfiguration when a later step was begun: the stage does not stand where it was.
@@ -51,27 +51,27 @@ class Intent:
                 f"{self._stream.intent} is of step {self._step}, but {self._stream} would go on with step "
                 f"{step}: put the commit records back, or take another stream id"
             )
-        return self._plan if self._step == step else None
+        return self._decisions if self._step == step else None
 
-    def fix(self, step: int, plan: Plan) -> None:
+    def fix(self, step: int, decisions: Decisions) -> None:
         """Decide. Nothing happens when the same was decided before.
 
         Raises StreamHeld when another process has begun the step, and BadConfiguration when this one, or one
         before it, has decided otherwise.
         """
-        data = to_json({"format": FORMAT, "step": step, "plan": plan})
-        decided = json.loads(data)["plan"]
+        data = to_json({"format": FORMAT, "step": step, "decisions": decisions})
+        written = json.loads(data)["decisions"]
         before = self.of(step)
         if before is None:
             self._etag = self._put(step, data)
-            self._step, self._plan = step, decided
-        elif before != decided:
+            self._step, self._decisions = step, written
+        elif before != written:
             other = next(
-                name for name in sorted({*before, *decided}) if before.get(name) != decided.get(name)
+                name for name in sorted({*before, *written}) if before.get(name) != written.get(name)
             )
             raise BadConfiguration(
                 f"step {step} of {self._stream} was begun with {other} {before.get(other)!r:.300} and would "
-                f"now be {decided.get(other)!r:.300}: let the version of the code that began it end it"
+                f"now be {written.get(other)!r:.300}: let the version of the code that began it end it"
             )
 
     def _put(self, step: int, data: bytes) -> str:

@@ -10,7 +10,7 @@ from streamweir.arrow import cast, parquet, schema_of
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Table
 from streamweir.objectstore import ObjectStore
-from streamweir.writers.once import Intent, Plan, create
+from streamweir.writers.once import Decisions, Intent, create
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,18 @@ class Partitions:
     table: Table
     by: tuple[str, ...]
 
-    def write(self, step: int, plan: Plan, rows: pa.Table, intent: Intent, check: Callable[[], None]) -> None:
+    def write(
+        self, step: int, decisions: Decisions, rows: pa.Table, intent: Intent, check: Callable[[], None]
+    ) -> None:
         """Write the rows of a step, which have the table's columns and those of `by`.
 
-        plan: how the same rows are found again; when the intent knows the step, what it says. check: as in
+        decisions: how the same rows are found again; as the intent says when it knows the step. check: as in
         `Work.step`. Raises StreamHeld when another process began the step, BadConfiguration when the step was
-        begun with another plan or other files, or when a file is there with other content.
+        begun with other decisions or other files, or when a file is there with other content.
         """
         files = self._files(step, rows)
         check()
-        intent.fix(step, {**plan, "files": sorted(files)})
+        intent.fix(step, {**decisions, "files": sorted(files)})
         for name, data in sorted(files.items()):
             check()
             create(self.store, self.folder / name, data)

@@ -34,7 +34,7 @@ class StreamweirOperator(BaseOperator):
     def work(self, attempt: Attempt) -> Result:
         """Do the task; a deferring operator raises TaskDeferred from here."""
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey | None:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey | None:
         """Where the task's result lies, for the last line of its log; None for one that leaves nothing."""
         return None
 
@@ -52,8 +52,8 @@ class StreamweirOperator(BaseOperator):
             result = work(attempt)
             if self.in_bundle:
                 attempt.record(SUCCESS, result=result)
-            if lies := self.lies(attempt, result):
-                self.log.info("the result lies at %s", attempt.address(lies))
+            if key := self.result_key(attempt, result):
+                self.log.info("the result lies at %s", attempt.address(key))
         except StreamweirError as error:
             self.log.error("%s", error)
             self._record_failure(attempt, str(error))

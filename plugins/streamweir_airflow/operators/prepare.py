@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import ObjectKey
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.limits import Reader, refuse_wrong, start_of_clock, time_zone
@@ -45,7 +44,7 @@ class ProvisionTopics(StreamweirOperator):
             self.log.info("already there: %s", ", ".join(report.existing))
         return {"created": list(report.created), "existing": list(report.existing)}
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The parameters; the topics' names are in the log."""
         return attempt.run.parameters
 
@@ -56,11 +55,11 @@ class ProvisionTopics(StreamweirOperator):
 
         readers: dict[str, Reader] = {"start_ts": start_of_clock, "late": parse_late, "time_zone": time_zone}
         readers |= self.read_first
-        if attempt.store.exists(attempt.run.plan):
-            # The run keeps the dataset and the model that it has; what was asked for may be gone since.
-            return readers
-        stored = {"dataset": partial(named, attempt.store, self.pipeline)}
-        return {**readers, **stored, "model": Registry(attempt.store, self.pipeline).known}
+        # A run that has a plan keeps its dataset and model; what was asked for may be gone since.
+        if not attempt.store.exists(attempt.run.plan):
+            readers["dataset"] = partial(named, attempt.store, self.pipeline)
+            readers["model"] = Registry(attempt.store, self.pipeline).known
+        return readers
 
 
 class EnsureDataset(StreamweirOperator):
@@ -81,7 +80,7 @@ class EnsureDataset(StreamweirOperator):
         self.log.info("dataset %s: %d files from %s", dataset.fingerprint, len(dataset.files), dataset.source)
         return dataset.to_json()
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The dataset."""
         from streamweir.datasets.dataset import root_of
 
@@ -140,10 +139,6 @@ class EnsureModel(Training):
             "threshold": rule.threshold,
             "own_rule": card.own_rule,
         }
-
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
-        """The version."""
-        return ModelKeys(self.pipeline).root / result["version"]
 
     def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
         """What the run took before, once it has sent messages: a run is scored by one model."""

@@ -77,7 +77,7 @@ class Replay(StreamweirOperator):
             for name in ("batches", "rows", "facts", "start_ts", "seconds", "rows_per_second")
         }
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """What was sent."""
         return attempt.run.manifest
 
@@ -109,6 +109,6 @@ class PlotLive(StreamweirOperator):
         self.log.info("drew %d in %d batches, in %d frames", drawn.total, drawn.batches, drawn.frames)
         return asdict(drawn)
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey | None:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey | None:
         """The plots, where something was drawn."""
         return attempt.run.plots if result else None

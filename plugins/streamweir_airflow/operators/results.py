@@ -32,7 +32,7 @@ class Reconcile(StreamweirOperator):
             self.log.info("%s: %s", topic, _words(line.to_dict()))
         return {topic: line.to_dict() for topic, line in ledger.totals.items()}
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The ledger."""
         return attempt.run.ledger
 
@@ -50,7 +50,7 @@ class Validate(StreamweirOperator):
         self.child.run(quality_command(attempt.run, rows_again(os.environ)), attempt.child_environment)
         return {}
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The data docs."""
         return attempt.run.quality / "index.html"
 
@@ -89,7 +89,7 @@ class Plot(StreamweirOperator):
         self.log.info("drew %s", ", ".join(drawn) or "nothing: there is nothing to draw")
         return {"plots": drawn}
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The plots."""
         return attempt.run.plots
 

@@ -33,7 +33,7 @@ class ScorerOperator(StreamweirOperator):
         super().__init__(**kwargs)
         self.stage = stage
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """All that the scorer writes: its status, its tables."""
         return self.stream(attempt).own
 

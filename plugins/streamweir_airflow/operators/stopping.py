@@ -88,7 +88,7 @@ class StopStream(StopScorer):
         self.wait_for_each(attempt, _stages(attempt))
         return {"stopped": asked}
 
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """What all stages keep."""
         return attempt.run.stream.root
 

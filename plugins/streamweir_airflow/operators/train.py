@@ -45,6 +45,10 @@ class Training(StreamweirOperator):
             raise StreamweirError(f"the training ended without a result at {result}; its log lines are above")
         return found
 
+    def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
+        """The version."""
+        return ModelKeys(self.pipeline).root / result["version"]
+
     def on_kill(self) -> None:
         """A task that is killed takes its process along."""
         self.child.end()
@@ -56,10 +60,6 @@ class TrainModel(Training):
     def work(self, attempt: Attempt) -> Result:
         """Returns the version, the decision and both figures."""
         return self.train(attempt)
-
-    def lies(self, attempt: Attempt, result: Result) -> ObjectKey:
-        """The version."""
-        return ModelKeys(self.pipeline).root / result["version"]
 
 
 def training_command(

@@ -32,7 +32,7 @@ from streamweir.scorer.account import Account, commit, put_tables
 from streamweir.scorer.consumer import Setting, Step, consume
 from streamweir.writers.csv_files import CsvFiles
 from streamweir.writers.database import DatabaseTable
-from streamweir.writers.once import Intent, Plan
+from streamweir.writers.once import Decisions, Intent
 from streamweir.writers.partitions import Partitions
 
 FEWEST, MOST = 60, 90
@@ -42,12 +42,12 @@ KILLED_AT = {1: 1, 3: 2, 5: 3, 7: 4}
 
 @dataclass(frozen=True)
 class Taken:
-    """A step: what its record says, its rows, whether they end with a flush, its plan, and its account."""
+    """A step. after: its commit record. flushed: whether its rows end with a flush."""
 
-    record: Commit
+    after: Commit
     rows: list[dict[str, Any]]
     flushed: bool
-    plan: Plan
+    decisions: Decisions
     account: Mapping[str, pa.Table]
 
 
@@ -71,12 +71,12 @@ class Writing(ABC):
 
     def step(self, check: Callable[[], None]) -> Step | None:
         self._waiting |= {record.headers.sequence: record for record in self._follower.poll(0.2)}
-        plan = self._intent.of(self._last.batch_id + 1) or self._plan()
-        wanted = range(self._last.next_sequence, plan["until"])
+        decisions = self._intent.of(self._last.batch_id + 1) or self._decide()
+        wanted = range(self._last.next_sequence, decisions["until"])
         if not wanted or not set(wanted) <= set(self._waiting):
             return None
         deadly = self._deadly(check)
-        self._last = self._write(self._take([self._waiting.pop(at) for at in wanted], plan), deadly)
+        self._last = self._write(self._take([self._waiting.pop(at) for at in wanted], decisions), deadly)
         deadly()
         return self._step()
 
@@ -89,7 +89,7 @@ class Writing(ABC):
     @abstractmethod
     def _write(self, taken: Taken, check: Callable[[], None]) -> Commit: ...
 
-    def _plan(self) -> Plan:
+    def _decide(self) -> Decisions:
         """Some of what is there, and nothing behind a flush."""
         first = self._last.next_sequence
         most = range(first, first + random.randint(FEWEST, MOST))
@@ -97,7 +97,7 @@ class Writing(ABC):
         ends = [at + 1 for at in there if self._waiting[at].headers.kind is Kind.FLUSH]
         return {"until": min([first + len(there), *ends]), "now": datetime.now(UTC).isoformat()}
 
-    def _take(self, records: list[Record], plan: Plan) -> Taken:
+    def _take(self, records: list[Record], decisions: Decisions) -> Taken:
         account, rows = Account(self._stream, self._pipeline), list[dict[str, Any]]()
         for record in records:
             found = self._rows(record)
@@ -106,11 +106,11 @@ class Writing(ABC):
         after = replace(
             self._last,
             batch_id=self._last.batch_id + 1,
-            next_sequence=plan["until"],
+            next_sequence=decisions["until"],
             max_ts=max(record.headers.ts for record in records),
             state=self._last.state | {str(record.partition): record.offset + 1 for record in records},
         )
-        return Taken(after, rows, records[-1].headers.kind is Kind.FLUSH, plan, account.tables())
+        return Taken(after, rows, records[-1].headers.kind is Kind.FLUSH, decisions, account.tables())
 
     def _rows(self, record: Record) -> list[dict[str, Any]]:
         if record.headers.kind is not Kind.BATCH:
@@ -141,16 +141,16 @@ class Writing(ABC):
 class Files(Writing):
     def _write(self, taken: Taken, check: Callable[[], None]) -> Commit:
         check()
-        self._intent.fix(taken.record.batch_id, taken.plan)
+        self._intent.fix(taken.after.batch_id, taken.decisions)
         before = self._last.remainder
         numbered = enumerate(taken.rows, before.first + len(before.lines))
         lines = [
-            (at, row["sequence"], row["place"], row["number"], taken.plan["now"]) for at, row in numbered
+            (at, row["sequence"], row["place"], row["number"], taken.decisions["now"]) for at, row in numbered
         ]
         files = CsvFiles(self._store, self._stream.root / "files", LINES, FILE_ROWS)
         remainder = files.write(before, lines, check, rest=taken.flushed)
         check()
-        return commit(self._store, self._stream, replace(taken.record, remainder=remainder), taken.account)
+        return commit(self._store, self._stream, replace(taken.after, remainder=remainder), taken.account)
 
 
 class Lake(Writing):
@@ -161,9 +161,9 @@ class Lake(Writing):
                 name, pa.array([f"{row['at']:{form}}" for row in taken.rows], pa.string())
             )
         lake = Partitions(self._store, self._stream.root / "lake", NUMBERS, PARTITIONS)
-        lake.write(taken.record.batch_id, taken.plan, frame, self._intent, check)
+        lake.write(taken.after.batch_id, taken.decisions, frame, self._intent, check)
         check()
-        return commit(self._store, self._stream, taken.record, taken.account)
+        return commit(self._store, self._stream, taken.after, taken.account)
 
 
 class Rows(Writing):
@@ -185,8 +185,8 @@ class Rows(Writing):
 
     def _write(self, taken: Taken, check: Callable[[], None]) -> Commit:
         check()
-        self._intent.fix(taken.record.batch_id, taken.plan)
-        done = put_tables(self._store, self._stream, taken.record, taken.account)
+        self._intent.fix(taken.after.batch_id, taken.decisions)
+        done = put_tables(self._store, self._stream, taken.after, taken.account)
         self._table.write(done, _frame(taken.rows), check)
         check()
         add(self._store, self._stream, done)

@@ -61,7 +61,7 @@ READERS: dict[str, tuple[ObjectKey, dict[str, Any], Callable[[MemoryStore], obje
     ),
     "intent": (
         STREAM.intent,
-        {"step": 0, "plan": {}},
+        {"step": 0, "decisions": {}},
         lambda store: Intent(store, STREAM),  # type: ignore[arg-type]
         once.FORMAT,
     ),

@@ -26,8 +26,8 @@ from streamweir.ledger import values
 from streamweir.ledger.account import account
 from streamweir.ledger.committed import read_commits, read_entries
 from streamweir.ledger.counts import Held, Kept, Sent, Tally
-from streamweir.ledger.published import places
 from streamweir.objectstore import ObjectStore
+from streamweir.replay.plan import offsets_from_json
 from tests.support.made_up_ledger import reconcile_made_up as count
 from tests.support.made_up_run import BROWSING_ROWS, LATE_BATCH, MALFORMED_MESSAGE_BATCH, MadeUpRun
 
@@ -217,10 +217,11 @@ def test_output_topics_are_read_from_where_the_scorer_had_published_up_to_before
     store = cast(ObjectStore, second.store)
     stream = second.run.stream
     entries = read_entries(stream, store, second.first_sequence)
-    assert places(read_commits(stream, store, entries, second.first_sequence).published) == published
+    found = read_commits(stream, store, entries, second.first_sequence).published
+    assert offsets_from_json(found) == published
     assert min(ends[0] for ends in published.values()) > 0
     assert count(second).ok
-    assert places(read_commits(stream, store, read_entries(stream, store)).published) == {}
+    assert offsets_from_json(read_commits(stream, store, read_entries(stream, store)).published) == {}
 
 
 def test_two_runs_on_one_stream_have_each_their_own_rows() -> None:

@@ -28,7 +28,7 @@ from streamweir.contracts.models import ROW, SCORES
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.tables import Table
 from streamweir.datagen import generator
-from streamweir.ledger.bundle import sorting
+from streamweir.duck import sorting
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
 from streamweir.replay.csvfile import text_rows

@@ -20,7 +20,7 @@ from streamweir.contracts.card_fraud import MODEL_COLUMNS, PIPELINE, SCORED, TRA
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.rejected import BY_MODEL, REJECTED
 from streamweir.datasets.checks import check
-from streamweir.ledger.bundle import sorting
+from streamweir.duck import sorting
 from streamweir.models.card import Card
 from streamweir.replay.card_fraud import recording, value
 from streamweir_quality.card_fraud import subjects

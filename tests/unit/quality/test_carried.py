@@ -15,8 +15,8 @@ from streamweir.contracts.ecommerce_fraud import LATENESS_S, PIPELINE, PREDICTIO
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
+from streamweir.duck import sorting
 from streamweir.errors import BadConfiguration
-from streamweir.ledger.bundle import sorting
 from streamweir.replay.plan import Plan
 from streamweir_quality.carried import BEGINNING, leave
 from streamweir_quality.inputs import Inputs, stretch_of

@@ -16,8 +16,8 @@ from streamweir.connections import KafkaConnection, SparkConnection, StoreConnec
 from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS, PREDICTIONS
 from streamweir.contracts.models import ROW, SCORES
 from streamweir.contracts.pipelines import pipeline
+from streamweir.duck import sorting
 from streamweir.errors import ModelUnusable, StreamweirError
-from streamweir.ledger.bundle import sorting
 from streamweir.scorer.spec import Servers
 from streamweir_quality import score_again as app
 from streamweir_quality.inputs import Inputs
