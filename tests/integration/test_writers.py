@@ -70,8 +70,10 @@ def database(stack: Stack) -> Iterator[DatabaseConnection]:
 
 
 def query(database: DatabaseConnection, text: str) -> list[tuple[Any, ...]]:
-    with closing(psycopg2.connect(database.url)) as connection, connection, connection.cursor() as cursor:
+    in_utc = "-c timezone=UTC"
+    with closing(psycopg2.connect(database.url, options=in_utc)) as connection, connection.cursor() as cursor:
         cursor.execute(text)
+        connection.commit()
         return cursor.fetchall() if cursor.description else []
 
 
@@ -153,24 +155,17 @@ def test_stages_that_are_killed_between_their_writes_write_everything_once(
 
 def test_values_come_back_as_they_were(database: DatabaseConnection) -> None:
     texts = ["", 'a,"b"\r\n\\.\nc', "\\N", "ünï \U0001f600", None]
-    rows = pa.Table.from_pylist(
-        [
-            {"offset": 2**62 + at, "text": text, "CPC": number, "good": good, "at": AT, "day": AT.date()}
-            for at, (text, number, good) in enumerate(
-                zip(
-                    texts,
-                    [0.1 + 0.2, 1e-300, -0.0, float("inf"), None],
-                    [True, False, None, True, None],
-                    strict=True,
-                )
-            )
-        ]
-    )
+    numbers = [0.1 + 0.2, 1e-300, -0.0, float("inf"), None]
+    flags = [True, False, None, True, None]
+    rows = [
+        {"offset": 2**62 + at, "text": text, "CPC": number, "good": good, "at": AT, "day": AT.date()}
+        for at, (text, number, good) in enumerate(zip(texts, numbers, flags, strict=True))
+    ]
     with closing(DatabaseTable(database, STAGE, THINGS)) as table:
-        table.write(Commit(0), rows, unchecked)
+        table.write(Commit(0), pa.Table.from_pylist(rows), unchecked)
     found = query(database, 'SELECT "offset", text, "CPC", good, at, day FROM things ORDER BY 1')
     # As text, because 0.0 equals -0.0.
-    assert [repr(row) for row in found] == [repr(tuple(row.values())) for row in rows.to_pylist()]
+    assert [repr(row) for row in found] == [repr(tuple(row.values())) for row in rows]
 
 
 def test_a_step_that_was_not_committed_is_gone_with_its_rows(database: DatabaseConnection) -> None:
