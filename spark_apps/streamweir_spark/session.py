@@ -1,5 +1,8 @@
 """The Spark session: its settings as code, the secrets among them from the environment only."""
 
+import os
+import sys
+
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
@@ -45,7 +48,7 @@ def spark_conf(name: str, time_zone: str, spark: SparkConnection, store: StoreCo
     conf.setAppName(name)
     conf.setMaster(spark.master)
     conf.set("spark.sql.session.timeZone", time_zone)
-    for settings in (_ENGINE, _QUIET, _only_here(spark), _s3a(store), spark.conf):
+    for settings in (_ENGINE, _QUIET, local(spark), _s3a(store), spark.conf):
         conf.setAll(list(settings.items()))
     return conf
 
@@ -55,10 +58,17 @@ def open_session(conf: SparkConf) -> SparkSession:
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def _only_here(spark: SparkConnection) -> dict[str, str]:
+def local(spark: SparkConnection) -> dict[str, str]:
+    """What holds where driver and executors are one process; nothing for another master."""
     if not spark.master.startswith(_LOCAL):
         return {}
-    return {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.python.daemon.module": "streamweir_spark.daemon",
+        # A worker finds the code by what its task brings along; the daemon is there before.
+        "spark.executorEnv.PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
 
 
 def _s3a(store: StoreConnection) -> dict[str, str]:

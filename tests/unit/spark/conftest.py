@@ -9,8 +9,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from infra.bootstrap import stamp
+from streamweir.connections import SparkConnection
 from streamweir.scorer.command import CLASSES, JARS, class_path, local_java_options, locate
+from streamweir_spark.session import local
 
+MASTER = "local[2]"
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -21,11 +24,10 @@ def spark() -> Iterator[SparkSession]:
     tools = stamp.tools(CHECKOUT)
     at = locate(CHECKOUT, {JARS: str(tools["spark_jars"]), CLASSES: str(tools["spark_classes"])})
     session = (
-        SparkSession.builder.master("local[2]")
+        SparkSession.builder.master(MASTER)
         .appName("streamweir-tests")
+        .config(map=local(SparkConnection(MASTER)))
         .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.memory", "1g")
         .config("spark.driver.extraJavaOptions", local_java_options(at.classes))
         .config("spark.driver.extraClassPath", class_path(at))

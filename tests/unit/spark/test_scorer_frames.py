@@ -1,5 +1,8 @@
 """What Spark carries between the functions of the core: messages, parts, shares of shards."""
 
+import os
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,22 @@ def test_the_keys_put_every_shard_into_its_own_partition(spark: SparkSession) ->
         frame = spark.createDataFrame([(key,) for key in shard_keys(spark, shards)], "key bigint")
         found = frame.select(F.expr(f"pmod(hash(key), {shards})").alias("place")).collect()
         assert [row.place for row in found] == list(range(shards))
+
+
+def test_a_worker_has_the_core_from_the_process_that_forked_it(spark: SparkSession) -> None:
+    def look(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        there = "streamweir_spark.shard" in sys.modules and "pandas" in sys.modules
+        tasks = Path(f"/proc/{os.getppid()}/task").glob("*/comm")
+        threads = sorted(task.read_text().strip() for task in tasks)
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"there": [there], "threads": [threads]})
+
+    columns = "there boolean, threads array<string>"
+    found = spark.range(4, numPartitions=2).mapInArrow(look, columns).collect()
+    assert len(found) == 2
+    assert all(row.there for row in found)
+    # A fork leaves other threads behind with what they hold; the allocator's own is prepared for it.
+    assert found[0].threads in (["python"], ["jemalloc_bg_thd", "python"])
 
 
 def test_a_message_is_cut_into_the_parts_that_the_core_cuts(spark: SparkSession, files: Path) -> None:
