@@ -6,7 +6,7 @@ and the replay sends a message per transaction: two days of them in under a minu
 transaction is kept in the table `scored`; those that are called fraud (by the run's threshold, the card's, or
 the model's own prediction) go out on the topic `alerts` and as lines of the scorer's log. When every message
 is processed the scorer is stopped, the ledger is drawn up, results are validated and plotted, and one report
-is published in the object store at `runs/card_fraud/<stream>/<run>/report.html`, also for a failed run.
+is published, also for a failed run. Each task links to it, and to all files of the run.
 
 ### What a failure means, and what to do
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
@@ -38,13 +38,8 @@ failed has a report, too; to carry it on, clear `start_scorer` together with all
 from streamweir.contracts.card_fraud import LATENESS_S, PIPELINE
 from streamweir.contracts.card_fraud.dataset import FRAUD_SHARE
 from streamweir.contracts.messages import RETENTION_S
-from streamweir_airflow.factory import (
-    UNLIMITED,
-    dataset_asset,
-    model_asset,
-    pipeline_dag,
-    report_asset,
-)
+from streamweir_airflow.assets import champion_asset, dataset_asset, run_asset
+from streamweir_airflow.factory import UNLIMITED, pipeline_dag
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
@@ -76,13 +71,14 @@ PARAMS = {
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     provision_topics = ProvisionTopics(task_id="provision_topics")
     ensure_dataset = EnsureDataset(
-        task_id="ensure_dataset", settings=["fraud_share"], outlets=[dataset_asset(PIPELINE)]
+        task_id="ensure_dataset", settings=["fraud_share"], makes=dataset_asset(PIPELINE)
     )
     dataset = ensure_dataset.result("fingerprint")
     ensure_model = EnsureModel(
         task_id="ensure_model",
         dataset=dataset,
-        outlets=[model_asset(PIPELINE)],
+        inlets=[dataset_asset(PIPELINE)],
+        makes=champion_asset(PIPELINE),
         execution_timeout=UNLIMITED,
     )
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset, model=ensure_model.result("version"))
@@ -95,7 +91,7 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     reconcile = Reconcile(task_id="reconcile")
     validate = Validate(task_id="validate")
     plot = Plot(task_id="plot")
-    publish_report = PublishReport(task_id="publish_report", outlets=[report_asset(PIPELINE)]).as_teardown(
+    publish_report = PublishReport(task_id="publish_report", makes=run_asset(PIPELINE)).as_teardown(
         on_failure_fail_dagrun=True
     )
 

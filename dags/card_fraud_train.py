@@ -19,7 +19,8 @@ champion.
 
 from streamweir.contracts.card_fraud import PIPELINE
 from streamweir.contracts.card_fraud.dataset import FRAUD_SHARE
-from streamweir_airflow.factory import UNLIMITED, dataset_asset, model_asset, training_dag
+from streamweir_airflow.assets import champion_asset, dataset_asset
+from streamweir_airflow.factory import UNLIMITED, training_dag
 from streamweir_airflow.operators.prepare import EnsureDataset
 from streamweir_airflow.operators.train import TrainModel
 from streamweir_airflow.params import dataset_params, fraud_share_params
@@ -28,11 +29,12 @@ PARAMS = {**dataset_params(), **fraud_share_params(share=FRAUD_SHARE)}
 
 with training_dag(PIPELINE, page=__doc__, params=PARAMS):
     ensure_dataset = EnsureDataset(
-        task_id="ensure_dataset", settings=["fraud_share"], outlets=[dataset_asset(PIPELINE)]
+        task_id="ensure_dataset", settings=["fraud_share"], makes=dataset_asset(PIPELINE)
     )
     train_model = TrainModel(
         task_id="train_model",
         dataset=ensure_dataset.result("fingerprint"),
-        outlets=[model_asset(PIPELINE)],
+        inlets=[dataset_asset(PIPELINE)],
+        makes=champion_asset(PIPELINE),
         execution_timeout=UNLIMITED,
     )

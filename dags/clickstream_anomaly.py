@@ -5,8 +5,8 @@ Topics and dataset are made ready, a Spark scorer is started outside Airflow, an
 per second of the site's life that has events. The scorer counts them in windows of ten minutes and sets each
 against the three before it; flagged windows go to the topic `anomalies`. When every message is processed the
 scorer is stopped, the ledger is drawn up, results are validated, plotted and set against the known incidents,
-and one report is published in the object store at `runs/clickstream_anomaly/<stream>/<run>/report.html`, also
-when the run has failed. There is no model.
+and one report is published, also when the run has failed. Each task links to it, and to all files of the run.
+There is no model.
 
 ### What a failure means, and what to do
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
@@ -34,7 +34,8 @@ failed has a report, too; to carry it on, clear `start_scorer` together with all
 
 from streamweir.contracts.clickstream_anomaly import FLAGS, LATENESS_S, PIPELINE, THRESHOLDS
 from streamweir.contracts.clickstream_anomaly.dataset import counted_types
-from streamweir_airflow.factory import UNLIMITED, dataset_asset, pipeline_dag, report_asset
+from streamweir_airflow.assets import dataset_asset, run_asset
+from streamweir_airflow.factory import UNLIMITED, pipeline_dag
 from streamweir_airflow.operators.prepare import EnsureDataset, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
@@ -54,7 +55,7 @@ PARAMS = {
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     provision_topics = ProvisionTopics(task_id="provision_topics", read_first={"event_types": counted_types})
-    ensure_dataset = EnsureDataset(task_id="ensure_dataset", trains=False, outlets=[dataset_asset(PIPELINE)])
+    ensure_dataset = EnsureDataset(task_id="ensure_dataset", trains=False, makes=dataset_asset(PIPELINE))
     dataset = ensure_dataset.result("fingerprint")
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset)
     replay = Replay(
@@ -66,7 +67,7 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     reconcile = Reconcile(task_id="reconcile")
     validate = Validate(task_id="validate")
     plot = Plot(task_id="plot")
-    publish_report = PublishReport(task_id="publish_report", outlets=[report_asset(PIPELINE)]).as_teardown(
+    publish_report = PublishReport(task_id="publish_report", makes=run_asset(PIPELINE)).as_teardown(
         on_failure_fail_dagrun=True
     )
 

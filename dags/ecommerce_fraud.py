@@ -3,8 +3,8 @@
 ### What it does
 Topics and dataset are made ready, a model is chosen (or trained), a Spark scorer is started outside Airflow,
 and the replay sends a batch per second of a virtual clock. When every message is processed the scorer is
-stopped, the ledger is drawn up, results are validated and plotted, and one report is published in the
-object store at `runs/ecommerce_fraud/<stream>/<run>/report.html`, also for a failed run.
+stopped, the ledger is drawn up, results are validated and plotted, and one report is published, also for a
+failed run. Each task links to it, and to all files of the run.
 
 ### What a failure means, and what to do
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
@@ -36,13 +36,8 @@ failed has a report, too; to carry it on, clear `start_scorer` together with all
 from streamweir.contracts.ecommerce_fraud import LATENESS_S, LOOKBACK_S, PIPELINE, SESSION_TIME_ZONE
 from streamweir.contracts.ecommerce_fraud.dataset import ROWS_PER_BATCH
 from streamweir.contracts.messages import RETENTION_S
-from streamweir_airflow.factory import (
-    UNLIMITED,
-    dataset_asset,
-    model_asset,
-    pipeline_dag,
-    report_asset,
-)
+from streamweir_airflow.assets import champion_asset, dataset_asset, run_asset
+from streamweir_airflow.factory import UNLIMITED, pipeline_dag
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
@@ -63,12 +58,13 @@ PARAMS = {
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     provision_topics = ProvisionTopics(task_id="provision_topics")
-    ensure_dataset = EnsureDataset(task_id="ensure_dataset", outlets=[dataset_asset(PIPELINE)])
+    ensure_dataset = EnsureDataset(task_id="ensure_dataset", makes=dataset_asset(PIPELINE))
     dataset = ensure_dataset.result("fingerprint")
     ensure_model = EnsureModel(
         task_id="ensure_model",
         dataset=dataset,
-        outlets=[model_asset(PIPELINE)],
+        inlets=[dataset_asset(PIPELINE)],
+        makes=champion_asset(PIPELINE),
         execution_timeout=UNLIMITED,
     )
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset, model=ensure_model.result("version"))
@@ -81,7 +77,7 @@ with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
     reconcile = Reconcile(task_id="reconcile")
     validate = Validate(task_id="validate")
     plot = Plot(task_id="plot")
-    publish_report = PublishReport(task_id="publish_report", outlets=[report_asset(PIPELINE)]).as_teardown(
+    publish_report = PublishReport(task_id="publish_report", makes=run_asset(PIPELINE)).as_teardown(
         on_failure_fail_dagrun=True
     )
 

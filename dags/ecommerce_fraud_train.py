@@ -15,16 +15,18 @@ task's result says so, and runs go on with the champion.
 """
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
-from streamweir_airflow.factory import UNLIMITED, dataset_asset, model_asset, training_dag
+from streamweir_airflow.assets import champion_asset, dataset_asset
+from streamweir_airflow.factory import UNLIMITED, training_dag
 from streamweir_airflow.operators.prepare import EnsureDataset
 from streamweir_airflow.operators.train import TrainModel
 from streamweir_airflow.params import dataset_params
 
 with training_dag(PIPELINE, page=__doc__, params=dataset_params()):
-    ensure_dataset = EnsureDataset(task_id="ensure_dataset", outlets=[dataset_asset(PIPELINE)])
+    ensure_dataset = EnsureDataset(task_id="ensure_dataset", makes=dataset_asset(PIPELINE))
     train_model = TrainModel(
         task_id="train_model",
         dataset=ensure_dataset.result("fingerprint"),
-        outlets=[model_asset(PIPELINE)],
+        inlets=[dataset_asset(PIPELINE)],
+        makes=champion_asset(PIPELINE),
         execution_timeout=UNLIMITED,
     )

@@ -13,6 +13,8 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream, stream_id_of
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import Retryable, Stop, StreamweirError
+from streamweir_airflow.addresses import url
+from streamweir_airflow.assets import new_champion
 from streamweir_airflow.hooks import SCORER_STORE, KafkaHook, SparkHook, StoreHook
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Attempt:
 
         instance = context["ti"]
         params, run_id = _with_integers(context["params"]), context["run_id"]
+        if champion := new_champion(context, pipeline):
+            params["model"] = params.get("model") or champion
 
         def task_states() -> Mapping[str, str | None]:
             return instance.get_task_states(dag_id=instance.dag_id, run_ids=[run_id])[run_id]
@@ -116,8 +120,14 @@ class Attempt:
         return Servers(self.kafka, store, self.spark)
 
     def address(self, key: ObjectKey) -> str:
-        """Where an object, or a prefix of objects, lies, for people."""
-        return f"s3://{self.store.bucket(key)}/{key.key}"
+        """Where an object, or a prefix of objects, lies, for people; what the run left, with a link to it."""
+        name = key.key.removeprefix(f"{self.run.bundle.key}/")
+        link = f" ({self.link(name)})" if name != key.key else ""
+        return f"s3://{self.store.bucket(key)}/{key.key}{link}"
+
+    def link(self, name: str) -> str:
+        """The page that shows a file of the run's bundle."""
+        return url(self.pipeline.name, self.run.id, name)
 
     def record(self, outcome: str, *, error: str | None = None, result: object = None) -> None:
         """Write the task record that the report is made from."""

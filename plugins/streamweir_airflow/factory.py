@@ -9,11 +9,16 @@ from airflow.sdk import DAG, Asset, Param
 from streamweir.contracts.rejected import WARN_SHARE
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
+from streamweir_airflow.addresses import TRAINING
+from streamweir_airflow.addresses import page as runs_page
+from streamweir_airflow.assets import champion_asset
 from streamweir_airflow.attempt import record_lost_task
 from streamweir_airflow.params import Params
 
 OWNER = "streamweir"
 SCHEDULE_OF = "STREAMWEIR_SCHEDULE_"
+ON_CHAMPION = "champion"
+"""The schedule of a pipeline that replays whenever there is a new champion, and with it."""
 WARN_SHARE_SETTING = "STREAMWEIR_WARN_REJECTED_SHARE"
 _FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _DEFAULTS: dict[str, Any] = {
@@ -43,27 +48,12 @@ def pipeline_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG
 def training_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:
     """The DAG that trains a pipeline's model; it belongs to no replay, so its tasks leave no records."""
     defaults = {"in_bundle": False}
-    return _pipeline_dag(pipeline, f"{pipeline.name}_train", page=page, params=params, defaults=defaults)
+    return _pipeline_dag(pipeline, f"{pipeline.name}{TRAINING}", page=page, params=params, defaults=defaults)
 
 
 def house_dag(dag_id: str, *, page: str | None, params: Params, schedule: str | None = None) -> DAG:
     """A DAG that belongs to the house and not to one pipeline."""
     return _dag(dag_id, page=page, params=params, schedule=schedule, defaults={}, tags=["house"])
-
-
-def dataset_asset(pipeline: Pipeline) -> Asset:
-    """What `ensure_dataset` puts into the object store."""
-    return _asset(pipeline, "datasets")
-
-
-def model_asset(pipeline: Pipeline) -> Asset:
-    """What training puts into the object store."""
-    return _asset(pipeline, "models")
-
-
-def report_asset(pipeline: Pipeline) -> Asset:
-    """What a run publishes."""
-    return _asset(pipeline, "runs")
 
 
 def _warn_share_param() -> Param:
@@ -86,23 +76,32 @@ def _warn_share_param() -> Param:
     )
 
 
-def _asset(pipeline: Pipeline, bucket: str) -> Asset:
-    return Asset(
-        name=f"{pipeline.name}.{bucket}", uri=f"streamweir://{bucket}/{pipeline.name}", group="streamweir"
-    )
-
-
-def _pipeline_dag(pipeline: Pipeline, dag_id: str, *, defaults: dict[str, Any], **settings: Any) -> DAG:
+def _pipeline_dag(
+    pipeline: Pipeline, dag_id: str, *, page: str | None, defaults: dict[str, Any], **settings: Any
+) -> DAG:
     return _dag(
         dag_id,
-        # Cron, `@daily` and the like; a DAG without one runs when it is triggered.
-        schedule=os.environ.get(f"{SCHEDULE_OF}{dag_id.upper()}") or None,
+        page=page and f"{page}\n[Reports and files of the newest runs]({runs_page(dag_id)})\n",
+        schedule=_schedule(pipeline, dag_id),
         defaults={"pipeline": pipeline.name, **defaults},
         tags=[pipeline.name],
         # A scorer is the largest thing in memory: runs queue up.
         max_active_runs=1,
         **settings,
     )
+
+
+def _schedule(pipeline: Pipeline, dag_id: str) -> "str | list[Asset] | None":
+    """Cron, `@daily` and the like, or each new champion; a DAG without one runs when it is triggered."""
+    said = os.environ.get(f"{SCHEDULE_OF}{dag_id.upper()}") or None
+    if said != ON_CHAMPION:
+        return said
+    if dag_id != pipeline.name:
+        raise BadConfiguration(
+            f"{SCHEDULE_OF}{dag_id.upper()} is {said!r}: every training would start the next one; "
+            f"give it to {SCHEDULE_OF}{pipeline.name.upper()}"
+        )
+    return [champion_asset(pipeline)]
 
 
 def _dag(dag_id: str, *, page: str | None, defaults: dict[str, Any], **settings: Any) -> DAG:

@@ -20,3 +20,11 @@ def dags() -> "dict[str, DAG]":
     bag = DagBag(dag_folder=airflow_home.CHECKOUT / "dags")
     assert not bag.import_errors, bag.import_errors
     return dict(bag.dags)
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    """Airflow's own database, made once: it takes a quarter of a minute."""
+    from airflow.utils.db import initdb
+
+    initdb()

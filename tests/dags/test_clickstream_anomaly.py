@@ -93,8 +93,8 @@ def test_the_scorer_is_stopped_and_the_run_reported_whatever_happened(dag) -> No
 
 
 def test_dataset_and_report_are_assets(dag) -> None:
-    outlets = {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets}
-    assert outlets == {
+    assets = {task.task_id: [asset.uri for asset in task.inlets] for task in dag.tasks if task.outlets}
+    assert assets == {
         "ensure_dataset": ["streamweir://datasets/clickstream_anomaly"],
         "publish_report": ["streamweir://runs/clickstream_anomaly"],
     }

@@ -1,6 +1,7 @@
 """The flow of `ecommerce_fraud`: its tasks, what each waits for, and what happens when one fails."""
 
 import json
+from typing import Any
 
 import pytest
 from airflow.sdk import TriggerRule
@@ -27,6 +28,8 @@ UPSTREAM = {
     "plot": {"reconcile"},
     "publish_report": {"plot_live", "stop_scorer", "validate", "plot"},
 }
+MADE = ("datasets/ecommerce_fraud", "models/ecommerce_fraud/champion")
+NEWS = {"version": "v", "pr_auc": 0.5, "rows": {"a": 1}}
 PARAMS = {
     "dataset": None,
     "seed": 42,
@@ -53,13 +56,6 @@ PARAMS = {
 @pytest.fixture
 def dag(dags):
     return dags["ecommerce_fraud"]
-
-
-@pytest.fixture(scope="session")
-def database() -> None:
-    from airflow.utils.db import initdb
-
-    initdb()
 
 
 def test_the_tasks_and_what_each_waits_for(dag) -> None:
@@ -125,13 +121,23 @@ def test_the_report_is_a_teardown_that_fails_the_run(dag) -> None:
     assert not report.downstream_task_ids
 
 
-def test_dataset_model_and_report_are_assets(dag) -> None:
-    outlets = {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets}
-    assert outlets == {
-        "ensure_dataset": ["streamweir://datasets/ecommerce_fraud"],
-        "ensure_model": ["streamweir://models/ecommerce_fraud"],
-        "publish_report": ["streamweir://runs/ecommerce_fraud"],
-    }
+def test_dataset_champion_and_run_are_assets_and_connect_it_with_its_training(dags, dag) -> None:
+    def ports(dag: Any) -> dict[str, tuple[list[str], list[str]]]:
+        return {
+            task.task_id: ([asset.uri for asset in task.inlets], [alias.name for alias in task.outlets])
+            for task in dag.tasks
+            if task.inlets or task.outlets
+        }
+
+    dataset, champion, runs = (
+        f"streamweir://{name}"
+        for name in ("datasets/ecommerce_fraud", "models/ecommerce_fraud/champion", "runs/ecommerce_fraud")
+    )
+    ensures = {"ensure_dataset": ([dataset], ["ecommerce_fraud.datasets"])}
+    of_model = ([dataset, champion], ["ecommerce_fraud.champion"])
+    of_run = {"ensure_model": of_model, "publish_report": ([runs], ["ecommerce_fraud.runs"])}
+    assert ports(dag) == ensures | of_run
+    assert ports(dags["ecommerce_fraud_train"]) == ensures | {"train_model": of_model}
 
 
 def test_one_run_at_a_time(dag) -> None:
@@ -179,6 +185,7 @@ def run(dag, store: MemoryStore, database: None, monkeypatch: pytest.MonkeyPatch
         for task in dag.tasks:
             if task.task_id != "publish_report":
                 monkeypatch.setattr(task, "work", stand_in(task))
+                monkeypatch.setattr(task, "news", lambda attempt, result: NEWS)
         finished = dag.test()
         return finished.state, {each.task_id: each.state for each in finished.get_task_instances()}, ran
 
@@ -214,6 +221,19 @@ def test_a_scorer_that_does_not_start_is_stopped_all_the_same(run, store: Memory
     assert ran[-2:] == ["start_scorer", "stop_scorer"]
     assert states["replay"] == "upstream_failed"
     assert "broken on purpose" in report(store)
+    # A second run finds dataset and champion as they are.
+    run(broken="start_scorer")
+    assert events() == [(f"streamweir://{made}", NEWS) for made in MADE]
+
+
+def events() -> list[tuple[str, dict[str, Any]]]:
+    """What Airflow was told of what the pipeline makes, by the asset's address."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        told = [(event.asset.uri, event.extra) for event in session.query(AssetEvent)]
+    return sorted((uri, extra) for uri, extra in told if uri.endswith(MADE))
 
 
 def test_a_failed_expectation_fails_the_run_after_the_report(run, store: MemoryStore) -> None:

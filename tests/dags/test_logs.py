@@ -48,13 +48,16 @@ Story = Callable[..., list[str]]
 
 
 def last_line(place: object) -> str:
-    return f"the result lies at s3://{place}"
+    name = str(place).removeprefix(f"{RUN.bundle}/")
+    page = f"http://here:8080/streamweir/dags/{NAME}/runs/manual__1/{name}"
+    return f"the result lies at s3://{place}" + (f" ({page})" if name != str(place) else "")
 
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     store = MemoryStore()
     monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://here:8080")
     return store
 
 

@@ -6,6 +6,8 @@ from streamweir.contracts.streams import RUNS, ObjectKey, Stream, named, stream_
 
 DATASET_TASK, MODEL_TASK = "ensure_dataset", "ensure_model"
 """The tasks whose records say which dataset and which model a run took."""
+REPORT, DATA_DOCS = "report.html", "quality/index.html"
+"""What people open of a run's bundle."""
 RECOMPUTED_FORMAT = 1
 """Of the object `Run.recomputed`: validation writes it, and what deletes records reads it."""
 
@@ -127,6 +129,11 @@ class Run:
         return self.bundle / "quality"
 
     @property
+    def data_docs(self) -> ObjectKey:
+        """The page that the data docs begin with."""
+        return self.bundle / DATA_DOCS
+
+    @property
     def quality_results(self) -> ObjectKey:
         """What became of each expectation, for programs."""
         return self.quality / "results.json"
@@ -152,7 +159,7 @@ class Run:
     @property
     def report(self) -> ObjectKey:
         """The report, for people: one file that needs no other."""
-        return self.bundle / "report.html"
+        return self.bundle / REPORT
 
     @property
     def summary(self) -> ObjectKey:

@@ -1,13 +1,14 @@
 """What all operators share: an attempt, a record of it, and errors that Airflow understands."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Asset, BaseOperator, Context
 
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import Retryable, StreamweirError
+from streamweir_airflow.assets import tell, teller
 from streamweir_airflow.attempt import FAILED, SUCCESS, Attempt, as_airflow
 
 Result = dict[str, Any]
@@ -16,12 +17,24 @@ Result = dict[str, Any]
 class StreamweirOperator(BaseOperator):
     """A task of a pipeline: `work` is given the attempt; what it returns goes to the record and to XCom.
 
-    in_bundle: whether the task belongs to a replay, in whose bundle its record then lies.
+    in_bundle: whether the task belongs to a replay, in whose bundle its record then lies. makes: the asset
+    of which it tells what is `news`.
     """
 
-    def __init__(self, *, pipeline: str = "", in_bundle: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        pipeline: str = "",
+        in_bundle: bool = True,
+        makes: Asset | None = None,
+        inlets: Sequence[Asset] = (),
+        **kwargs: Any,
+    ) -> None:
+        made = [makes] if makes else []
+        ports: dict[str, Any] = {"inlets": [*inlets, *made], "outlets": [teller(asset) for asset in made]}
         # Every value of the result is an XCom of its own: later tasks name just the one they need.
-        super().__init__(multiple_outputs=True, **kwargs)
+        super().__init__(multiple_outputs=True, **ports, **kwargs)
+        self.makes = makes
         self.pipeline = pipeline
         self.in_bundle = in_bundle
 
@@ -38,6 +51,10 @@ class StreamweirOperator(BaseOperator):
         """Where the task's result lies, for the last line of its log; None for one that leaves nothing."""
         return None
 
+    def news(self, attempt: Attempt, result: Result) -> Result | None:
+        """What there is to tell of the asset that the task makes, as JSON; None where there is nothing."""
+        return None
+
     def execute(self, context: Context) -> Result:
         """Airflow's entry."""
         return self.recorded(context, self.work)
@@ -52,6 +69,8 @@ class StreamweirOperator(BaseOperator):
             result = work(attempt)
             if self.in_bundle:
                 attempt.record(SUCCESS, result=result)
+            if self.makes and (news := self.news(attempt, result)):
+                tell(context, self.makes, news)
             if key := self.result_key(attempt, result):
                 self.log.info("the result lies at %s", attempt.address(key))
         except StreamweirError as error:

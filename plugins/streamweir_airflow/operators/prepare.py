@@ -86,6 +86,15 @@ class EnsureDataset(StreamweirOperator):
 
         return root_of(self.pipeline, result["fingerprint"])
 
+    def news(self, attempt: Attempt, result: Result) -> Result:
+        """The dataset: which one, how large, and where it lies."""
+        return {
+            "fingerprint": result["fingerprint"],
+            "source": result["source"],
+            "rows": {file["name"]: file["rows"] for file in result["files"]},
+            "address": attempt.address(self.result_key(attempt, result)),
+        }
+
     def _settled(self, attempt: Attempt) -> "Dataset | None":
         """What the run has sent messages of: files or the generator may have changed since."""
         from streamweir.datasets.store import load

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from streamweir.contracts.runs import Run
+from streamweir.contracts.runs import DATA_DOCS, REPORT, Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, RunFailed
 from streamweir_airflow.attempt import FAILED, SKIPPED, SUCCESS, Attempt
@@ -52,7 +52,7 @@ class Validate(StreamweirOperator):
 
     def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The data docs."""
-        return attempt.run.quality / "index.html"
+        return attempt.run.data_docs
 
     def on_kill(self) -> None:
         """A task that is killed takes its process along."""
@@ -114,7 +114,22 @@ class PublishReport(StreamweirOperator):
         if reasons or unfinished:
             why = reasons[0] if reasons else f"no success of {', '.join(unfinished)}"
             raise RunFailed(f"the run failed, {why} (the report is at {attempt.run.report})")
-        return {"report": str(attempt.run.report)}
+        return {
+            "report": str(attempt.run.report),
+            "outcome": verdict.outcome,
+            "rows": (attempt.store.get_json(attempt.run.ledger) or {}).get("totals", {}),
+        }
+
+    def news(self, attempt: Attempt, result: Result) -> Result:
+        """The run: how it ended, its rows by input topic, and links to its report and data docs."""
+        return {
+            "run": attempt.run.id,
+            "stream": attempt.run.stream.id,
+            "outcome": result["outcome"],
+            "rows": result["rows"],
+            "report": attempt.link(REPORT),
+            "data_docs": attempt.link(DATA_DOCS),
+        }
 
 
 def _words(counts: Mapping[str, int]) -> str:

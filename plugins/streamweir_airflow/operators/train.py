@@ -49,6 +49,18 @@ class Training(StreamweirOperator):
         """The version."""
         return ModelKeys(self.pipeline).root / result["version"]
 
+    def news(self, attempt: Attempt, result: Result) -> Result | None:
+        """The champion, whoever made it one: which version, on which figures, and where it lies."""
+        from streamweir.models.registry import Registry
+
+        champion = Registry(attempt.store, self.pipeline).champion()
+        if champion is None:
+            return None
+        told = ("pr_auc", "champion", "champion_pr_auc", "held_out_rows", "reason", "decided_at")
+        decided = {("before" if name == "champion" else name): champion.decision.get(name) for name in told}
+        address = attempt.address(ModelKeys(self.pipeline).root / champion.version)
+        return {"version": champion.version, **decided, "address": address}
+
     def on_kill(self) -> None:
         """A task that is killed takes its process along."""
         self.child.end()

@@ -1,0 +1,37 @@
+"""Where a browser finds what a run left: the addresses of the pages that the plugin serves."""
+
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk.configuration import conf
+
+from streamweir.contracts.pipelines import pipeline_names
+
+PREFIX = "/streamweir"
+TRAINING = "_train"
+"""What the id of the DAG that trains a pipeline's model ends with; the one that replays is its word."""
+_AIRFLOW = "http://localhost:8080"
+
+
+def pipeline_of(dag_id: str) -> str | None:
+    """The pipeline that a DAG replays or trains for; None for a DAG of another kind."""
+    name = dag_id.removesuffix(TRAINING)
+    return name if name in pipeline_names() else None
+
+
+def page(dag_id: str, run_id: str | None = None, name: str = "") -> str:
+    """The address of a file of a run's bundle as a link inside Airflow takes it, without a host.
+
+    name: below the bundle; empty for the list of all files. run_id: without one, of the DAG's newest runs.
+    """
+    base = urlsplit(_airflow()).path
+    run = "" if run_id is None else f"/runs/{quote(run_id)}/{quote(name)}"
+    return f"{base}{PREFIX}/dags/{quote(dag_id)}{run}"
+
+
+def url(dag_id: str, run_id: str, name: str = "") -> str:
+    """The same with Airflow's host, for a log or an event."""
+    return _airflow().removesuffix(urlsplit(_airflow()).path) + page(dag_id, run_id, name)
+
+
+def _airflow() -> str:
+    return conf.get("api", "base_url", fallback=_AIRFLOW).rstrip("/")

@@ -1,0 +1,27 @@
+"""What Airflow is given beside the DAGs: pages of its api-server, and links to them at each task."""
+
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from streamweir_airflow.addresses import PREFIX
+
+
+class StreamweirPlugin(AirflowPlugin):
+    """Found by its entry point (pyproject.toml). Every process of Airflow loads it: it imports when asked."""
+
+    name = "streamweir"
+
+    @property
+    def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
+        """The pages; only the api-server asks for them."""
+        from streamweir_airflow.pages import app
+
+        return [{"app": app, "url_prefix": PREFIX, "name": "Streamweir"}]
+
+    @property
+    def operator_extra_links(self) -> list[Any]:  # type: ignore[override]
+        """The links of each task."""
+        from streamweir_airflow.links import links
+
+        return links()
