@@ -862,7 +862,7 @@ class TestPublishReport:
         monkeypatch.setattr("streamweir.reporting.publish", lambda run, store: warned)
         monkeypatch.setattr(type(task), "log", logging.getLogger("test"))
         result = task.work(attempt("publish_report", states={"replay": "success"}))
-        assert result == {"report": str(RUN.report)}
+        assert result == {"report": str(RUN.report), "outcome": "warning", "rows": {}}
         assert ("WARNING", "5 of 20 rows were rejected") in [
             (line.levelname, line.getMessage()) for line in caplog.records
         ]

@@ -5,9 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psycopg2.sql
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +16,7 @@ from infra.stack import Stack
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
-from tests.support.dag_runs import table
+from tests.support.dag_runs import signed_in, table
 from tests.support.hostile_dataset import SCRIPT
 from tests.support.stack_watch import Seen, secrets_of
 
@@ -124,21 +122,14 @@ def answers_about(run: Run, airflow: AirflowApi, stack: Stack) -> Iterator[tuple
     with signed_in(stack) as client:
         for task in airflow.tasks(run.stream.pipeline, run.id):
             of_task = f"{of_run}/taskInstances/{task.task}"
-            entries = client.get(f"{of_task}/xcomEntries").json()["xcom_entries"]
+            entries = client.get(f"/api/v2{of_task}/xcomEntries").json()["xcom_entries"]
             paths += [of_task, *(f"{of_task}/xcomEntries/{entry['key']}" for entry in entries)]
             paths += [f"{of_task}/logs/{number}" for number in range(1, task.tries + 1)]
         for path in paths:
-            answer = client.get(path)
+            answer = client.get(f"/api/v2{path}")
             # The configuration is shown to nobody.
             assert answer.is_success or path == "/config", (path, answer.text)
             yield path, answer.content
-
-
-def signed_in(stack: Stack) -> httpx.Client:
-    url, secrets = stack.settings.airflow_url, stack.secrets
-    login = {"username": secrets.airflow_admin_user, "password": secrets.airflow_admin_password}
-    token: Any = httpx.post(f"{url}/auth/token", json=login).json()["access_token"]
-    return httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 def test_texts_of_the_data_are_no_part_of_a_pages_code(run: Run, store: ObjectStore) -> None:

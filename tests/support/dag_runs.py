@@ -4,10 +4,12 @@ import uuid
 from io import BytesIO
 from typing import Any
 
+import httpx
 import pandas as pd
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.demo.airflow_api import AirflowApi
+from infra.stack import Stack
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.objectstore import ObjectStore
@@ -25,6 +27,14 @@ def begun_run(airflow: AirflowApi, pipeline: str, parameters: dict[str, Any]) ->
     run_id = f"e2e__{uuid.uuid4().hex[:8]}"
     airflow.trigger(pipeline, run_id, parameters)
     return Run(Stream(pipeline, stream_id_of(run_id)), run_id)
+
+
+def signed_in(stack: Stack) -> httpx.Client:
+    """Somebody at Airflow's address who is its admin."""
+    url, secrets = stack.settings.airflow_url, stack.secrets
+    login = {"username": secrets.airflow_admin_user, "password": secrets.airflow_admin_password}
+    token: str = httpx.post(f"{url}/auth/token", json=login).json()["access_token"]
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 def table(store: ObjectStore, run: Run, name: str) -> pd.DataFrame:
