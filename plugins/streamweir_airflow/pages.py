@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import jinja2
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.models import DagRun
 from fastapi import Depends, FastAPI, HTTPException, Request, Response, status
 from sqlalchemy import select
@@ -40,9 +40,19 @@ _HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 
+
+def may_read_the_pipelines_runs(request: Request, dag_id: str, user: GetUserDep) -> None:
+    """A training's bundle lies among those of its pipeline's runs: who sees it may see these as well."""
+    if name := pipeline_of(dag_id):
+        requires_access_dag("GET", DagAccessEntity.RUN, name)(request, user)
+
+
 app = FastAPI(
     title="Streamweir",
-    dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))],
+    dependencies=[
+        Depends(requires_access_dag("GET", DagAccessEntity.RUN)),
+        Depends(may_read_the_pipelines_runs),
+    ],
     docs_url=None,
     redoc_url=None,
     openapi_url=None,

@@ -14,7 +14,7 @@ from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import DependencyUnreachable
 from tests.support.memory_store import MemoryStore
 
-DAG, DENIED = "card_fraud", "clickstream_anomaly"
+DAG, DENIED = "card_fraud", "ecommerce_fraud"
 RUN_ID = "manual__2026-11-30T13:00:00+00:00"
 RUN = Run(Stream(DAG, stream_id_of(RUN_ID)), RUN_ID)
 NAMED = Run(Stream(DAG, "prod"), "scheduled__1")
@@ -34,7 +34,7 @@ def known(database: None) -> None:
     from airflow.utils.types import DagRunType
 
     runs = [(DAG, RUN, {"stream": None}), (DAG, NAMED, {"stream": "prod"}), (DENIED, LOST, {})]
-    runs.append((f"{DAG}_train", TRAINED, {}))
+    runs += [(f"{DAG}_train", TRAINED, {}), (f"{DENIED}_train", LOST, {})]
     with create_session() as session:
         for dag_id, run, conf in runs:
             at = datetime(2026, 11, 30, 13, tzinfo=UTC)
@@ -131,6 +131,8 @@ class TestEveryRoute:
     ) -> None:
         refused = client.get(address(route, DENIED))
         assert (refused.status_code, refused.json()) == (403, {"detail": "Forbidden"})
+        # Its bundles lie among those of the pipeline.
+        assert client.get(address(route, f"{DENIED}_train")).status_code == 403
         assert client.get(address(route, DAG, RUN_ID)).status_code == 200
 
     def test_a_dag_cannot_be_named_a_second_time(self, client: TestClient, route: str) -> None:
