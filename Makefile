@@ -25,7 +25,11 @@ SEED ?=
 SERVICE ?=
 # What `make drill` takes.
 FAULT ?=
+# Drills, or rounds of `make bench`.
 N ?=
+# What `make bench` takes: another version, and which share of the full size.
+BASE ?=
+SIZE ?=
 # A variable as an option, quoted for the shell whatever characters its value holds.
 quoted = '$(subst ','\'',$(value $1))'
 option = $(if $(value $2),--$1 $(call quoted,$2))
@@ -140,8 +144,9 @@ drill: setup ## crash drills on a stack of its own, compared with a run without 
 		$(call option,fault,FAULT) $(call option,n,N) $(call option,seed,SEED)
 
 .PHONY: bench
-bench: setup ## measure replay, scorer and latency on a stack of its own; takes about a quarter of an hour
-	@$(VENV)/python -m tests.bench
+bench: setup ## measure replay, scorer and latency on a stack of its own, a quarter of an hour; beside another version, as ratios: BASE= N= SIZE=
+	@$(VENV)/python -m $(if $(value BASE),tests.bench.versions $(call option,base,BASE) $(call option,n,N) \
+		$(call option,size,SIZE),tests.bench)
 
 ##@ The code
 

@@ -7,9 +7,7 @@ the last 20 % beside scikit-learn's best of the same three families, with its bo
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any
 
 import duckdb
@@ -36,7 +34,7 @@ from streamweir.ledger.timing import latencies
 from streamweir.models.registry import Registry
 from streamweir.progress import console_progress
 from streamweir.scorer import status
-from tests.bench.servers import Bench, await_status, bench_stack
+from tests.bench.servers import Bench, await_status, bench_stack, steady_rate
 
 BENCH: dict[str, Any] = {
     "pipeline": PIPELINE,
@@ -156,18 +154,11 @@ def _catching_up(bench: Bench, dataset: Dataset, model: str) -> tuple[float, flo
 
 
 def _scorer_rate(bench: Bench, run: Run) -> float:
-    """The median micro-batch after the first and before the last, which is not full."""
     entries = read_entries(run.stream, bench.store)
     commits = read_commits(run.stream, bench.store, entries).found
     scored = read_table(run.stream, SCORED.name, entries, bench.store)
     assert scored is not None, "the scorer scored nothing"
-    rows = Counter(scored["batch_id"].to_pylist())
-    rates = [
-        rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
-        for before, commit in pairwise(commits)
-        if rows[commit.batch_id]
-    ]
-    return median(rates[:-1])
+    return steady_rate(commits, Counter(scored["batch_id"].to_pylist()))
 
 
 def _live(bench: Bench, dataset: Dataset, model: str) -> list[float]:

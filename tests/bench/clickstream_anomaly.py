@@ -8,7 +8,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -25,7 +24,7 @@ from streamweir.datagen import DEFAULT_SEED, generator, settings_of
 from streamweir.ledger.committed import read_commits, read_entries, read_table
 from streamweir.progress import console_progress
 from streamweir.scorer import status
-from tests.bench.servers import Bench, await_status, bench_stack
+from tests.bench.servers import Bench, await_status, bench_stack, steady_rate
 
 BENCH: dict[str, Any] = {
     "pipeline": PIPELINE,
@@ -115,16 +114,10 @@ def _bytes_per_event(worked: pa.Table, commits: Sequence[Commit]) -> list[float]
 
 
 def _rate(worked: pa.Table, commits: Sequence[Commit]) -> float:
-    """The median micro-batch after the first and before the last, which is not full."""
     rows: Counter[int] = Counter()
     for batch_id, count in zip(worked["batch_id"].to_pylist(), worked["rows"].to_pylist(), strict=True):
         rows[batch_id] += count
-    rates = [
-        rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
-        for before, commit in pairwise(commits)
-        if rows[commit.batch_id]
-    ]
-    return median(rates[:-1])
+    return steady_rate(commits, rows)
 
 
 if __name__ == "__main__":

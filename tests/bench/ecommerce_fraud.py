@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -26,7 +25,7 @@ from streamweir.ledger.timing import latencies
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.produced import Manifest
 from streamweir.scorer import status
-from tests.bench.servers import Bench, await_status
+from tests.bench.servers import Bench, await_status, steady_rate
 
 MAX_MESSAGES = PIPELINE.max_messages
 
@@ -100,17 +99,11 @@ def _worked(store: ObjectStore, run: Run) -> tuple[Sequence[Commit], pa.Table]:
 
 
 def _scorer_rate(store: ObjectStore, run: Run) -> float:
-    """The median micro-batch after the first and before the last, which is not full."""
     commits, worked = _worked(store, run)
     rows: Counter[int] = Counter()
     for line in worked.filter(pc.field("topic") == BROWSING_TOPIC.name).to_pylist():
         rows[line["batch_id"]] += line["rows"]
-    rates = [
-        rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
-        for before, commit in pairwise(commits)
-        if rows[commit.batch_id]
-    ]
-    return median(rates[:-1])
+    return steady_rate(commits, rows)
 
 
 def _latencies(store: ObjectStore, run: Run) -> list[float]:

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +22,7 @@ from infra.ports import free_ports
 from infra.stack import Stack
 from infra.starting import Board
 from streamweir.broker.topics import provision
+from streamweir.commits import Commit
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
@@ -124,6 +127,19 @@ def await_status(store: ObjectStore, stream: Stream, wanted: Callable[[status.St
         return found is not None and wanted(found)
 
     look()
+
+
+def steady_rate(commits: Sequence[Commit], rows: Mapping[int, int]) -> float:
+    """Rows a second, the median of the micro-batches after the first and before the last, which is not full.
+
+    rows: by micro-batch; those without any are left out.
+    """
+    rates = [
+        rows[commit.batch_id] / (commit.committed_at - before.committed_at) * 1e6
+        for before, commit in pairwise(commits)
+        if rows.get(commit.batch_id)
+    ]
+    return median(rates[:-1])
 
 
 @contextmanager
