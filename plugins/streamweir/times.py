@@ -1,6 +1,6 @@
 """Times as microseconds, read fast: the times of a stream share their minutes, and their seconds repeat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from streamweir.values import parse_time
 
@@ -40,8 +40,8 @@ class TimeReader:
         # last years, where a rest with an offset can lead outside it.
         if text[16:17] != ":" or len(text) > 19 + _LONGEST_REST or not "0002" <= text[:4] <= "9998":
             return time
-        seconds = parse_time(f"1970-01-01T00:00{text[16:19]}")
-        rest = parse_time(f"1970-01-01T00:00:00{text[19:]}")
+        seconds = _part(self._seconds, text[16:19], "1970-01-01T00:00")
+        rest = _part(self._rests, text[19:], "1970-01-01T00:00:00")
         for memory in (self._minutes, self._rests):
             if len(memory) > _REMEMBERED:
                 memory.clear()
@@ -49,6 +49,11 @@ class TimeReader:
         self._seconds[text[16:19]] = seconds
         self._rests[text[19:]] = rest
         return time
+
+
+def _part(known: Mapping[str, int], part: str, before: str) -> int:
+    found = known.get(part)
+    return parse_time(before + part) if found is None else found
 
 
 moment = TimeReader()

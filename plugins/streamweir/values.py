@@ -27,8 +27,8 @@ _UTC = (None, "Z", " UTC")
 _UNITS = (("s", 6), ("ms", 3), ("us", 0))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_EARLIEST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+EARLIEST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class ProductLine(NamedTuple):
@@ -48,7 +48,7 @@ def parse_time(text: str) -> int:
     """
     found = _TIME.fullmatch(text)
     micros = _since_epoch(text) if found is None else _on_the_clock(text, found)
-    if not _EARLIEST <= micros < _LATEST:
+    if not EARLIEST <= micros < LATEST:
         raise ValueError(f"{text[:80]!r} lies outside the years 1 to 9999")
     return micros
 

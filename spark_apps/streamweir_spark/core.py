@@ -143,6 +143,14 @@ class Reader(Protocol):
         Raises RejectRecord when the whole message is malformed.
         """
 
+    def read_at_once(
+        self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int
+    ) -> Sequence[Mapping[int, object]] | None:
+        """The rows of each of the batches of a topic, as `read` gives them, if none of them is odd.
+
+        None when one may be: then they are read one by one. None is always right, and slow.
+        """
+
 
 class Domain(Protocol):
     """A pipeline's knowledge: what its rows mean, what is remembered of them and how they are scored.

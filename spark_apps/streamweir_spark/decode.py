@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
@@ -18,6 +19,10 @@ Row = dict[str, Any]
 
 _CACHED_KEYS = 100_000
 _LONGEST_CACHED_KEY = 200
+_AT_ONCE = 50
+"""Messages. An odd one among them lets all of them be read one by one."""
+_FEWEST_ROWS = 500
+"""Fewer rows are read sooner one by one."""
 
 
 def decode(messages: Iterable[Received], shards: int, reader: Reader) -> Iterator[Part]:
@@ -25,14 +30,16 @@ def decode(messages: Iterable[Received], shards: int, reader: Reader) -> Iterato
 
     A message without a replay's headers becomes one foreign part in shard 0. No message raises.
     """
-    for message in messages:
-        headers = Headers.decode(message.headers)
+    taken = [(message, Headers.decode(message.headers)) for message in messages]
+    known = _read_at_once(taken, shards, reader)
+    for place, (message, headers) in enumerate(taken):
         if headers is None:
             yield _foreign(message, "the message lacks the headers of a replay")
         elif headers.ts > LATEST_TS:
             yield _foreign(message, f"ts {headers.ts} lies beyond the year 9999")
         else:
-            yield from _parts(message, headers, shards, reader)
+            rows, rejects = (known[place], []) if place in known else _read(message, headers, shards, reader)
+            yield from _parts(message, headers, shards, rows, rejects)
 
 
 class Rows(list[Row]):
@@ -159,13 +166,38 @@ def _shown(value: object) -> str:
     return f"{value!r:.80}"
 
 
-def _parts(message: Received, headers: Headers, shards: int, reader: Reader) -> Iterator[Part]:
+def _read_at_once(
+    taken: Iterable[tuple[Received, Headers | None]], shards: int, reader: Reader
+) -> dict[int, Mapping[int, object]]:
+    """By place the rows, by shard, of the messages that the reader can read many at once."""
+    by_topic: defaultdict[str, list[tuple[int, Headers, bytes]]] = defaultdict(list)
+    for place, (message, headers) in enumerate(taken):
+        if headers is not None and headers.kind is Kind.BATCH and message.value:
+            by_topic[message.topic].append((place, headers, message.value))
+    known: dict[int, Mapping[int, object]] = {}
+    for topic, found in by_topic.items():
+        for first in range(0, len(found), _AT_ONCE):
+            places, *read = zip(*found[first : first + _AT_ONCE], strict=True)
+            if sum(headers.rows for headers in read[0]) < _FEWEST_ROWS:
+                continue
+            rows = reader.read_at_once(topic, list(zip(*read, strict=True)), shards)
+            known.update(zip(places, rows or (), strict=rows is not None))
+    return known
+
+
+def _read(
+    message: Received, headers: Headers, shards: int, reader: Reader
+) -> tuple[Mapping[int, object], list[Reject]]:
     value = message.value or b""
-    rows: Mapping[int, object] = {}
     try:
-        rows, rejects = reader.read(message.topic, headers, value, shards)
+        return reader.read(message.topic, headers, value, shards)
     except RejectRecord as problem:
-        rejects = [Reject(-1, headers.rows, None, str(problem), value)]
+        return {}, [Reject(-1, headers.rows, None, str(problem), value)]
+
+
+def _parts(
+    message: Received, headers: Headers, shards: int, rows: Mapping[int, object], rejects: list[Reject]
+) -> Iterator[Part]:
     for shard in range(shards):
         share = pack([] if shard else rejects, rows.get(shard))
         yield Part(

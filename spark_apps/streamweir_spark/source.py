@@ -2,7 +2,7 @@
 
 import gc
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -198,6 +198,9 @@ class ClaimReader:
         if topic in self.topics and headers.kind is Kind.BATCH:
             value = fetch(_store(self.connection), Claim.read(value), self.most_bytes)
         return self.reader.read(topic, headers, value, shards)
+
+    def read_at_once(self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int) -> None:
+        """Never: each object is fetched by itself."""
 
 
 def claiming(reader: Reader, pipeline: Pipeline, connection: StoreConnection) -> Reader:

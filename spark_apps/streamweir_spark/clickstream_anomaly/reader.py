@@ -1,12 +1,14 @@
 """How a message of events is read: its columns, as far as the windows ask for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
 from streamweir.contracts.clickstream_anomaly.dataset import CLICKSTREAM_KEY
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.times import moment
+from streamweir_spark.columnar import columns_of, times_of
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, row_list
 from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
@@ -49,8 +51,25 @@ class Reader:
             good, rejects = sort_out(rows, CLICKSTREAM_KEY, headers, _ID, time_problem(_TIME))
         return ({0: tuple(_events(good, headers.kind))} if good else {}), rejects
 
+    def read_at_once(
+        self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int
+    ) -> list[dict[int, object]] | None:
+        """The events of well-formed batches."""
+        rows = columns_of(messages, CLICKSTREAM_KEY)
+        if rows is None or times_of(rows.field(_TIME)) is None:
+            return None
+        columns = [rows.field(name).to_pylist() for name in CLICKSTREAM_KEY]
+        ends = accumulate((headers.rows for headers, _ in messages), initial=0)
+        return [_in_shard_0(columns, start, end) for start, end in pairwise(ends)]
+
 
 READER = Reader()
+
+
+def _in_shard_0(columns: list[list[str]], start: int, end: int) -> dict[int, object]:
+    ids, times, sessions, types = (tuple(column[start:end]) for column in columns)
+    places = tuple(range(end - start))
+    return {0: tuple(Events(places, ids, times, sessions, types))} if places else {}
 
 
 def _have_times(rows: list[Row]) -> bool:

@@ -4,12 +4,17 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from operator import itemgetter
+
+import numpy as np
+import pyarrow as pa
 
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.times import moment
+from streamweir_spark.columnar import Ints, columns_of, times_of
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, Rows, ShardOf, row_list
 from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
@@ -44,6 +49,18 @@ class Reader:
             return _browsing(rows, headers, shard_of)
         return _transactions(rows, headers, shard_of)
 
+    def read_at_once(
+        self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int
+    ) -> list[dict[int, Browsing]] | None:
+        """The rows of well-formed batches of browsing rows."""
+        if topic != BROWSING_TOPIC.name:
+            return None
+        rows = columns_of(messages, BROWSING_KEY)
+        times = None if rows is None else times_of(rows.field("event_time"))
+        if rows is None or times is None:
+            return None
+        return _browsing_at_once(rows, times, [headers.rows for headers, _ in messages], _shard_of(shards))
+
 
 READER = Reader()
 
@@ -62,6 +79,41 @@ def _browsing(rows: Rows, headers: Headers, shard_of: ShardOf) -> tuple[Mapping[
             pass  # One of the times is none; which one is found out below.
     good, rejects = sort_out(rows, BROWSING_KEY, headers, _ID, time_problem("event_time"))
     return _by_shard([place for place, _ in good], [row for _, row in good], shard_of, as_sent), rejects
+
+
+def _browsing_at_once(
+    rows: pa.StructArray, times: Ints, lengths: Sequence[int], shard_of: ShardOf
+) -> list[dict[int, Browsing]]:
+    shards, messages = range(shard_of.shards), range(len(lengths))
+    sessions = rows.field("session_id").dictionary_encode()
+    shard = np.array([shard_of[name] for name in sessions.dictionary.to_pylist()])[sessions.indices]
+    # A share is what one message has for one shard; in order, they lie one behind the other.
+    share = np.repeat(np.array(messages) * len(shards), lengths) + shard
+    order = np.argsort(share, kind="stable")
+    places = np.concatenate([np.arange(length) for length in lengths])[order].tolist()
+    names, events, texts = (_texts(rows.field(name), order) for name in BROWSING_KEY)
+    times = times[order]
+    bounds = np.searchsorted(share[order], np.arange(len(lengths) * len(shards) + 1)).tolist()
+
+    def browsing(begin: int, end: int) -> Browsing:
+        mine = slice(begin, end)
+        micros = array("q", times[mine].tobytes())
+        return tuple(places[mine]), tuple(names[mine]), tuple(events[mine]), tuple(texts[mine]), micros, None
+
+    found: list[dict[int, Browsing]] = [{} for _ in messages]
+    for number, (begin, end) in enumerate(pairwise(bounds)):
+        if begin < end:
+            found[number // len(shards)][number % len(shards)] = browsing(begin, end)
+    return found
+
+
+def _texts(column: pa.StringArray, order: Ints) -> list[str]:
+    """Equal texts become one object, which pickle then writes once."""
+    encoded = column.dictionary_encode()
+    texts: list[str] = np.array(encoded.dictionary.to_pylist(), object)[
+        encoded.indices.to_numpy()[order]
+    ].tolist()
+    return texts
 
 
 def _by_shard(
