@@ -39,7 +39,7 @@ SUBJECTS = (
     Subject("clickstream_anomaly", "events", 12 * 60 * 60, _UNPACED),
 )
 """At SIZE 1: real files' size. `ecommerce_fraud` is run by its DAG as the demo runs it."""
-_LEAST_BATCHES, _LEAST_PACED_S = 200, 40
+_LEAST_PACED_S = 40
 _NAMES = [subject.pipeline for subject in SUBJECTS]
 
 app = typer.Typer(add_completion=False)
@@ -101,14 +101,8 @@ def _measured(
 def _sized(subject: Subject, size: float) -> Subject:
     """A smaller one: a trial of the whole way, whose figures mean little."""
     paced_s = max(_LEAST_PACED_S, round(size * subject.paced_s)) if subject.pace else 0
-    backlog = max(round(size * subject.backlog), subject.rate * paced_s, _LEAST_BATCHES)
-    return replace(
-        subject,
-        backlog=backlog,
-        dag_batches=min(subject.dag_batches, backlog),
-        start=round(size * subject.start),
-        paced_s=paced_s,
-    )
+    backlog = max(round(size * subject.backlog), subject.rate * paced_s, subject.dag_batches)
+    return replace(subject, backlog=backlog, start=round(size * subject.start), paced_s=paced_s)
 
 
 def _dataset(subject: Subject, folder: Path) -> Path:
