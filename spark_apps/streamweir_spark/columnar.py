@@ -21,6 +21,7 @@ Ints = npt.NDArray[np.int64]
 _ROWS = "rows"
 _TS = "ts"
 _TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?Z?$"
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def columns_of(messages: Sequence[tuple[Headers, bytes]], key: Sequence[str]) -> pa.StructArray | None:
@@ -33,9 +34,8 @@ def columns_of(messages: Sequence[tuple[Headers, bytes]], key: Sequence[str]) ->
     if not names.issuperset((*key, _TS)):
         return None
     row = pa.struct([(name, pa.int64() if name == _TS else pa.string()) for name in sorted(names)])
-    lists = _lists(b"".join(b'{"%b":%b}\n' % (_ROWS.encode(), value) for _, value in messages), row)
+    lists = lists_of([value for _, value in messages], row)
     lengths = [headers.rows for headers, _ in messages]
-    # As many lists as messages: nothing in a message can end its list's object and begin another unnoticed.
     if lists is None or not lists.value_lengths().equals(pa.array(lengths, pa.int32())):
         return None
     rows = lists.flatten()
@@ -46,6 +46,29 @@ def columns_of(messages: Sequence[tuple[Headers, bytes]], key: Sequence[str]) ->
         pc.min(pc.binary_length(rows.field(name))).as_py() for name in key
     )
     return rows if are_sound else None
+
+
+def lists_of(values: Sequence[bytes], row: pa.DataType) -> pa.ListArray | None:
+    """The list of objects that each of the values is, as JSON; None when one is not, or when a list does not
+    hold objects of the columns and types of `row`.
+
+    Arrow's reader refuses what is not JSON, also NaN and lone surrogates, an unknown column, and one that is
+    there twice. Of a column that is missing it makes a null.
+    """
+    lines = b"".join([b'{"%b":%b}\n' % (_ROWS.encode(), value) for value in values])
+    options = json.ParseOptions(
+        explicit_schema=pa.schema([(_ROWS, pa.list_(row))]), unexpected_field_behavior="error"
+    )
+    # One block: a line that does not fit into its block is an error.
+    block = json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
+    try:
+        table = json.read_json(pa.BufferReader(lines), block, options)
+        # Whether texts are UTF-8 is seen only here.
+        table.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    # As many lists as values: nothing in a value can end its object and begin another unnoticed.
+    return table[_ROWS].combine_chunks() if table.num_rows == len(values) else None
 
 
 def times_of(texts: pa.StringArray) -> Ints | None:
@@ -60,6 +83,17 @@ def times_of(texts: pa.StringArray) -> Ints | None:
     return micros if np.all((micros >= EARLIEST) & (micros < LATEST)) else None
 
 
+def numbers_of(texts: pa.StringArray) -> npt.NDArray[np.float64] | None:
+    """`values.parse_number` of each of the texts; None when one is no number."""
+    if not pc.all(pc.match_substring_regex(texts, _NUMBER)).as_py():
+        return None
+    try:
+        numbers: npt.NDArray[np.float64] = texts.cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    return numbers if np.all(np.isfinite(numbers)) else None
+
+
 def _names(messages: Sequence[tuple[Headers, bytes]]) -> set[str]:
     """The columns of the first row."""
     value = next((value for headers, value in messages if headers.rows), b"[]")
@@ -70,23 +104,3 @@ def _names(messages: Sequence[tuple[Headers, bytes]]) -> set[str]:
     except orjson.JSONDecodeError:
         pass
     return set()
-
-
-def _lists(lines: bytes, row: pa.DataType) -> pa.ListArray | None:
-    """The list of rows of each line; None when one is none, or not of the columns and types of `row`.
-
-    Arrow's reader refuses what is not JSON, also NaN and lone surrogates, an unknown column, and one that is
-    there twice. Of a column that is missing it makes a null.
-    """
-    options = json.ParseOptions(
-        explicit_schema=pa.schema([(_ROWS, pa.list_(row))]), unexpected_field_behavior="error"
-    )
-    # One block: a line that does not fit into its block is an error.
-    block = json.ReadOptions(use_threads=False, block_size=len(lines) + 1)
-    try:
-        table = json.read_json(pa.BufferReader(lines), block, options)
-        # Whether texts are UTF-8 is seen only here.
-        table.validate(full=True)
-    except pa.ArrowInvalid:
-        return None
-    return table[_ROWS].combine_chunks()

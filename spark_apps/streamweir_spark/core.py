@@ -172,6 +172,12 @@ class Domain(Protocol):
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Remember or count the rows of a message; gives their number, and those that are refused."""
 
+    def prepare(self, messages: list[Any]) -> list[Any]:
+        """The rows of messages of scored inputs, None for none, as `score` and `late` take them.
+
+        Called once with all messages that come next: what rows say by themselves is cheaper for many.
+        """
+
     def score(self, run: str, ts: int, rows: Any) -> Iterator[Judged]:
         """Judge the records of a scored input's message, in their order."""
 

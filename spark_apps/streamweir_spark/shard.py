@@ -1,9 +1,9 @@
 """A shard's work: complete sequences in order, each record late or not by what was sent before it."""
 
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
@@ -80,6 +80,14 @@ class _Progress:
         return self.next_sequence, self.max_ts, self.expected, parts
 
 
+class _Opened(NamedTuple):
+    """A part, with what its blob holds."""
+
+    part: Part
+    rejects: list[Reject]
+    rows: Any
+
+
 class _Shard:
     def __init__(self, progress: _Progress, domain: Domain) -> None:
         self.progress = progress
@@ -109,11 +117,10 @@ class _Shard:
     def release(self) -> None:
         """Work on all complete sequences, in order."""
         progress = self.progress
-        while len(progress.pending.get(progress.next_sequence, ())) == len(self.inputs):
-            parts = progress.pending.pop(progress.next_sequence)
-            for topic in self.inputs:
-                self._work_on(parts[topic])
-            largest = max(part.ts for part in parts.values() if part.ts is not None)
+        for opened in self._prepared(list(self._complete())):
+            for part, rejects, rows in opened:
+                self._work_on(part, rejects, rows)
+            largest = max(part.ts for part, *_ in opened if part.ts is not None)
             progress.max_ts = largest if progress.max_ts is None else max(progress.max_ts, largest)
             progress.next_sequence += 1
 
@@ -124,8 +131,25 @@ class _Shard:
             self.outputs.append(Output(OutputKind.CLOSED.value, *place, values=values))
         self.outputs.append(Output(OutputKind.FRONTIER.value, *place))
 
-    def _work_on(self, part: Part) -> None:
-        rejects, rows = unpack(part.blob)
+    def _complete(self) -> Iterator[list[_Opened]]:
+        """Take the complete sequences out of those that wait; of each its parts, by topic."""
+        pending, sequence = self.progress.pending, self.progress.next_sequence
+        while len(pending.get(sequence, ())) == len(self.inputs):
+            parts = pending.pop(sequence)
+            yield [_Opened(parts[topic], *unpack(parts[topic].blob)) for topic in self.inputs]
+            sequence += 1
+
+    def _prepared(self, found: list[list[_Opened]]) -> list[list[_Opened]]:
+        """The same with the rows that are to be scored as `Domain.prepare` gives them."""
+        scored = {topic for topic, read in self.inputs.items() if read.role is Role.SCORED}
+        rows = [one.rows for opened in found for one in opened if one.part.topic in scored]
+        prepared = iter(self.domain.prepare(rows))
+        return [
+            [one._replace(rows=next(prepared)) if one.part.topic in scored else one for one in opened]
+            for opened in found
+        ]
+
+    def _work_on(self, part: Part, rejects: list[Reject], rows: Any) -> None:
         self._reject_all(part, Reason.MALFORMED, rejects)
         if rows is None or part.ts is None:
             return

@@ -51,6 +51,10 @@ class Domain:
         """There is no topic of context."""
         raise AssertionError(f"topic {topic} has no rows to use")
 
+    def prepare(self, messages: list[Any]) -> list[Any]:
+        """The messages as they are: each was parsed when it was read."""
+        return messages
+
     def score(self, run: str, ts: int, rows: Plain) -> Iterator[Judged]:
         """Judge a transaction: unscorable, duplicate, or ready for the model."""
         found = Transaction._make(rows)

@@ -24,18 +24,22 @@ from streamweir_spark.decode import Row, canonical
 from streamweir_spark.ecommerce_fraud.features import (
     Customer,
     LocalClock,
-    created_micros,
     features,
     typed,
     visit,
 )
 from streamweir_spark.ecommerce_fraud.memory import Memory, State
+from streamweir_spark.ecommerce_fraud.parsing import Parsed, parse, parse_at_once
 from streamweir_spark.ecommerce_fraud.reader import Browsing, Transactions
 
 _MICROSECONDS = 1_000_000
 _IDS = tuple(IDS.intersection(TRANSACTION_KEY))
 _SCORED_COLUMNS = tuple(column for column in MODEL_COLUMNS if column.name != "ts")
 _in_order = itemgetter(*(column.name for column in _SCORED_COLUMNS))
+
+
+Prepared = list[tuple[int, Row, Parsed | None]]
+"""A shard's transactions, with what their texts say where it is known already."""
 
 
 class Needs(Protocol):
@@ -92,13 +96,18 @@ class Domain:
             numbers += (row_ts, time, EVENT_LEVELS.get(event, 0))
         return len(sessions), ()
 
-    def score(self, run: str, ts: int, rows: Transactions) -> Iterator[Judged]:
+    def prepare(self, messages: list[Transactions | None]) -> list[Prepared | None]:
+        """The transactions with what their texts say, as far as that is found out for many at once."""
+        parsed = parse_at_once([row for rows in messages for _, row in rows or ()])
+        return [None if rows is None else [(*one, next(parsed)) for one in rows] for rows in messages]
+
+    def score(self, run: str, ts: int, rows: Prepared) -> Iterator[Judged]:
         """Judge transactions: unscorable, duplicate, or ready for the model."""
-        for place, row in rows:
+        for place, row, parsed in rows:
             ids = {column: identifier(row[column]) for column in _IDS}
             name, session = ids["transaction_id"], ids["session_id"]
             try:
-                values = self._values(row, ids, ts)
+                values = self._values(row, ids, ts, parsed)
             except RejectRecord as problem:
                 yield Judged(place, name, None, Reason.UNSCORABLE.value, str(problem), canonical(row))
                 continue
@@ -112,7 +121,7 @@ class Domain:
         """The rows of a late message: a browsing row as its key columns, a transaction whole."""
         detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
         if topic == TRANSACTIONS_TOPIC.name:
-            for place, row in rows:
+            for place, row, _ in rows:
                 yield Reject(place, 1, identifier(row["transaction_id"]), detail, canonical(row))
             return
         if not rows:
@@ -126,16 +135,16 @@ class Domain:
         found, self.ends = self.ends, []
         return tuple((ts,) for ts in found)
 
-    def _values(self, row: Row, ids: dict[str, str], ts: int) -> tuple[object, ...]:
+    def _values(self, row: Row, ids: dict[str, str], ts: int, parsed: Parsed | None) -> tuple[object, ...]:
         customer = self.customers.get(ids["customer_id"])
         if customer is None:
             raise RejectRecord(f"customer_id {row['customer_id'][:80]!r} is not a known customer")
-        created = created_micros(row)
+        found = parsed or parse(row)
         # A redriven row keeps its own ts. It looks back as far as the state reaches in any micro-batch.
         own_ts = int(row["ts"])
         earliest = max(own_ts, ts - self.lateness_s) - self.lookback_s
-        seen = visit(self.memory.sessions.get(ids["session_id"], []), earliest, own_ts, created)
-        values = typed(row, created) | ids | features(seen, row, customer, created, self.clock)
+        seen = visit(self.memory.sessions.get(ids["session_id"], []), earliest, own_ts, found.created)
+        values = typed(row, found) | ids | features(seen, found, customer, self.clock)
         values |= {"ts": ts, "event_ts": ts * _MICROSECONDS}
         problem = self.needs.problem(values)
         if problem is not None:

@@ -7,12 +7,9 @@ from zoneinfo import ZoneInfo
 
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
 from streamweir.contracts.tables import Type
-from streamweir.errors import RejectRecord
-from streamweir.times import moment
-from streamweir.values import identifier, parse_date, parse_number, parse_products
+from streamweir.values import identifier, parse_date
+from streamweir_spark.ecommerce_fraud.parsing import NUMBERS, Parsed
 
-_LARGEST_QUANTITY = 2**63 - 1
-_NUMBERS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.DOUBLE)
 _TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.STRING)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,17 +73,16 @@ def time_of_day(hour: int) -> str:
     return ("night", "morning", "afternoon", "evening")[hour // 6]
 
 
-def features(
-    seen: Visit, row: Mapping[str, str], customer: Customer, created: int, clock: LocalClock
-) -> dict[str, object]:
-    """The contract's FEATURES; raises RejectRecord for an unusable product list. created: microseconds."""
+def features(seen: Visit, found: Parsed, customer: Customer, clock: LocalClock) -> dict[str, object]:
+    """The contract's FEATURES."""
+    created = found.created
     middle = created if seen.first is None or seen.last is None else (seen.first + seen.last) // 2
     birth, joined = customer.birthdate, customer.first_join_date
     return {
         "L1_ratio": _percent(seen.level_1, seen.known),
         "L2_ratio": _percent(seen.level_2, seen.known),
         "time_of_day": time_of_day(clock(middle).hour),
-        "num_purchase": _quantity(row.get("product_metadata")),
+        "num_purchase": found.quantity,
         "age": None if birth is None else _years_between(birth, clock(created).date()),
         "first_join_year": None if joined is None else joined.year,
         "gender": customer.gender,
@@ -94,20 +90,11 @@ def features(
     }
 
 
-def created_micros(row: Mapping[str, str]) -> int:
-    """created_at in microseconds; raises RejectRecord when it is no time."""
-    try:
-        return moment(row["created_at"])
-    except ValueError as error:
-        raise RejectRecord(f"created_at {error}") from error
-
-
-def typed(row: Mapping[str, str], created: int) -> dict[str, object]:
-    """The original columns, typed; a missing text is null. Raises RejectRecord for what is no number."""
+def typed(row: Mapping[str, str], found: Parsed) -> dict[str, object]:
+    """The original columns, typed; a missing text is null."""
     values: dict[str, object] = {name: row.get(name) for name in _TEXTS}
-    values["created_at"] = created
-    for name in _NUMBERS:
-        values[name] = _number(name, row.get(name))
+    values["created_at"] = found.created
+    values.update(zip(NUMBERS, found.numbers, strict=True))
     return values
 
 
@@ -118,27 +105,6 @@ def _years_between(birth: date, day: date) -> int:
 
 def _percent(part: int, whole: int) -> float:
     return 100.0 * part / whole if whole else 0.0
-
-
-def _number(name: str, text: str | None) -> float:
-    if text is None:
-        raise RejectRecord(f"{name} is missing")
-    try:
-        return parse_number(text)
-    except ValueError as error:
-        raise RejectRecord(f"{name} {error}") from error
-
-
-def _quantity(text: str | None) -> int:
-    if text is None:
-        raise RejectRecord("product_metadata is missing")
-    try:
-        total = sum(line.quantity for line in parse_products(text))
-    except ValueError as error:
-        raise RejectRecord(f"product_metadata {error}") from error
-    if total > _LARGEST_QUANTITY:
-        raise RejectRecord(f"product_metadata {text[:80]!r} sums up to {total} products, too many to count")
-    return total
 
 
 def _customer(row: Mapping[str, str | None]) -> Customer:

@@ -1,0 +1,122 @@
+"""What a transaction's texts say: its time, its numbers and how many products it has.
+
+Two ways to the same: row by row, which also says what is wrong; many rows at once, which then says nothing.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
+from streamweir.contracts.tables import Type
+from streamweir.errors import RejectRecord
+from streamweir.times import moment
+from streamweir.values import parse_number, parse_products
+from streamweir_spark.columnar import Ints, lists_of, numbers_of, times_of
+
+NUMBERS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.DOUBLE)
+"""The columns that hold numbers."""
+
+_LARGEST_QUANTITY = 2**63 - 1
+_AT_ONCE = 500
+"""Rows. One whose texts say nothing lets all of them be parsed one by one."""
+_FEWEST = 100
+"""Fewer rows are parsed sooner one by one."""
+_CREATED, _PRODUCTS = "created_at", "product_metadata"
+_PRODUCT = pa.struct([("product_id", pa.int64()), ("quantity", pa.int64()), ("item_price", pa.float64())])
+_PLAIN = 1 << 53
+"""An integer or price below it was written as such: no larger one becomes it by rounding."""
+_MOST = 1 << 31
+"""Quantities below it can be summed up."""
+
+Row = Mapping[str, str]
+
+
+class Parsed(NamedTuple):
+    """created: microseconds since the epoch. numbers: of the columns NUMBERS. quantity: of all products."""
+
+    created: int
+    numbers: tuple[float, ...]
+    quantity: int
+
+
+def parse(row: Row) -> Parsed:
+    """Parse a row; raises RejectRecord with the first column that cannot be parsed."""
+    created = _created(row)
+    return Parsed(
+        created, tuple(_number(name, row.get(name)) for name in NUMBERS), _quantity(row.get(_PRODUCTS))
+    )
+
+
+def parse_at_once(rows: Sequence[Row]) -> Iterator[Parsed | None]:
+    """The same of many rows; None for those that are to be parsed one by one."""
+    for first in range(0, len(rows), _AT_ONCE):
+        some = rows[first : first + _AT_ONCE]
+        found = None if len(some) < _FEWEST else _parsed(some)
+        yield from found or repeat(None, len(some))
+
+
+def _parsed(rows: Sequence[Row]) -> list[Parsed] | None:
+    times = _column(rows, _CREATED, times_of)
+    quantities = _column(rows, _PRODUCTS, _quantities)
+    numbers = [_column(rows, name, numbers_of) for name in NUMBERS]
+    if times is None or quantities is None or None in numbers:
+        return None
+    lines = zip(*filter(None, numbers), strict=True)
+    return list(map(Parsed, times, lines, quantities))
+
+
+def _column(
+    rows: Sequence[Row], name: str, read: Callable[[pa.StringArray], npt.NDArray[Any] | None]
+) -> list[Any] | None:
+    texts = pa.array([row.get(name) for row in rows], pa.string())
+    found = None if texts.null_count else read(texts)
+    return None if found is None else found.tolist()
+
+
+def _quantities(texts: pa.StringArray) -> Ints | None:
+    # As `values.parse_products` makes JSON of them.
+    values = [text.replace("'", '"').encode() for text in texts.to_pylist()]
+    lists = lists_of(values, _PRODUCT)
+    if lists is None or any(column.null_count for column in (lists, *lists.flatten().flatten())):
+        return None
+    products, quantities, prices = (column.to_numpy() for column in lists.flatten().flatten())
+    if not all(np.all((numbers > -_PLAIN) & (numbers < _PLAIN)) for numbers in (products, prices)):
+        return None
+    if not np.all((quantities >= 1) & (quantities < _MOST)):
+        return None
+    sums: Ints = np.concatenate([[0], np.cumsum(quantities)])
+    ends = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
+    return np.diff(sums[ends])
+
+
+def _created(row: Row) -> int:
+    try:
+        return moment(row[_CREATED])
+    except ValueError as error:
+        raise RejectRecord(f"{_CREATED} {error}") from error
+
+
+def _number(name: str, text: str | None) -> float:
+    if text is None:
+        raise RejectRecord(f"{name} is missing")
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise RejectRecord(f"{name} {error}") from error
+
+
+def _quantity(text: str | None) -> int:
+    if text is None:
+        raise RejectRecord(f"{_PRODUCTS} is missing")
+    try:
+        total = sum(line.quantity for line in parse_products(text))
+    except ValueError as error:
+        raise RejectRecord(f"{_PRODUCTS} {error}") from error
+    if total > _LARGEST_QUANTITY:
+        raise RejectRecord(f"{_PRODUCTS} {text[:80]!r} sums up to {total} products, too many to count")
+    return total
