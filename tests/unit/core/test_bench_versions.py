@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
@@ -14,6 +15,7 @@ from streamweir.errors import RunFailed
 from tests.bench.versions.by_hand import Sessions
 from tests.bench.versions.cpu import CpuWatch
 from tests.bench.versions.ratios import BASE, THIS, Figure, order, ratios, table
+from tests.bench.versions.version import PORTS, Version
 
 
 def test_both_are_measured_in_every_round_and_each_is_first_in_turn() -> None:
@@ -82,6 +84,33 @@ def test_the_cpu_time_of_a_child_that_has_ended_is_counted() -> None:
         with CpuWatch(process.pid) as watch:
             _until(lambda: watch.between(began, time.time()) >= 0.5)
         process.stdin.close()
+
+
+def _version(folder: Path, program: str) -> Version:
+    """A checkout whose programs all do the same, and note how they were called."""
+    python = folder / "checkout" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        f'#!/bin/sh\necho "$* $STREAMWEIR_KAFKA_PORT$STREAMWEIR_SEED" >> {folder}/calls\n{program}\n'
+    )
+    python.chmod(0o755)
+    return Version("base", folder / "checkout", folder / "var", dict(zip(PORTS, range(1, 6), strict=True)))
+
+
+def test_a_stack_is_brought_down_when_its_block_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A setting of this process is not for the other version.
+    monkeypatch.setenv("STREAMWEIR_SEED", "7")
+    with pytest.raises(KeyboardInterrupt), _version(tmp_path, "").up():
+        raise KeyboardInterrupt
+    assert (tmp_path / "calls").read_text().splitlines() == ["-m infra up 1", "-m infra down 1"]
+
+
+def test_a_program_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+    version = _version(tmp_path, 'echo "no port is free" >&2; exit 4')
+    with pytest.raises(RunFailed, match=r"base: infra ended with 4:\n(?s:.*)no port is free"), version.up():
+        pass
 
 
 @retry(retry=retry_if_not_result(bool), stop=stop_after_delay(60), wait=wait_fixed(0.05))
