@@ -151,7 +151,7 @@ class Hostile:
 
         def write_more(sending: Any, writer: TransactionalWriter, parcel: Parcel) -> None:
             write(sending, writer, parcel)
-            for message in parcel.messages:
+            for message in parcel.messages(sending._run.id):
                 for partition, other in self.foreign_after(message):
                     writer.send(sending._run.stream.topic(other.topic), partition, other.value, other.headers)
 

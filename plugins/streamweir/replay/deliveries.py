@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from streamweir.contracts.messages import VALUE_BYTES, Headers, Kind
+from streamweir.contracts.messages import VALUE_BYTES, Kind
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.replay.batches import Batch, Row, virtual_ts
@@ -54,10 +54,10 @@ def cut(
     for batch in batches:
         ts = virtual_ts(start_ts, batch.second)
         values = {topic: value(batch.rows[topic], ts) for topic in topics}
-        parts: Iterable[_Part] = [(batch.rows, values)]
-        if max(map(len, values.values())) > VALUE_BYTES:
-            parts = _topic_by_topic(batch.rows, values, ts, value)
-        for rows, encoded in parts:
+        if max(map(len, values.values())) <= VALUE_BYTES:
+            yield Piece(next(index), batch.index, batch.second, ts, batch.rows, values)
+            continue
+        for rows, encoded in _topic_by_topic(batch.rows, values, ts, value):
             yield Piece(next(index), batch.index, batch.second, ts, rows, encoded)
 
 
@@ -148,6 +148,9 @@ def delayed(pieces: Iterable[Piece], late: Mapping[int, int]) -> Iterator[tuple[
     late: the delay in seconds by span. Pieces of one span stay together: those of a delayed span follow the
     first span on time that is at least its delay younger.
     """
+    if not late:
+        yield from ((piece, piece.second) for piece in pieces)
+        return
     waiting: list[tuple[float, int, Piece]] = []
     for span, together in groupby(pieces, attrgetter("span")):
         if span in late:
@@ -178,17 +181,6 @@ def check_late(late: Mapping[int, int], seconds: Sequence[float] | None) -> None
             )
 
 
-def messages(delivery: Delivery, run: str) -> list[Message]:
-    """The delivery on the wire."""
-    return [_message(delivery, topic, run) for topic in delivery.values]
-
-
 def list_of_objects(rows: Sequence[Row], ts: int) -> bytes:
     """A value for many rows: a JSON list of objects, the CSV's strings and the integer `ts`."""
     return orjson.dumps([{**row, "ts": ts} for row in rows])
-
-
-def _message(delivery: Delivery, topic: str, run: str) -> Message:
-    rows = len(delivery.rows[topic])
-    headers = Headers(run, delivery.batch, delivery.sequence, delivery.ts, delivery.kind, rows)
-    return Message(topic, delivery.values[topic], headers.encode())

@@ -10,18 +10,18 @@ import pickle
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any, NamedTuple, TypeVar
 
+from streamweir.contracts.messages import Headers
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.errors import RunFailed, StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.batches import Recipe, Recording, source_of
-from streamweir.replay.deliveries import Message, SpanStart, deliveries, messages
+from streamweir.replay.deliveries import Message, SpanStart, deliveries
 from streamweir.replay.plan import Plan
 from streamweir.replay.produced import Counting, Counts, leading_rows_of, sequence_of
 from streamweir.replay.stop import never
@@ -31,21 +31,24 @@ _AHEAD = 64
 T = TypeVar("T")
 MANY = 20_000
 """Batches from which on it is worth a process."""
-_AT_ONCE = 500
+_AT_ONCE = 32
+"""Parcels that are written together: with more of them their memory is fetched anew every time."""
+_PIPE_BYTES = 1024 * 1024
+"""What may wait between the two processes, all that Linux grants: with less each waits for the other."""
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """A delivery ready to go out: its messages, and its rows as `produced.Counting` counts them.
+class Parcel(NamedTuple):
+    """A delivery ready to go out: its values by topic, and its rows as `produced.Counting` counts them.
 
     It does not hold the rows themselves: hundreds of thousands of small objects waiting in memory would keep
-    the garbage collector busier than everything else.
+    the garbage collector busier than everything else. Nor the headers, which its counts say: a small message
+    would cost more by them than by its value.
     """
 
     due: float
     span: int
     counts: Counts
-    messages: list[Message]
+    values: Mapping[str, bytes]
 
     @property
     def sequence(self) -> int:
@@ -56,6 +59,15 @@ class Parcel:
     def rows(self) -> int:
         """Its rows of the first input topic."""
         return leading_rows_of(self.counts)
+
+    def messages(self, run: str) -> list[Message]:
+        """The delivery on the wire."""
+        batch, sequence, ts, kind, *rows = self.counts
+        return [
+            Message(topic, value, Headers(run, batch, sequence, ts, kind, count).encode())
+            # Behind the rows by topic come the facts.
+            for (topic, value), count in zip(self.values.items(), rows, strict=False)
+        ]
 
 
 class Backlog:
@@ -113,10 +125,6 @@ def prepared(items: Iterator[T]) -> Generator[T]:
             yield from found
 
 
-Packed = tuple[float, int, Counts, list[tuple[str, bytes, list[tuple[str, bytes]]]]]
-"""A parcel as it travels: plain values are fast."""
-
-
 class Job(NamedTuple):
     """What to pack: a run's recording and its plan, and where.
 
@@ -161,14 +169,14 @@ def packed(job: Job, stopped: Callable[[], bool] = never) -> Iterator[Parcel]:
     batches = recording.batches(job.begin.span)
     for delivery in deliveries(batches, plan, pipeline, source.value, job.begin, ended):
         if delivery.sequence >= job.counted:
-            carried = messages(delivery, plan.run) if delivery.sequence >= job.held else []
+            carried = delivery.values if delivery.sequence >= job.held else {}
             yield Parcel(delivery.due, delivery.span, counting.of(delivery), carried)
 
 
 def _apart(job: Job) -> Generator[Parcel]:
     with _packer(job) as answers:
         while isinstance(found := _answer(answers), list):
-            yield from map(_unpacked, found)
+            yield from map(Parcel._make, found)
     if isinstance(found, StreamweirError):
         raise found
 
@@ -177,7 +185,8 @@ def _write(found: Iterator[Parcel], out: IO[bytes]) -> None:
     """Write parcels for the process that asked, then None, or the error that ended them."""
     end: StreamweirError | None = None
     try:
-        while some := list(map(_plain, islice(found, _AT_ONCE))):
+        # A plain tuple is written without the name of its class.
+        while some := list(map(tuple, islice(found, _AT_ONCE))):
             pickle.dump(some, out, protocol=5)
     except StreamweirError as error:
         end = error
@@ -189,7 +198,8 @@ def _packer(job: Job) -> Iterator[IO[bytes]]:
     """The answers of a process that packs; it is ended with the block."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pipesize": _PIPE_BYTES}
+    with subprocess.Popen(command, **pipes, env=environment) as process:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("both pipes were asked for")
         try:
@@ -208,16 +218,6 @@ def _answer(answers: IO[bytes]) -> Any:
         raise RunFailed(
             "the process that reads the dataset ended too early; its last lines are above"
         ) from error
-
-
-def _plain(parcel: Parcel) -> Packed:
-    carried = [(message.topic, message.value, message.headers) for message in parcel.messages]
-    return parcel.due, parcel.span, parcel.counts, carried
-
-
-def _unpacked(plain: Packed) -> Parcel:
-    due, span, counts, carried = plain
-    return Parcel(due, span, counts, [Message(*message) for message in carried])
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ class Transmission:
         return parcel is not None and schedule.wait_s(parcel.due) <= 0
 
     def _write(self, writer: TransactionalWriter, parcel: Parcel) -> None:
-        for message in parcel.messages:
+        for message in parcel.messages(self._run.id):
             partition = partition_of(parcel.sequence, self._partitions[message.topic])
             writer.send(self._run.stream.topic(message.topic), partition, message.value, message.headers)
 

@@ -16,7 +16,7 @@ from streamweir.datagen import generator
 from streamweir.progress import no_progress
 from streamweir.replay.batches import source_of
 from streamweir.replay.csvfile import CsvFile
-from streamweir.replay.deliveries import Delivery, deliveries, messages
+from streamweir.replay.deliveries import Delivery, deliveries
 from streamweir.replay.plan import Plan
 from streamweir_spark.clickstream_anomaly.domain import Domain as SiteDomain
 from streamweir_spark.clickstream_anomaly.reader import READER as SITE_READER
@@ -28,6 +28,7 @@ from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.shard import work
 from tests.support.hostile import FIRST_BATCH, FOREIGN, SPOILT_MESSAGES, SPOILT_ROWS, Hostile
+from tests.support.wire import messages
 
 PLAN = Plan(
     **{"run": "r", "pipeline": "p", "stream": "s", "dataset": "", "start_ts": 1_700_000_000},

@@ -15,9 +15,10 @@ from streamweir.contracts.card_fraud.dataset import FILE, NUMBER_NAMES
 from streamweir.contracts.messages import Headers
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.card_fraud import Transactions, recording, value
-from streamweir.replay.deliveries import deliveries, messages
+from streamweir.replay.deliveries import deliveries
 from streamweir.replay.plan import Plan
 from tests.support.card_files import NAMES, at, write_cards
+from tests.support.wire import messages
 
 START = 1_700_000_000
 

@@ -19,9 +19,9 @@ from streamweir.replay.deliveries import (
     delayed,
     deliveries,
     list_of_objects,
-    messages,
 )
 from streamweir.replay.plan import Plan, parse_late
+from tests.support.wire import messages
 
 START = 1_700_000_000
 

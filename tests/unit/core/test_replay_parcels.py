@@ -37,7 +37,7 @@ def test_it_makes_the_same_parcels(job: Job, monkeypatch: pytest.MonkeyPatch) ->
     here, there = made(job, monkeypatch, many=COUNT + 1), made(job, monkeypatch, many=COUNT)
     assert there == here
     assert [parcel.sequence for parcel in there] == list(range(7 + 80, 7 + COUNT + 1))
-    assert [bool(parcel.messages) for parcel in there] == [False] * 20 + [True] * (COUNT - 100 + 1)
+    assert [bool(parcel.values) for parcel in there] == [False] * 20 + [True] * (COUNT - 100 + 1)
 
 
 def test_a_file_that_turns_out_to_be_unusable_is_named(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

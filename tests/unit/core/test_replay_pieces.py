@@ -34,7 +34,6 @@ from streamweir.replay.deliveries import (
     cut,
     deliveries,
     list_of_objects,
-    messages,
 )
 from streamweir.replay.ecommerce_fraud import facts, recording
 from streamweir.replay.parcels import Job
@@ -50,6 +49,7 @@ from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.shard import work
 from tests.support.memory_store import MemoryStore
+from tests.support.wire import messages
 
 START = 1_700_000_000
 RUN = Run(Stream(PIPELINE.name, "s"), "r1")
@@ -228,7 +228,7 @@ def test_a_resumed_run_goes_on_with_the_same_pieces(
         job = whole._replace(begin=produced.begin, counted=7 + counted, held=7 + held)
         left = list(parcels.parcels(job, lambda: False) if counted % 7 == 1 else parcels.packed(job))
         assert [one.counts for one in left] == [one.counts for one in everything[counted:]]
-        assert [one.messages for one in left[: held - counted]] == [[]] * (held - counted)
+        assert [one.values for one in left[: held - counted]] == [{}] * (held - counted)
         assert left[held - counted :] == everything[held:]
     assert len({parcel.span for parcel in everything}) < len(everything) - 10
 

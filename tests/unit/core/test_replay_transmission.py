@@ -14,7 +14,7 @@ from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.replay import transmission as sending
 from streamweir.replay.batches import Batch
-from streamweir.replay.deliveries import deliveries, list_of_objects, messages
+from streamweir.replay.deliveries import deliveries, list_of_objects
 from streamweir.replay.ecommerce_fraud import facts
 from streamweir.replay.parcels import Backlog, Parcel, prepared
 from streamweir.replay.plan import Plan
@@ -111,7 +111,7 @@ def transmission(link: Link, sent: Callable[[Parcel], None] = lambda parcel: Non
         planned_at="",
     )
     parcels = (
-        Parcel(sent.due, sent.span, COUNTING.of(sent), messages(sent, "r1"))
+        Parcel(sent.due, sent.span, COUNTING.of(sent), sent.values)
         for sent in deliveries(some(), plan, PIPELINE, list_of_objects)
     )
     return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), sent)

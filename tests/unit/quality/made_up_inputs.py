@@ -32,7 +32,7 @@ from streamweir.duck import sorting
 from streamweir.models.card import Card
 from streamweir.progress import no_progress
 from streamweir.replay.csvfile import text_rows
-from streamweir.replay.deliveries import deliveries, messages
+from streamweir.replay.deliveries import deliveries
 from streamweir.replay.ecommerce_fraud import recording, value
 from streamweir.replay.plan import Plan
 from streamweir_quality.checks import Subject
@@ -47,6 +47,7 @@ from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, product
 from streamweir_spark.needs import ModelNeeds
 from tests.support.checked_run import new_folder, replayed_as, table_files, table_of, with_table
 from tests.support.made_up_tables import conform
+from tests.support.wire import messages
 from tests.unit.core.ecommerce_stream import rejected, run, scored
 
 RUN = "made-up"
