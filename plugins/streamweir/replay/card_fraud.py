@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter, le
 from pathlib import Path
@@ -28,7 +29,7 @@ FARTHEST_S = 1e9
 _SECOND = "second"
 """What a row says beside its fields: its place on the clock, as `Clock` found it."""
 _MICROSECONDS = 1_000_000
-_NO_NUMBER = re.compile(r"[^0-9eE+.,-]")
+_NUMBERS = re.compile(r"[0-9eE+.,-]*")
 _LARGEST_INT = 2**63
 
 
@@ -72,12 +73,13 @@ class Transactions:
         names = [name for name in (*NUMBER_NAMES, CLASS.name) if name in self._file.names]
         fields_of = itemgetter(*map(self._file.names.index, names))
         width = len(self._file.names)
+        keys = (TRANSACTION_ID.name, _SECOND, *names)
         for index, (number, row) in enumerate(islice(self._in_order(), self.rows)):
             if len(row) < width:
                 # A field that a short row lacks is an empty one.
                 row += [""] * (width - len(row))
-            fields = dict(zip(names, fields_of(row), strict=True))
-            fields |= {TRANSACTION_ID.name: str(number), _SECOND: repr(self._known[number])}
+            said = (str(number), repr(self._known[number]), *fields_of(row))
+            fields = dict(zip(keys, said, strict=True))
             yield Batch(index, self.seconds[index], {TRANSACTIONS_TOPIC.name: (fields,)})
 
     def _in_order(self) -> Iterator[tuple[int, list[str]]]:
@@ -152,8 +154,9 @@ def value(rows: Sequence[Row], ts: int) -> bytes:
     number = int(fields.pop(TRANSACTION_ID.name))
     second = float(fields.pop(_SECOND))
     time = None if math.isnan(second) else _iso(ts, second % 1)
-    values = {TRANSACTION_ID.name: number, EVENT_TIME.name: time, **_parsed(fields)}
-    return orjson.dumps(values)
+    values: dict[str, Any] = {TRANSACTION_ID.name: number, EVENT_TIME.name: time}
+    values.update(_parsed(fields))
+    return orjson.dumps(_with_class(values))
 
 
 def facts(rows: Mapping[str, Sequence[Row]], options: Options) -> dict[str, int]:
@@ -161,17 +164,17 @@ def facts(rows: Mapping[str, Sequence[Row]], options: Options) -> dict[str, int]
     return {}
 
 
-def _parsed(fields: dict[str, str]) -> dict[str, float | str]:
+def _parsed(fields: dict[str, str]) -> Iterable[tuple[str, float | str]]:
     # Twice as fast for a sound transaction as field by field; float alone would also take "1_0" and " 1".
-    if not _NO_NUMBER.search(",".join(fields.values())):
+    if _NUMBERS.fullmatch(",".join(fields.values())):
         try:
             numbers = list(map(float, fields.values()))
         except ValueError:
             pass
         else:
             if math.isfinite(sum(numbers)):
-                return _with_class(dict(zip(fields, numbers, strict=True)))
-    return _with_class({name: _number_or_text(text) for name, text in fields.items()})
+                return zip(fields, numbers, strict=True)
+    return ((name, _number_or_text(text)) for name, text in fields.items())
 
 
 def _with_class(values: dict[str, Any]) -> dict[str, Any]:
@@ -209,6 +212,8 @@ def _filled(times: Iterable[float]) -> "array[float]":
     return array("d", (first if math.isnan(time) else time for time in filled))
 
 
+# Transactions of one second follow each other.
+@lru_cache(1)
 def _iso(ts: int, fraction: float) -> str:
     moment = datetime.fromtimestamp(ts, UTC)
     return (moment + timedelta(seconds=fraction) if fraction else moment).isoformat()

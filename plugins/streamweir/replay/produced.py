@@ -123,7 +123,8 @@ class Counting:
         """Count a delivery."""
         rows, facts = delivery.rows, self._count(delivery.rows, self._options)
         place = (delivery.batch, delivery.sequence, delivery.ts, delivery.kind.value)
-        return (*place, *(len(rows[topic]) for topic in self.topics), *(facts[fact] for fact in self.facts))
+        counts = map(len, map(rows.__getitem__, self.topics))
+        return (*place, *counts, *map(facts.__getitem__, self.facts))
 
     @property
     def schema(self) -> pa.Schema:
