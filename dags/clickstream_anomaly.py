@@ -11,7 +11,7 @@ There is no model.
 ### What a failure means, and what to do
 Every task can be cleared and run again; a replay that was complete sends nothing again. A task that was
 merely unlucky (a server did not answer) has been tried three times before it fails. A run that was marked as
-failed has a report, too; to carry it on, clear `start_scorer` together with all tasks after it.
+failed has a report, too; to carry it on, clear the tasks that did not succeed, with all tasks after them.
 
 - **provision_topics**: params are wrong; all of them are named and nothing was started: start a new run. Or
   a topic exists with other settings, or Kafka refused or did not answer; the message says which. Choose
