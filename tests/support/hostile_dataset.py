@@ -35,7 +35,7 @@ def hostile_dataset(folder: Path) -> Path:
     generator("ecommerce_fraud")(folder, seed=11, batches=BATCHES, history_batches=150, progress=no_progress)
     _rewrite(folder / "new_transactions.csv", _add_hostile_rows)
     _rewrite(folder / "product.csv", _name_products)
-    _rewrite(folder / "category.csv", lambda rows: _name_some(rows, "cat_level1"))
+    _rewrite(folder / "category.csv", lambda rows: _name_some(rows, "cat_level1", "cat_level2", "cat_level3"))
     _rewrite(folder / "customer.csv", lambda rows: _name_some(rows, "first_name"))
     return folder
 
@@ -54,9 +54,9 @@ def _name_products(rows: Rows) -> None:
     _name_some(rows, "productDisplayName")
 
 
-def _name_some(rows: Rows, column: str) -> None:
+def _name_some(rows: Rows, *columns: str) -> None:
     for row, name in zip(rows[::4], cycle(NAMES), strict=False):
-        row[column] = name
+        row |= dict.fromkeys(columns, name)
 
 
 def _rewrite(path: Path, change: Callable[[Rows], None]) -> None:
