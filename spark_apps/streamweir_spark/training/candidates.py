@@ -36,7 +36,9 @@ def fit_all(train: DataFrame, examples: Examples) -> Iterator[Fitted]:
     A fraud weighs the square root of how many honest rows there are to one. At full balance the few
     mislabelled rows decide: measured, every candidate's PR-AUC is lower then.
     """
-    prepared = _features(examples).fit(train)
+    # Spark gives each category a name in the features, and none may be empty: an empty text is a missing one.
+    named = train.replace({"": None}, subset=list(examples.categories)) if examples.categories else train
+    prepared = _features(examples).fit(named)
     slots = _slots(prepared, examples)
     labels = examples.labels
     weight = math.sqrt((len(labels) - labels.sum()) / labels.sum())

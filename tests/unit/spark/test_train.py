@@ -20,7 +20,7 @@ from streamweir.progress import no_progress
 from streamweir_spark.ecommerce_fraud.train import CATEGORIES, FILES, NUMBERS, examples
 from streamweir_spark.model import ScoringModel, prepare
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.training.candidates import fraud_probabilities
+from streamweir_spark.training.candidates import fit_all, frame_of, fraud_probabilities
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.promotion import promote_if_not_worse
 from streamweir_spark.training.selection import Selected, select
@@ -100,6 +100,21 @@ def made_up(count: int = 900) -> Examples:
     fraud = (age > 60) & (method == "OVO") & (draw.random(count) < 0.8) | (draw.random(count) < 0.01)
     table = pa.table({"age": age, "amount": amount, "method": method, LABEL: fraud.astype(float)})
     return Examples(table, ("age", "amount"), ("method",))
+
+
+def test_an_empty_category_is_a_missing_one(spark: SparkSession) -> None:
+    found = made_up()
+    names = found.rows["method"].to_pylist()
+    odd = pa.array([("", None, " ", "NA")[n % 4] if n % 3 == 0 else name for n, name in enumerate(names)])
+    rows = found.rows.set_column(found.rows.column_names.index("method"), "method", odd)
+    learnt = replace(found, rows=rows)
+    model = next(fit_all(frame_of(spark, learnt), learnt)).model
+    assert set(model.stages[0].labelsArray[0]) == {"OVO", "Gopay", " ", "NA"}
+    asked = spark.createDataFrame(
+        [(70, 0.5, ""), (70, 0.5, None), (70, 0.5, "OVO")], "age int, amount double, method string"
+    )
+    empty, missing, named = [row.probability[1] for row in model.transform(asked).collect()]
+    assert empty == missing != named
 
 
 @pytest.fixture(scope="module")
