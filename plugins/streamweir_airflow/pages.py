@@ -95,7 +95,7 @@ Store = Annotated[ObjectStore, Depends(store)]
 def newest_runs(dag_id: str, session: SessionDep, objects: Store) -> Response:
     """The DAG's newest runs, each with links to its report, data docs and files."""
     prefix = f"s3://{objects.bucket(ObjectKey(RUNS, ''))}/{_pipeline(dag_id)}/"
-    query = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.queued_at.desc()).limit(NEWEST)
+    query = select(DagRun).where(DagRun.dag_id == dag_id).order_by(DagRun.id.desc()).limit(NEWEST)
     rows = [
         (
             Cell(run.run_id, page(dag_id, run.run_id)),
