@@ -53,7 +53,8 @@ def new_champion(context: "Context", pipeline: str) -> str | None:
     """The champion whose event has started the run, by its version; None where something else has."""
     started = context.get("triggering_asset_events") or {}
     events = started.get(_asset(pipeline, MODELS, "champion"))
-    return events[-1].extra["version"] if events else None
+    # Somebody may also have made the event by hand, in the UI, and then it names none.
+    return events[-1].extra.get("version") if events else None
 
 
 def _asset(pipeline: str, bucket: str, name: str = "") -> Asset:

@@ -174,15 +174,16 @@ class TestANewChampion:
     @pytest.mark.parametrize(
         ("asked", "started", "model"),
         [
-            (None, ["v1", "v2"], "v2"),
-            ("mine", ["v2"], "mine"),
+            (None, [{"version": "v1"}, {"version": "v2"}], "v2"),
+            ("mine", [{"version": "v2"}], "mine"),
+            (None, [{"from_rest_api": True}], None),
             (None, [], None),
         ],
     )
     def test_the_run_that_it_starts_takes_it(
-        self, asked: str | None, started: list[str], model: str | None
+        self, asked: str | None, started: list[dict[str, Any]], model: str | None
     ) -> None:
-        found = {CHAMPION: [SimpleNamespace(extra={"version": version}) for version in started]}
+        found = {CHAMPION: [SimpleNamespace(extra=extra) for extra in started]}
         instance = SimpleNamespace(task_id="t", start_date=None, try_number=1, dag_id=NAME)
         attempt = Attempt.of(
             NAME,
