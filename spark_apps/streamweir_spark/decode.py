@@ -19,8 +19,8 @@ Row = dict[str, Any]
 
 _CACHED_KEYS = 100_000
 _LONGEST_CACHED_KEY = 200
-_AT_ONCE = 50
-"""Messages. An odd one among them lets all of them be read one by one."""
+_AT_ONCE = 5_000
+"""Rows. An odd one among them lets all their messages be read one by one."""
 _FEWEST_ROWS = 500
 """Fewer rows are read sooner one by one."""
 
@@ -176,13 +176,26 @@ def _read_at_once(
             by_topic[message.topic].append((place, headers, message.value))
     known: dict[int, Mapping[int, object]] = {}
     for topic, found in by_topic.items():
-        for first in range(0, len(found), _AT_ONCE):
-            places, *read = zip(*found[first : first + _AT_ONCE], strict=True)
-            if sum(headers.rows for headers in read[0]) < _FEWEST_ROWS:
-                continue
+        for some in _some_at_a_time(found):
+            places, *read = zip(*some, strict=True)
             rows = reader.read_at_once(topic, list(zip(*read, strict=True)), shards)
             known.update(zip(places, rows or (), strict=rows is not None))
     return known
+
+
+def _some_at_a_time(
+    messages: Iterable[tuple[int, Headers, bytes]],
+) -> Iterator[list[tuple[int, Headers, bytes]]]:
+    """The messages of so many rows that it is worth while."""
+    some, rows = [], 0
+    for one in messages:
+        some.append(one)
+        rows += one[1].rows
+        if rows >= _AT_ONCE:
+            yield some
+            some, rows = [], 0
+    if rows >= _FEWEST_ROWS:
+        yield some
 
 
 def _read(

@@ -88,12 +88,13 @@ class Domain:
             return 0, ()
         _, sessions, events, _, times, own_ts = rows
         known, clock = self.memory.sessions, own_ts or repeat(ts, len(sessions))
-        for session, event, time, row_ts in zip(sessions, events, times, clock, strict=True):
-            numbers = known.get(session)
+        levels = map(EVENT_LEVELS.get, events, repeat(0))
+        # Looked up row by row, though by map: a row finds the session of the one before it.
+        found = zip(map(known.get, sessions), sessions, clock, times, levels, strict=True)
+        for numbers, session, row_ts, time, level in found:
             if numbers is None:
-                # Looked at only here: a session's rows are many, and most find it by its text.
                 numbers = known.setdefault(identifier(session), [])
-            numbers += (row_ts, time, EVENT_LEVELS.get(event, 0))
+            numbers += (row_ts, time, level)
         return len(sessions), ()
 
     def prepare(self, messages: list[Transactions | None]) -> list[Prepared | None]:

@@ -205,8 +205,8 @@ def test_many_rows_are_read_at_once_and_few_one_by_one(monkeypatch: pytest.Monke
 
     decoded([of([browsing()] * 499)])
     assert not asked
-    decoded([of([browsing()] * 10)] * 120)
-    assert asked == [50, 50]
+    decoded([of([browsing()] * 400)] * 28)
+    assert asked == [13, 13, 2]
 
 
 stamps = st.datetimes().map(lambda found: found.isoformat(" ")) | st.datetimes().map(
