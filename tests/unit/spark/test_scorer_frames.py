@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir_spark import decode
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import Output, OutputKind, Part, Received
-from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles, shard_keys
 from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
@@ -31,6 +31,8 @@ from tests.unit.core.ecommerce_stream import (
 )
 
 SHARDS = PIPELINE.shards
+MANY = 600
+"""Rows that are read at once."""
 MESSAGES = pa.schema(
     [
         ("topic", pa.string()),
@@ -51,7 +53,11 @@ def stream() -> list[list[Received]]:
         message("transactions", 1, [transaction("t3", "s1"), {"transaction_id": "t4"}]),
         foreign,
     ]
-    second = [message("browsing", 1, [browsing("s1", "AP")]), *batch(2, [], [transaction("t1", "s1")])]
+    second = [
+        message("browsing", 1, [browsing("s1", "AP")]),
+        *batch(2, [], [transaction("t1", "s1")]),
+        *batch(3, [browsing(f"s{number % 50}") for number in range(MANY)], []),
+    ]
     return [first, second]
 
 
@@ -97,8 +103,8 @@ def test_a_worker_has_the_core_from_the_process_that_forked_it(spark: SparkSessi
 
 def test_a_message_is_cut_into_the_parts_that_the_core_cuts(spark: SparkSession, files: Path) -> None:
     bundles = cut_into_parts(spark.read.parquet(str(files)), READER, SHARDS).toArrow()
-    expected = [part for messages in stream() for part in decode(messages, SHARDS, READER)]
-    assert len(expected) == 6 * SHARDS + 1
+    expected = [part for messages in stream() for part in decode.decode(messages, SHARDS, READER)]
+    assert len(expected) == 8 * SHARDS + 1
     assert bundles.schema.names == [column.name for column in BUNDLE_COLUMNS]
     for shard, key in enumerate(shard_keys(spark, SHARDS)):
         parts = list(open_bundles(bundles.filter(pc.field("key") == key)["parts"].to_pylist()))
@@ -160,5 +166,7 @@ def _scored(outputs: list[Output], schema: pa.Schema) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["sequence"], row["row"]))
 
 
-def _sorted(parts: list[Part]) -> list[Part]:
-    return sorted(parts, key=lambda part: (part.topic, part.partition, part.offset))
+def _sorted(parts: list[Part]) -> list[tuple[Part, object]]:
+    """The parts with what their blobs hold: rows that were read at once are pickled in other bytes."""
+    in_order = sorted(parts, key=lambda part: (part.topic, part.partition, part.offset))
+    return [(part._replace(blob=b""), decode.unpack(part.blob)) for part in in_order]
