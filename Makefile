@@ -16,6 +16,7 @@ DATASET ?=
 MODEL ?=
 THRESHOLD ?=
 FRAUD_LABEL ?=
+SCORING ?=
 SPEED ?=
 RATE ?=
 BATCHES ?=
@@ -35,7 +36,7 @@ quoted = '$(subst ','\'',$(value $1))'
 option = $(if $(value $2),--$1 $(call quoted,$2))
 DEMO = $(call option,pipeline,PIPELINE) $(call option,dataset,DATASET) $(call option,model,MODEL) \
 	$(call option,threshold,THRESHOLD) $(call option,fraud-label,FRAUD_LABEL) \
-	$(call option,speed,SPEED) $(call option,rate,RATE) $(call option,batches,BATCHES) \
+	$(call option,scoring,SCORING) $(call option,speed,SPEED) $(call option,rate,RATE) $(call option,batches,BATCHES) \
 	$(call option,event-types,EVENT_TYPES) $(call option,start-ts,START_TS)
 
 .PHONY: help
@@ -49,7 +50,7 @@ setup: ## install everything into .venv and the cache; does nothing when it is t
 	@$(PYTHON) -m infra.bootstrap
 
 .PHONY: demo
-demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= THRESHOLD= FRAUD_LABEL= SPEED= RATE= BATCHES= EVENT_TYPES= START_TS=
+demo: setup ## replay a pipeline through Airflow, ends with a report: PIPELINE= DATASET= MODEL= THRESHOLD= FRAUD_LABEL= SCORING= SPEED= RATE= BATCHES= EVENT_TYPES= START_TS=
 	@$(INFRA) demo $(DEMO)
 
 .PHONY: data

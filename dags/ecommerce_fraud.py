@@ -16,8 +16,8 @@ failed has a report, too; to carry it on, clear the tasks that did not succeed, 
   another `stream`, or mend the topic or the connection `kafka_default`; clear the task.
 - **ensure_dataset**: a CSV cannot be used; file, line and column are named. Mend the file, clear the task. Or
   the browsing file is not sorted: sort it, or start a new run with `unsorted_ok`. The log names bad values.
-- **ensure_model**: the model cannot be read, its checksum is wrong, or training failed; the message names it
-  and the remedy. Trigger again with another `model`.
+- **ensure_model**: the model cannot be read, its checksum is wrong, or training or its proof failed; the
+  message names it and the remedy. Trigger again with another `model`.
 - **start_scorer**: the driver gave up or made no progress; its last error is in the message. Clear the task
   when the cause is gone: a scorer that runs is attached to, never doubled.
 - **replay**: Kafka was lost for long. Clear the task: it goes on after the last message that Kafka holds.

@@ -38,6 +38,9 @@ def demo(
     fraud_label: Annotated[
         str | None, typer.Option(help="the label that means fraud, where the model's own do not say it")
     ] = None,
+    scoring: Annotated[
+        str | None, typer.Option(help="spark: score with the model's own transform also where numpy could")
+    ] = None,
     speed: Annotated[float | None, typer.Option(help="seconds of the virtual clock in a real one")] = None,
     rate: Annotated[float | None, typer.Option(help="batches a second instead of a speed")] = None,
     batches: Annotated[int | None, typer.Option(help="how many batches to send; all when left out")] = None,
@@ -53,6 +56,7 @@ def demo(
     asked = {
         "threshold": checked(threshold),
         "fraud_label": fraud_label,
+        "scoring": scoring,
         "speed": speed,
         "rate": rate,
         "batches": batches,

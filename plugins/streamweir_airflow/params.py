@@ -5,6 +5,7 @@
 
 from airflow.sdk import Param
 
+from streamweir.contracts.models import SPARK
 from streamweir.contracts.streams import STREAM_ID_PATTERN
 
 Params = dict[str, Param]
@@ -105,6 +106,15 @@ def model_params() -> Params:
             minLength=1,
             title="Label of fraud",
             description="The label that means fraud, where the model's own labels do not say it.",
+            section=_DATA,
+        ),
+        "scoring": Param(
+            None,
+            type=TEXT,
+            enum=[None, SPARK],
+            title="Scoring",
+            description="spark: rows go through the model's own transform in Spark. Empty: numpy gives the "
+            "scores of a model whose card says that they are proven to be the same.",
             section=_DATA,
         ),
     }

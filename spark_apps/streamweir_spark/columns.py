@@ -18,10 +18,13 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from streamweir.arrow import ARROW_TYPES
+from streamweir.arrow import ARROW_TYPES, arrow_schema
 from streamweir.contracts.tables import Column, Type
 
 T = TypeVar("T")
+
+UNSCORABLE = "__streamweir_unscorable"
+"""The column that says why a row has no score."""
 
 _SPARK: dict[Type, DataType] = {
     Type.STRING: StringType(),
@@ -50,14 +53,10 @@ def core_arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     return pa.schema([(column.name, _in_core(column, ARROW_TYPES, pa.int64())) for column in columns])
 
 
-def from_core(column: Column) -> str:
-    """The SQL that makes a result's column of a core's column.
-
-    Text, because what happens in every micro-batch should cost little: PySpark looks up a class in Java for
-    each expression that it makes, text is handed over as it is.
-    """
-    name = quoted(column.name)
-    return f"timestamp_micros({name}) AS {name}" if column.type is Type.TIMESTAMP else name
+def from_core(rows: pa.Table, columns: Iterable[Column]) -> pa.Table:
+    """These columns of the core's rows as a result has them."""
+    schema = arrow_schema(columns)
+    return rows.select(schema.names).cast(schema)
 
 
 def quoted(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows that Spark fails on: each is found and set aside, and a stream never ends because of one.
+"""Rows that a model fails on: each is found and set aside, and a stream never ends because of one.
 
 What a model refuses is known beforehand as far as it can be known (`needs`). What is left shows when Spark
 evaluates the row: the whole micro-batch fails then, and would fail again for ever.
@@ -13,10 +13,12 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from streamweir_spark.failures import sentence
+from streamweir_spark.numpy_ml.stages import RowRefused
 
 Evaluate = Callable[[pa.Table], pa.Table]
-"""Gives one row for each row, in their order. Fails as Spark does."""
+"""Gives one row for each row, in their order. Fails as Spark does, or with RowRefused."""
 
+_FAILURES = (Py4JError, PySparkException, RowRefused)
 _BY_VALUES = re.compile(r"SQLSTATE: (?:22\w{3}|39000|P0001)")
 """A data exception, a function that failed on its arguments, and an error that a statement raises itself."""
 
@@ -52,7 +54,7 @@ class RowByRow:
         """
         try:
             found = self._evaluate(rows)
-        except (Py4JError, PySparkException) as error:
+        except _FAILURES as error:
             if not blames_values(error):
                 raise
             good = self._passing([*probes, *_some(rows)])
@@ -97,7 +99,7 @@ class RowByRow:
         """Why these rows cannot be evaluated together; None when they can."""
         try:
             self._evaluate(rows)
-        except (Py4JError, PySparkException) as error:
+        except _FAILURES as error:
             if not blames_values(error):
                 raise
             return sentence(str(error))
@@ -105,8 +107,8 @@ class RowByRow:
 
 
 def blames_values(error: BaseException) -> bool:
-    """Whether evaluating a row's values failed, by the SQLSTATE of Spark's error or of one of its causes."""
-    return _BY_VALUES.search(str(error)) is not None
+    """Whether evaluating a row's values failed; Spark says so by the SQLSTATE of an error or of a cause."""
+    return isinstance(error, RowRefused) or _BY_VALUES.search(str(error)) is not None
 
 
 def _some(rows: pa.Table) -> Iterator[pa.Table]:

@@ -4,11 +4,10 @@ The next micro-batch starts from it. A pipeline adds how its scored rows become 
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from streamweir.arrow import arrow_schema
 from streamweir.arrow import parquet as to_parquet
@@ -25,6 +24,8 @@ _PLACES = pa.schema([("sequence", pa.int64()), ("run", pa.string()), ("ts", pa.i
 MESSAGE = tuple(name for name in WORKED.names if name != "rows")
 """What identifies a message, in the outputs and in the table `worked`."""
 Rows = list[tuple[object, ...]]
+Predict = Callable[[pa.Table], pa.Table]
+"""A model: the columns of the rows, and its scores beside them."""
 STREAM_COLUMNS = (
     Column("run", Type.STRING, "the run that a row belongs to; null for a window that meets none"),
     Column("sequence", Type.INT, "send order within the stream; null for a window"),
@@ -104,7 +105,7 @@ class Results(Protocol):
 
     probes: Sequence[Mapping[str, object]]
 
-    def score(self, scored: DataFrame) -> DataFrame:
+    def score(self, scored: pa.Table) -> pa.Table:
         """The rows of the table `Pipeline.scored_table`, its columns in any order, from the core's scored
         rows; and UNSCORABLE, which says why a row has no score.
 

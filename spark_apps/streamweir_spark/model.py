@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.ml import PipelineModel
@@ -17,7 +18,7 @@ from streamweir.contracts.tables import Column
 from streamweir.errors import ModelUnusable
 from streamweir.models.card import Card, Flavour
 from streamweir.models.rule import deciding
-from streamweir_spark.columns import quoted, spark_schema, struct
+from streamweir_spark.columns import UNSCORABLE, quoted, spark_schema, struct
 from streamweir_spark.flow import Flow, Step
 from streamweir_spark.ml_stages import Examiner
 from streamweir_spark.needs import UNKNOWN, ModelNeeds, Origin
@@ -26,9 +27,6 @@ from streamweir_spark.spelling import numbers_of, spell
 
 ROW = "__streamweir_row"
 """The struct that carries the frame's own columns through the stages, out of the way of the model's names."""
-
-UNSCORABLE = "__streamweir_unscorable"
-"""The column that says why a row has no score."""
 
 _KEEPS_ROWS = frozenset(("Project", "SubqueryAlias", "View", "LogicalRDD", "LocalRelation"))
 """Nodes of a logical plan that give one row for each row."""
@@ -50,6 +48,11 @@ class ScoringModel:
     _read: tuple[str, ...] = field(repr=False)
     _pipeline: Stage = field(repr=False)
     _scores: tuple[Expression, ...] = field(repr=False)
+    _spark: SparkSession = field(repr=False)
+
+    def predict(self, rows: pa.Table) -> pa.Table:
+        """The same as `transform`, of a table."""
+        return self.transform(self._spark.createDataFrame(rows)).toArrow()
 
     def transform(self, frame: DataFrame) -> DataFrame:
         """All columns of the frame, then `rawPrediction` and `probability` (arrays of doubles; rawPrediction
@@ -127,6 +130,7 @@ def prepare(
         _read=tuple(read),
         _pipeline=_pipeline(spark, flow.steps),
         _scores=_scores(flow, card.version, threshold),
+        _spark=spark,
     )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from streamweir.contracts.rejected import BY_MODEL
 from streamweir.contracts.tables import Column, Type
@@ -23,6 +24,29 @@ class ModelNeeds:
     categories: Mapping[str, frozenset[str]] = field(default_factory=dict)
     present: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The needs as JSON holds them; an end of a range that is not there is null."""
+        return {
+            "categories": {column: sorted(known) for column, known in self.categories.items()},
+            "present": sorted(self.present),
+            "ranges": {
+                column: [None if math.isinf(end) else end for end in ends]
+                for column, ends in self.ranges.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "ModelNeeds":
+        """The inverse of `to_json`."""
+        return cls(
+            {column: frozenset(known) for column, known in value["categories"].items()},
+            frozenset(value["present"]),
+            {
+                column: (-math.inf if low is None else low, math.inf if high is None else high)
+                for column, (low, high) in value["ranges"].items()
+            },
+        )
 
     def problem(self, row: Mapping[str, object]) -> str | None:
         """Why the model would skip or refuse this row, with column and value; None when it would not."""

@@ -60,6 +60,7 @@ def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stoppin
         with _session(spec) as spark:
             scorer = Scorer(spec, pipeline, spark, kafka, store, lease, stopping, Path(folder))
             door(scorer)
+            reporter.show(scoring=scorer.scoring)
             _watch(scorer, reporter)
             show_results(spark, store, spec.stream, pipeline, scorer.sink.newest(reporter.batch_id))
     reporter.show(state=State.STOPPED, error=None, exit_code=0)

@@ -1,5 +1,6 @@
 """What a door works with: the stream's messages, its static files, its model, and where results go."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,10 +9,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from streamweir.connections import KafkaConnection
+from streamweir.contracts.models import NUMPY, SPARK
 from streamweir.contracts.tables import Column, Pipeline
 from streamweir.datasets import store as datasets
 from streamweir.datasets.dataset import Dataset
 from streamweir.errors import StreamweirError
+from streamweir.models.card import proof_in_words
 from streamweir.models.registry import Registry
 from streamweir.models.rule import deciding
 from streamweir.objectstore import ObjectStore
@@ -19,15 +22,16 @@ from streamweir.replay.csvfile import text_rows
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.stop import Stopping
-from streamweir_spark.columns import core_arrow_schema, core_schema
+from streamweir_spark.columns import core_arrow_schema, spark_schema
 from streamweir_spark.core import Domain, Reader
 from streamweir_spark.log import say
 from streamweir_spark.micro_batch import Results
 from streamweir_spark.model import Asked, ScoringModel, load
+from streamweir_spark.numpy_model import NumpyModel, proven
 from streamweir_spark.publish import Publisher
 from streamweir_spark.sink import Sink
 from streamweir_spark.source import claiming, cut_into_parts, read_messages
-from streamweir_spark.transform import frame_columns, scored_columns, work_on
+from streamweir_spark.transform import scored_columns, work_on
 
 _TRIGGER = "200 milliseconds"
 """How often Kafka is asked for news. Without a pause an idle stream would ask all the time."""
@@ -37,7 +41,8 @@ _TRIGGER = "200 milliseconds"
 class Scorer:
     """One scorer in its driver.
 
-    `folder` is a scratch folder; `sink`, `query` and `failure` come with `write`.
+    `folder` is a scratch folder; `sink`, `query` and `failure` come with `write`, and `scoring` with `model`:
+    what gives its scores.
     """
 
     spec: ScorerSpec
@@ -51,6 +56,7 @@ class Scorer:
     sink: Sink = field(init=False)
     query: StreamingQuery = field(init=False)
     failure: StreamweirError | None = None
+    scoring: str = ""
 
     def read(self, reader: Reader) -> DataFrame:
         """The stream's messages, cut into parts; objects that they name are fetched."""
@@ -96,20 +102,27 @@ class Scorer:
         folder = datasets.download(self.store, self._dataset, self.folder / "dataset", [name])
         return list(text_rows(folder / name))
 
-    def model(self, columns: tuple[Column, ...]) -> ScoringModel:
+    def model(self, columns: tuple[Column, ...]) -> ScoringModel | NumpyModel:
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
         registry, options = Registry(self.store, self.pipeline.name), self.spec.options
-        location = self._for_executors(registry.fetch(self.spec.model, self.folder / "models"))
-        card, asked = (
-            registry.card(self.spec.model),
+        folder, card = registry.fetch(self.spec.model, self.folder / "models"), registry.card(self.spec.model)
+        asked, rule = (
             Asked(options.get("threshold"), options.get("fraud_label")),
+            deciding(options.get("threshold"), card),
         )
-        say(deciding(asked.threshold, card).sentence)
-        return load(self.spark, location, card, columns, asked)
+        say(rule.sentence)
+        say(f"numpy for model {card.version}: {proof_in_words(card.numpy)}")
+        # Which class is fraud was settled at the proof, by the model's own labels.
+        if card.proven and not asked.fraud_label and options.get("scoring") != SPARK:
+            self.scoring = NUMPY
+            return proven(folder, card, rule.threshold)
+        self.scoring = SPARK
+        return load(self.spark, self._for_executors(folder), card, columns, asked)
 
-    def no_scored_rows(self, domain: Domain) -> DataFrame:
-        """An empty frame with the columns of the core's scored rows."""
-        return self.spark.createDataFrame([], core_schema(frame_columns(domain)))
+    def show_frame(self, columns: Iterable[Column]) -> None:
+        """Print the schema of the frame that goes to the model."""
+        say("the frame that goes to the model:")
+        self.spark.createDataFrame([], spark_schema(columns)).printSchema()
 
     def _for_executors(self, model: Path) -> str:
         """The model's address; executors on other machines cannot read the driver's disk."""

@@ -8,25 +8,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from streamweir.contracts.rejected import BY_MODEL, Reason
 from streamweir.contracts.tables import OutputTopic, Pipeline, Table
 from streamweir_spark import micro_batch
-from streamweir_spark.columns import quoted, struct
+from streamweir_spark.columns import UNSCORABLE
 from streamweir_spark.core import Output, OutputKind
 from streamweir_spark.decode import canonical
 from streamweir_spark.doubts import DoubtedRow, Doubts, Key, SendOrder
 from streamweir_spark.evaluating import RowByRow
+from streamweir_spark.json_rows import json_rows
 from streamweir_spark.micro_batch import Results, stored_schema
-from streamweir_spark.model import UNSCORABLE
 from streamweir_spark.transform import PLACE, SCORED_AT, Lines, table_of
 
 _JSON = "json of {}"
 """The column that holds a scored row's message for an output topic."""
-_JSON_OPTIONS = "map('ignoreNullFields', 'false', 'timeZone', 'UTC')"
 
 _IN_ORDER = [("sequence", "ascending"), ("row", "ascending")]
 
@@ -50,22 +49,20 @@ class Scoring:
         self._schema = schema.append(pa.field(SCORED_AT.name, pa.int64()))
         self._topics = [topic for topic in pipeline.outputs if topic.table == table]
         names = tuple(dict.fromkeys((*table.names, *micro_batch.MESSAGE, "ts", "row")))
-        self._select = (*map(quoted, names), *map(_message, self._topics), UNSCORABLE)
-        self._empty = _columns(names, schema, table, self._topics).empty_table()
-        self._row_by_row = RowByRow(self._transformed)
-        self._spark: SparkSession | None = None
+        self._columns = _columns(names, schema, table)
+        self._row_by_row = RowByRow(self._scores)
 
     @property
     def evaluations(self) -> int:
         """How often rows were given to the model."""
         return self._row_by_row.evaluations
 
-    def score(self, spark: SparkSession, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
+    def score(self, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
         """Score the rows, and the duplicates of those that turn out to have no score.
 
         doubts: as the micro-batch before left them; they are brought up to date.
         """
-        self._spark, now = spark, micro_batch.now_us()
+        now = micro_batch.now_us()
         fresh = scored.append_column(SCORED_AT.name, pa.array([now] * scored.num_rows, pa.int64()))
         certain, _ = self._split(fresh, doubts.known)
         rows, failed = self._evaluated(certain)
@@ -105,19 +102,28 @@ class Scoring:
     def _evaluated(self, rows: pa.Table) -> tuple[pa.Table, dict[int, str]]:
         """The scored rows, and by place why the others have no score."""
         if not rows.num_rows:
-            return self._empty, {}
+            return self._with_messages(self._columns.empty_table()), {}
         found = self._row_by_row(rows, self._probes())
         failed = {place: f"{BY_MODEL} fails on the row: {why}" for place, why in found.failed.items()}
         places = [place for place in range(rows.num_rows) if place not in failed]
         reasons = zip(places, found.rows[UNSCORABLE].to_pylist(), strict=True)
         failed |= {place: why for place, why in reasons if why is not None}
         kept = found.rows.filter(found.rows[UNSCORABLE].is_null())
-        return kept.drop_columns(UNSCORABLE), dict(sorted(failed.items()))
+        return self._with_messages(kept.drop_columns(UNSCORABLE)), dict(sorted(failed.items()))
 
-    def _transformed(self, rows: pa.Table) -> pa.Table:
-        if self._spark is None or not rows.num_rows:
-            return self._empty.append_column(UNSCORABLE, pa.array([], pa.string()))
-        return self._results.score(self._spark.createDataFrame(rows)).selectExpr(*self._select).toArrow()
+    def _scores(self, rows: pa.Table) -> pa.Table:
+        schema = self._columns.append(pa.field(UNSCORABLE, pa.string()))
+        return (
+            self._results.score(rows).select(schema.names).cast(schema)
+            if rows.num_rows
+            else schema.empty_table()
+        )
+
+    def _with_messages(self, rows: pa.Table) -> pa.Table:
+        """The rows, and beside each its message for each topic; null where it is not repeated there."""
+        for topic in self._topics:
+            rows = rows.append_column(_JSON.format(topic.name), _messages(topic, rows))
+        return rows
 
     def _probes(self) -> list[pa.Table]:
         return [pa.Table.from_pylist([dict(probe)], self._schema) for probe in self._results.probes]
@@ -199,16 +205,16 @@ def _row(content: tuple[Any, ...], line: Mapping[str, Any] | None = None) -> Dou
     return DoubtedRow((sequence, place), ts, content, line)
 
 
-def _message(topic: OutputTopic) -> str:
-    """The SQL that makes a scored row's message, null for a row that is not repeated."""
-    value = f"to_json({struct(topic.fields)}, {_JSON_OPTIONS})"
-    wanted = value if topic.where is None else f"CASE WHEN {quoted(topic.where)} THEN {value} END"
-    return f"{wanted} AS {quoted(_JSON.format(topic.name))}"
+def _messages(topic: OutputTopic, rows: pa.Table) -> pa.Array:
+    if topic.where is None:
+        return json_rows(rows, topic.fields)
+    wanted = rows[topic.where].combine_chunks()
+    messages = json_rows(rows.filter(wanted), topic.fields)
+    found = np.full(rows.num_rows, None, dtype=object)
+    found[wanted.to_numpy(zero_copy_only=False)] = messages.to_numpy(zero_copy_only=False)
+    return pa.array(found, pa.string())
 
 
-def _columns(
-    names: Iterable[str], schema: pa.Schema, table: Table, topics: Iterable[OutputTopic]
-) -> pa.Schema:
+def _columns(names: Iterable[str], schema: pa.Schema, table: Table) -> pa.Schema:
     types = {field.name: field.type for known in (schema, stored_schema(table)) for field in known}
-    messages = ((_JSON.format(topic.name), pa.string()) for topic in topics)
-    return pa.schema([*((name, types[name]) for name in names), *messages])
+    return pa.schema([(name, types[name]) for name in names])

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from streamweir.commits import BEGINNING, Commit, newest, read
 from streamweir.contracts.messages import partition_of
@@ -96,13 +96,13 @@ class Sink:
         shares = outputs.toArrow()
         if not self._is_done(batch_id):
             with collector_paused():
-                self._write(shares, batch_id, outputs.sparkSession)
+                self._write(shares, batch_id)
 
-    def _write(self, shares: pa.Table, batch_id: int, spark: SparkSession) -> None:
+    def _write(self, shares: pa.Table, batch_id: int) -> None:
         scored, lines = unpack(shares, self._schema)
         before = self._last or self._before(batch_id)
         doubts = Doubts.of(before.doubts, self._retention_s)
-        done = self._scored(spark, scored, lines, doubts)
+        done = self._scored(scored, lines, doubts)
         state_bytes = sum(shares["state_bytes"].to_pylist())
         self._last = self._put(batch_id, before, done, doubts, state_bytes)
 
@@ -139,10 +139,8 @@ class Sink:
             )
         return replace(commit, totals=orjson.loads(data))
 
-    def _scored(self, spark: SparkSession, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
-        if self._scoring is None:
-            return Scored(scored, lines)
-        return self._scoring.score(spark, scored, lines, doubts)
+    def _scored(self, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
+        return Scored(scored, lines) if self._scoring is None else self._scoring.score(scored, lines, doubts)
 
     def _put(self, batch_id: int, before: Commit, done: Scored, doubts: Doubts, state_bytes: int) -> Commit:
         scored, lines = done.rows, done.lines

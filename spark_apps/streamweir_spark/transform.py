@@ -19,6 +19,8 @@ from streamweir_spark.source import BUNDLE, KEY, collector_paused, open_bundles
 
 PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset", "row", "appended_at")
 """The columns of an output that say where a scored row came from."""
+_KNOWN = {column.name: column for column in OUTPUT_COLUMNS}
+PLACE_COLUMNS = tuple(_KNOWN[name] for name in PLACE)
 SCORED_AT = Column("scored_at", Type.TIMESTAMP, "wall time of the scoring, the same in a micro-batch")
 
 _SHARE = "scored binary, lines binary, state_bytes long"
@@ -31,13 +33,7 @@ Lines = list[dict[str, Any]]
 
 def scored_columns(domain: Domain) -> tuple[Column, ...]:
     """The columns of a scored row: its place, then what the domain made of it."""
-    known = {column.name: column for column in OUTPUT_COLUMNS}
-    return (*(known[name] for name in PLACE), *domain.scored_columns)
-
-
-def frame_columns(domain: Domain) -> tuple[Column, ...]:
-    """The columns of the frame that `Results.score` is given."""
-    return (*scored_columns(domain), SCORED_AT)
+    return (*PLACE_COLUMNS, *domain.scored_columns)
 
 
 def work_on(parts: DataFrame, domain: Domain, shards: int) -> DataFrame:

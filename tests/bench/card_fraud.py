@@ -43,6 +43,7 @@ BENCH: dict[str, Any] = {
         "retention_s": RETENTION_S,
         "threshold": None,
         "fraud_label": None,
+        "scoring": None,
     },
     "time_zone": "UTC",
 }

@@ -9,6 +9,7 @@ PARAMS = {
     "model": None,
     "threshold": None,
     "fraud_label": None,
+    "scoring": None,
     "speed": 3600,
     "batches": None,
     "start_ts": None,
@@ -45,6 +46,7 @@ def test_the_params_and_their_defaults(dags) -> None:
     [
         ("console_alerts", "no"),
         ("fraud_label", ""),
+        ("scoring", "numpy"),
     ],
 )
 def test_a_wrong_param_is_refused_by_the_form(dags, name: str, value: object) -> None:

@@ -36,6 +36,7 @@ PARAMS = {
     "model": None,
     "threshold": None,
     "fraud_label": None,
+    "scoring": None,
     "batch_rows": 200,
     "unsorted_ok": False,
     "speed": 10,

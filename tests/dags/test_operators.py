@@ -50,6 +50,7 @@ PARAMS = {
     "model": None,
     "threshold": None,
     "fraud_label": None,
+    "scoring": None,
     "keep_scorer": False,
     "time_zone": "UTC",
     "lookback_s": 600,
@@ -312,7 +313,26 @@ class TestEnsureModel:
         monkeypatch.setattr("streamweir.datasets.store.load", lambda store, name, fingerprint: History)
         task = EnsureModel(task_id="ensure_model", pipeline="ecommerce_fraud", dataset="d")
         monkeypatch.setattr(task, "train", lambda attempt: {"version": put_version(store, "fresh")})
+        monkeypatch.setattr(task, "prove", lambda attempt, version: self.proofs.append(version))
+        self.proofs: list[str] = []
         return task
+
+    def test_a_model_that_nobody_has_proven_is_proven_before_the_scorer_takes_it(
+        self, task: EnsureModel, store: MemoryStore
+    ) -> None:
+        put_version(store, "v")
+        put_version(store, "known", numpy={"proven": False, "why": "it is a DCT"})
+        task.work(attempt(model="known"))
+        task.work(attempt(model="v", scoring="spark"))
+        assert self.proofs == []
+        task.work(attempt(model="v"))
+        assert self.proofs == ["v"]
+        # A scorer that runs, or ran for this run before, goes on as it is.
+        put_status(store, State.RUNNING, model_version="v")
+        task.work(attempt())
+        store.put_json(RUN.plan, {})
+        task.work(attempt(model="v"))
+        assert self.proofs == ["v"]
 
     def test_the_champion_of_the_datasets_history_is_taken(
         self, task: EnsureModel, store: MemoryStore
@@ -410,6 +430,7 @@ def put_version(
     history: str = "",
     threshold: float | None = 0.4,
     own_rule: dict[str, float] | None = None,
+    numpy: dict[str, Any] | None = None,
 ) -> str:
     from streamweir.contracts.models import ModelKeys
 
@@ -419,6 +440,7 @@ def put_version(
         sha256="00",
         threshold=threshold,
         own_rule=own_rule,
+        numpy=numpy,
         history_fingerprint=history,
     )
     store.put_json(ModelKeys("ecommerce_fraud").card(version), card.to_json())
@@ -447,7 +469,13 @@ class TestStartScorer:
             RUN.stream,
             "d",
             "m",
-            {"lookback_s": 600, "retention_s": 604_800, "threshold": None, "fraud_label": None},
+            {
+                "lookback_s": 600,
+                "retention_s": 604_800,
+                "threshold": None,
+                "fraud_label": None,
+                "scoring": None,
+            },
         )
 
     def test_the_same_run_always_asks_with_the_same_scorer_id(
@@ -522,7 +550,7 @@ class TestStages:
         [spec] = launched
         assert spec.stream == self.STAGE
         store.objects[str(self.STAGE.status)] = store.objects.pop(str(RUN.stream.status))
-        assert task.work(attempt()) == {"flush_sequence": FLUSH, "started_again": 0}
+        assert task.work(attempt()) == {"flush_sequence": FLUSH, "started_again": 0, "scoring": ""}
 
     def test_a_stop_reaches_the_stage_alone(self, store: MemoryStore, arguments: dict[str, str]) -> None:
         put_status(store, State.RUNNING, scorer=stream_id_of(RUN.id))
@@ -661,8 +689,9 @@ class TestAwaitDrained:
     def test_a_drained_run_needs_no_wait_and_no_scorer(
         self, task: AwaitDrained, store: MemoryStore, launched: list[ScorerSpec]
     ) -> None:
-        put_status(store, State.STOPPED, FLUSH + 1)
-        assert task.work(attempt(number=2)) == {"flush_sequence": FLUSH, "started_again": 0}
+        put_status(store, State.STOPPED, FLUSH + 1, scoring="numpy")
+        found = task.work(attempt(number=2))
+        assert found == {"flush_sequence": FLUSH, "started_again": 0, "scoring": "numpy"}
         assert launched == []
 
     def test_what_was_put_back_since_is_waited_for_and_cleared_by_hand_it_starts_a_scorer_for_it(

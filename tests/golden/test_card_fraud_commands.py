@@ -22,7 +22,7 @@ def test_the_scorers_command_is_as_agreed() -> None:
         time_zone="UTC",
         lateness_s=LATENESS_S,
         max_messages=PIPELINE.max_messages,
-        options={"console_alerts": True, "threshold": None, "fraud_label": None},
+        options={"console_alerts": True, "threshold": None, "fraud_label": None, "scoring": None},
     )
     words = scorer_command(spec, "manual-2026-01-01-0a1b2c3d-9f8e7d6c", spark=SPARK, at=AT)
     assert_recorded(words, "card_fraud_scorer")

@@ -10,7 +10,7 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.scorer.command import Installation
 from streamweir_airflow.operators.results import quality_command
-from streamweir_airflow.operators.train import training_command
+from streamweir_airflow.operators.train import proving_command, training_command
 from streamweir_quality.score_again import Scoring, command
 
 HERE = Path(__file__).parent
@@ -37,6 +37,11 @@ def test_the_trainings_command_is_as_agreed() -> None:
     spark = SparkConnection("local[4]")
     command = training_command("ecommerce_fraud", DATASET, RUN.training, spark=spark, at=AT)
     assert_recorded(command, "training")
+
+
+def test_the_command_that_proves_a_model_is_as_agreed() -> None:
+    command = proving_command("card_fraud", "external-1", "UTC", spark=SparkConnection("local[4]"), at=AT)
+    assert_recorded(command, "proving")
 
 
 def test_the_quality_checks_command_is_as_agreed() -> None:

@@ -23,7 +23,7 @@ SPEC = ScorerSpec(
     time_zone="Australia/Melbourne",
     lateness_s=60,
     max_messages=2_000,
-    options={"lookback_s": 600, "threshold": None, "fraud_label": None},
+    options={"lookback_s": 600, "threshold": None, "fraud_label": None, "scoring": None},
 )
 
 

@@ -59,6 +59,7 @@ def put_tasks(made_up: MadeUpRun, *, until: str | None = None, error: str | None
             "threshold": THRESHOLD,
             "own_rule": {},
         },
+        "await_drained": {"flush_sequence": 48, "started_again": 0, "scoring": "numpy"},
     }
     at = BEGAN
     for name, seconds in TASKS.items():

@@ -64,6 +64,7 @@ class Scoring:
                 "retention_s": RETENTION_S,
                 "threshold": None,
                 "fraud_label": None,
+                "scoring": None,
             },
         )
         assert isinstance(start(spec, self.servers, self.store, self.work), Started)

@@ -8,8 +8,10 @@ from streamweir.contracts.tables import Column, Type
 from streamweir.errors import BadConfiguration
 
 SELECTION = "model_selection_summary.json"
-MODEL_OPTIONS = ("threshold", "fraud_label")
-"""The params that say how a model's output becomes a decision; each is None when nothing is asked for."""
+MODEL_OPTIONS = ("threshold", "fraud_label", "scoring")
+"""The params that say how a model scores and decides; each is None when nothing is asked for."""
+NUMPY, SPARK = "numpy", "spark"
+"""What gives a model's scores; the param `scoring` may ask for Spark."""
 _VERSION = re.compile(r"[A-Za-z0-9-]{1,64}")
 ROW = "__row"
 """The number of a row in the file that `score_again` is given, 0 first: the columns that a model may use."""

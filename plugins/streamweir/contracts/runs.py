@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from streamweir.contracts.streams import RUNS, ObjectKey, Stream, named, stream_id_of
 
-DATASET_TASK, MODEL_TASK = "ensure_dataset", "ensure_model"
+DATASET_TASK, MODEL_TASK, DRAINED_TASK = "ensure_dataset", "ensure_model", "await_drained"
 """The tasks whose records say which dataset and which model a run took."""
 REPORT, DATA_DOCS = "report.html", "quality/index.html"
 """What people open of a run's bundle."""

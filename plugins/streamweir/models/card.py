@@ -8,8 +8,9 @@ from typing import Any
 from streamweir.contracts.formats import stored_format
 from streamweir.errors import ModelUnusable
 
-FORMAT = 3
-"""Of the cards that are written; format 1 had no such entry, formats 1 and 2 no flavour."""
+FORMAT = 4
+"""Of the cards that are written; format 1 had no such entry, formats 1 and 2 no flavour, 1 to 3 no
+proof: their models count as not proven."""
 TRAINED = "trained"
 EXTERNAL = "external"
 
@@ -38,6 +39,9 @@ class Card:
     bound the share of rows called fraud that training saw. category_shares: column -> category ->
     {"share", "low", "high"}. libraries: name -> version. algorithm, candidates, feature_importances, rows:
     how it was selected, what it leans on, and how many rows each part of the split had.
+    numpy: whether numpy gives the model's scores as Spark does, {"proven", "why" not, "rows" that were
+    compared, "largest_difference" of two probabilities}, and what it takes to score with it; None: nobody has
+    looked.
     history_fingerprint: of the files that it was trained on; empty for an external model.
     """
 
@@ -62,7 +66,13 @@ class Card:
     rows: Mapping[str, int] = field(default_factory=dict)
     threshold_rule: str = ""
     selection_rule: str = ""
+    numpy: Mapping[str, Any] | None = None
     format: int = FORMAT
+
+    @property
+    def proven(self) -> bool:
+        """Whether numpy may give the model's scores."""
+        return bool(self.numpy and self.numpy["proven"])
 
     def to_json(self) -> dict[str, Any]:
         """The card as JSON holds it."""
@@ -100,3 +110,13 @@ class Card:
             parts["threshold"] = None
         flavour = Flavour(parts.get("flavour", Flavour.SPARK))
         return cls(**parts | {"flavour": flavour, "format": FORMAT})
+
+
+def proof_in_words(proof: Mapping[str, Any] | None) -> str:
+    """What a card's `numpy` says, for people."""
+    if proof is None:
+        return "not proven: nobody has compared numpy's scores with Spark's"
+    if not proof["proven"]:
+        return f"not proven: {proof['why']}"
+    apart = proof["largest_difference"]
+    return f"proven on {proof['rows']} rows: no probability is more than {apart:.1e} from Spark's"

@@ -55,7 +55,10 @@ class Champion:
 
 
 class Registry:
-    """Versions are immutable: an id is given once, and archive and card are only ever created."""
+    """Versions are immutable: an id is given once, archive and card are only ever created.
+
+    A card is given its proof once.
+    """
 
     def __init__(self, store: ObjectStore, pipeline: str) -> None:
         self._store = store
@@ -94,6 +97,16 @@ class Registry:
         # The card comes last: a version whose upload broke off does not exist.
         created = self._store.put_if_absent(self._keys.card(version), to_json(card.to_json()))
         return card if created else self.card(version)
+
+    def put_proof(self, version: str, proof: Mapping[str, Any]) -> Card:
+        """Note in a version's card what a proof found, once; returns the card as it is then."""
+        found = self._store.get_with_etag(self._keys.card(version))
+        card = self.card(version)
+        if found is None or card.numpy is not None:
+            return card
+        proven = replace(card, numpy=dict(proof))
+        noted = self._store.put_if_match(self._keys.card(version), to_json(proven.to_json()), found[1])
+        return proven if noted else self.card(version)
 
     def put_selection(self, card: Card) -> None:
         """Keep beside a trained version how it was selected."""

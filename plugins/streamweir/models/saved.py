@@ -54,10 +54,10 @@ def stages(model: Path) -> list[Metadata]:
                 f"{path.relative_to(model).as_posix()} is {POINTER}, and give the model again"
             )
     folders = sorted((path.parent for path in model.rglob("metadata") if path.is_dir()), key=_in_order)
-    own = _metadata(model, model)
+    own = metadata(model, model)
     if own["class"] not in _PIPELINE:
         raise ModelUnusable(f"it is a {own['class']}{_instead_of(_simple(own))}")
-    found = [_metadata(folder, model) for folder in folders]
+    found = [metadata(folder, model) for folder in folders]
     for folder, stage in zip(folders, found, strict=True):
         if not stage["class"].startswith(_SPARK_ML):
             raise ModelUnusable(f"stage {stage['uid']} is a {stage['class']}, which is not part of Spark ML")
@@ -99,7 +99,7 @@ def _pipeline_models(folder: Path) -> Iterator[Path]:
 
 def _is_pipeline_model(folder: Path) -> bool:
     try:
-        return _metadata(folder, folder)["class"] in _PIPELINE
+        return metadata(folder, folder)["class"] in _PIPELINE
     except ModelUnusable:
         return False
 
@@ -149,7 +149,8 @@ def _in_order(path: Path) -> list[tuple[int, str]]:
     return [(int(found[0]) if (found := re.match(r"\d+", part)) else -1, part) for part in path.parts]
 
 
-def _metadata(folder: Path, model: Path) -> Metadata:
+def metadata(folder: Path, model: Path) -> Metadata:
+    """The metadata of the stage in a folder of the model; raises ModelUnusable."""
     name = (folder / "metadata").relative_to(model).as_posix()
     for part in sorted((folder / "metadata").glob("part-*")):
         try:

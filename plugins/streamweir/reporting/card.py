@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from streamweir.contracts.models import NUMPY, SPARK
+from streamweir.models.card import proof_in_words
 from streamweir.models.rule import CARD, Rule, in_words
 from streamweir.reporting.inputs import Bundle
 
@@ -21,6 +23,7 @@ _DETAILS = (
     "algorithm",
     "threshold",
     "own_rule",
+    "numpy",
     "features",
     "label",
     "rows",
@@ -29,6 +32,10 @@ _DETAILS = (
     "libraries",
 )
 _MOST_IMPORTANT = 12
+_SCORING = {
+    NUMPY: "Numpy gave the scores, proven to be those of Spark's own transform",
+    SPARK: "Spark's own transform gave the scores",
+}
 
 
 def model(bundle: Bundle) -> dict[str, Any] | None:
@@ -47,6 +54,7 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
         # A run from before there were rules says nothing of one.
         "rule": Rule(decided_by, bundle.model["threshold"]).sentence if decided_by else None,
         "own_rule": in_words(bundle.model.get("own_rule")),
+        "scoring": _SCORING.get(bundle.model.get("scoring", "")),
         "threshold_rule": card.get("threshold_rule") if decided_by == CARD else None,
         "selection_rule": card.get("selection_rule")
         or "the largest PR-AUC on the middle part of the history",
@@ -67,5 +75,6 @@ def model(bundle: Bundle) -> dict[str, Any] | None:
 
 def _details(card: Mapping[str, Any]) -> dict[str, Any]:
     """What a card says, without what it leaves empty; a threshold of 0 is one, and {} is an own rule."""
-    said = {**card, "own_rule": in_words(card.get("own_rule"))} if card else {}
+    words = {"own_rule": in_words(card.get("own_rule")), "numpy": proof_in_words(card.get("numpy"))}
+    said = {**card, **words} if card else {}
     return {name: said[name] for name in _DETAILS if said.get(name) not in (None, "", [], {})}

@@ -10,7 +10,7 @@ import pyarrow as pa
 from streamweir.arrow import from_parquet
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as find_pipeline
-from streamweir.contracts.runs import MODEL_TASK, Run
+from streamweir.contracts.runs import DRAINED_TASK, MODEL_TASK, Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline, Role
 from streamweir.errors import ModelUnusable
@@ -51,8 +51,10 @@ class Bundle:
 
     @property
     def model(self) -> Mapping[str, Any]:
-        """The run's model as `ensure_model` reported it, the rule that decides among it."""
-        return self.result_of(MODEL_TASK)
+        """The run's model as `ensure_model` reported it, the rule that decides among it; and what gave its
+        scores, empty where nobody knows."""
+        found = self.result_of(MODEL_TASK)
+        return {**found, "scoring": self.result_of(DRAINED_TASK).get("scoring", "")} if found else found
 
 
 def load_bundle(run: Run, store: ObjectStore) -> Bundle:

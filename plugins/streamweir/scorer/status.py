@@ -44,7 +44,7 @@ class Status:
     sequence that is not worked on yet. max_ts: the largest ts so far, and watermark that less the allowed
     lateness, both Unix seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark:
     rows that Spark itself dropped. error: one sentence. restarts: how often the keeper has started the driver
-    again.
+    again. scoring: what gives the model's scores, "numpy" or "spark"; empty without one.
     """
 
     stream: str
@@ -70,6 +70,7 @@ class Status:
     error: str | None = None
     exit_code: int | None = None
     restarts: int = 0
+    scoring: str = ""
     format: int = FORMAT
 
 

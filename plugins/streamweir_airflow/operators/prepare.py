@@ -12,6 +12,11 @@ from streamweir_airflow.operators.train import Training
 
 if TYPE_CHECKING:
     from streamweir.datasets.dataset import Dataset
+    from streamweir.models.card import Card
+
+
+RUNNING = "running"
+"""The origin of a model that a scorer works with already."""
 
 
 class ProvisionTopics(StreamweirOperator):
@@ -133,7 +138,10 @@ class EnsureModel(Training):
         from streamweir.models.rule import deciding, in_words
 
         registry = Registry(attempt.store, self.pipeline)
-        version, origin = self._settled(attempt) or self._chosen(attempt, registry)
+        settled = self._settled(attempt)
+        version, origin = settled or self._chosen(attempt, registry)
+        if not settled and origin != RUNNING:
+            self._prove(attempt, registry.card(version))
         card = registry.card(version)
         attempt.store.put_json(attempt.run.model, {"version": version, "origin": origin})
         rule, own = deciding(attempt.params["threshold"], card), in_words(card.own_rule)
@@ -149,6 +157,15 @@ class EnsureModel(Training):
             "own_rule": card.own_rule,
         }
 
+    def _prove(self, attempt: Attempt, card: "Card") -> None:
+        """Have numpy's scores compared with Spark's, unless that was done or the run does not want them."""
+        from streamweir.contracts.models import SPARK
+        from streamweir.models.card import Flavour
+
+        wanted = attempt.params["scoring"] != SPARK and card.flavour is Flavour.SPARK
+        if wanted and card.numpy is None:
+            self.prove(attempt, card.version)
+
     def _settled(self, attempt: Attempt) -> tuple[str, str] | None:
         """What the run took before, once it has sent messages: a run is scored by one model."""
         taken = attempt.store.get_json(attempt.run.model)
@@ -163,7 +180,7 @@ class EnsureModel(Training):
             card = registry.find(asked)
             return card.version, card.source
         if running := _running(attempt):
-            return running, "running"
+            return running, RUNNING
         from streamweir.datasets.store import load
 
         history = load(attempt.store, self.pipeline, self.dataset).history_fingerprint

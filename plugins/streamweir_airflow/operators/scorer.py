@@ -149,7 +149,7 @@ class AwaitDrained(ScorerOperator):
         waited = until_drained(look(attempt.store, self.stream(attempt), Watch()), flush)
         if waited and waited.outcome == Outcome.READY:
             self.log.info("nothing to wait for: all messages up to sequence %d are processed", flush)
-            return _drained(flush, 0)
+            return self._drained(attempt, flush, 0)
         if waited and (waited.outcome == Outcome.LOST or attempt.again):
             self.start_again(attempt, waited.sentence)
         self.wait(attempt, "drained", flush_sequence=flush)
@@ -159,7 +159,7 @@ class AwaitDrained(ScorerOperator):
         flush, again = event["flush_sequence"], event["asked_again"] + 1
         if event["outcome"] == Outcome.READY:
             self.log.info("all messages up to sequence %d are processed", flush)
-            return _drained(flush, event["asked_again"])
+            return self._drained(attempt, flush, event["asked_again"])
         if event["outcome"] != Outcome.LOST or again > ASK_AGAIN:
             raise self.error(attempt, event)
         self.start_again(attempt, event["sentence"])
@@ -172,6 +172,16 @@ class AwaitDrained(ScorerOperator):
         self.log.warning("starting the scorer again: %s", why)
         launch(attempt, ScorerSpec.from_json(self.scorer))
 
+    def _drained(self, attempt: Attempt, flush_sequence: int, started_again: int) -> Result:
+        from streamweir.scorer import status
+
+        found = status.read(attempt.store, self.stream(attempt))
+        return {
+            "flush_sequence": flush_sequence,
+            "started_again": started_again,
+            "scoring": found.scoring if found else "",
+        }
+
 
 def launch(attempt: Attempt, spec: "ScorerSpec") -> None:
     """Start the scorer, or attach to the one that runs if it does what this run needs."""
@@ -182,7 +192,3 @@ def launch(attempt: Attempt, spec: "ScorerSpec") -> None:
         _LOG.info("stream %s has had a scorer since %s: attached to it", spec.stream, found.status.started_at)
     else:
         _LOG.info("a scorer for stream %s is on its way; its log is %s", spec.stream, found.log)
-
-
-def _drained(flush_sequence: int, started_again: int) -> Result:
-    return {"flush_sequence": flush_sequence, "started_again": started_again}

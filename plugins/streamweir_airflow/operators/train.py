@@ -12,6 +12,7 @@ from streamweir.errors import StreamweirError
 from streamweir.work import work_folder
 from streamweir_airflow.attempt import Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
+from streamweir_airflow.operators.scorer import UNIVERSAL
 from streamweir_airflow.processes import Child
 
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ class Training(StreamweirOperator):
 
     @cached_property
     def child(self) -> Child:
-        """The process."""
+        """The process that trains."""
         return Child("the training", self.log)
+
+    @cached_property
+    def proof(self) -> Child:
+        """The process that compares numpy's scores of a model with Spark's."""
+        return Child("the proof", self.log)
 
     def train(self, attempt: Attempt) -> dict[str, Any]:
         """Train on the dataset's history, let the gate decide; returns what the training wrote."""
@@ -44,6 +50,16 @@ class Training(StreamweirOperator):
         if found is None:
             raise StreamweirError(f"the training ended without a result at {result}; its log lines are above")
         return found
+
+    def prove(self, attempt: Attempt, version: str) -> None:
+        """Let the engine room compare numpy's scores of a version with Spark's, and note it in the card."""
+        from streamweir.scorer import package
+        from streamweir.scorer.command import locate
+
+        at = locate(package.build(work_folder() / "packages"), os.environ)
+        zone = attempt.params.get("time_zone", UNIVERSAL)
+        command = proving_command(self.pipeline, version, zone, spark=attempt.spark, at=at)
+        self.proof.run(command, attempt.child_environment)
 
     def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
         """The version."""
@@ -62,8 +78,9 @@ class Training(StreamweirOperator):
         return {"version": champion.version, **decided, "address": address}
 
     def on_kill(self) -> None:
-        """A task that is killed takes its process along."""
+        """A task that is killed takes its processes along."""
         self.child.end()
+        self.proof.end()
 
 
 class TrainModel(Training):
@@ -72,6 +89,16 @@ class TrainModel(Training):
     def work(self, attempt: Attempt) -> Result:
         """Returns the version, the decision and both figures."""
         return self.train(attempt)
+
+
+def proving_command(
+    pipeline: str, version: str, time_zone: str, *, spark: SparkConnection, at: "Installation"
+) -> list[str]:
+    """The command that compares numpy's scores of a version with Spark's, and notes it in the card."""
+    from streamweir.scorer.command import spark_submit
+
+    arguments = ["--pipeline", pipeline, "--model", version, "--time-zone", time_zone]
+    return spark_submit("prove_model", arguments, name=f"streamweir {pipeline} proof", spark=spark, at=at)
 
 
 def training_command(

@@ -1,36 +1,35 @@
 """What the scorer of `card_fraud` does with a micro-batch's scored rows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+import pyarrow.compute as pc
 
 from streamweir.contracts.card_fraud import ALERT_COLUMNS, IS_ALERT, MODEL_COLUMNS
 from streamweir.contracts.card_fraud.dataset import CLASS
 from streamweir_spark.card_fraud.domain import Domain
 from streamweir_spark.columns import from_core
-from streamweir_spark.log import say
-from streamweir_spark.micro_batch import Rows
+from streamweir_spark.micro_batch import Predict, Rows
 from streamweir_spark.scorer import Scorer
-from streamweir_spark.transform import PLACE, SCORED_AT
+from streamweir_spark.transform import PLACE_COLUMNS, SCORED_AT
 
-_COLUMNS = (*map(from_core, MODEL_COLUMNS), CLASS.name, *PLACE, from_core(SCORED_AT))
+_COLUMNS = (*MODEL_COLUMNS, CLASS, *PLACE_COLUMNS, SCORED_AT)
 
 
-def model_frame(scored: DataFrame) -> DataFrame:
+def model_frame(scored: pa.Table) -> pa.Table:
     """The columns that a model may use, typed, in their order; then Class, the row's place, scored_at."""
-    return scored.selectExpr(*_COLUMNS)
+    return from_core(scored, _COLUMNS)
 
 
-def with_alert(predictions: DataFrame) -> DataFrame:
-    """The model's output with the columns of `scored`; probability and prediction come as Spark's model made
+def with_alert(predictions: pa.Table) -> pa.Table:
+    """The model's output with the columns of `scored`; probability and prediction come as the model made
     them, and the run's rule decides about the alert."""
-    return predictions.selectExpr(
-        "* EXCEPT (prediction, own_prediction)",
-        "fraud_probability AS fraud_prob",
-        "own_prediction AS prediction",
-        f"prediction = 1 AS {IS_ALERT.name}",
+    return (
+        predictions.drop_columns(["prediction", "own_prediction"])
+        .append_column("fraud_prob", predictions["fraud_probability"])
+        .append_column("prediction", predictions["own_prediction"])
+        .append_column(IS_ALERT.name, pc.equal(predictions["prediction"], 1))
     )
 
 
@@ -39,7 +38,7 @@ class CardResults:
 
     def __init__(
         self,
-        predict: Callable[[DataFrame], DataFrame],
+        predict: Predict,
         *,
         console_alerts: bool,
         probes: Sequence[Mapping[str, object]] = (),
@@ -48,7 +47,7 @@ class CardResults:
         self._console_alerts = console_alerts
         self.probes = probes
 
-    def score(self, scored: DataFrame) -> DataFrame:
+    def score(self, scored: pa.Table) -> pa.Table:
         """The rows of `scored`."""
         return with_alert(self._predict(model_frame(scored)))
 
@@ -83,9 +82,8 @@ def prepare(scorer: Scorer) -> tuple[Domain, CardResults]:
     spec = scorer.spec
     model = scorer.model(MODEL_COLUMNS)
     domain = Domain(model.needs, lateness_s=spec.lateness_s, retention_s=spec.options["retention_s"])
-    say("the frame that goes to the model:")
-    model_frame(scorer.no_scored_rows(domain)).printSchema()
+    scorer.show_frame(_COLUMNS)
     probes = model.needs.probes(MODEL_COLUMNS)
     return domain, CardResults(
-        model.transform, console_alerts=bool(spec.options["console_alerts"]), probes=probes
+        model.predict, console_alerts=bool(spec.options["console_alerts"]), probes=probes
     )

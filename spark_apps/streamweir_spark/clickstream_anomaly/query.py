@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from streamweir.contracts.clickstream_anomaly import THRESHOLDS, WINDOWS
 from streamweir_spark.clickstream_anomaly.domain import Domain
@@ -21,7 +20,7 @@ class SiteResults:
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
 
-    def score(self, scored: DataFrame) -> DataFrame:
+    def score(self, scored: pa.Table) -> pa.Table:
         """Nothing is scored row by row."""
         raise NotImplementedError
 

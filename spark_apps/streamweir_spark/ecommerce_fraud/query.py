@@ -1,10 +1,9 @@
 """What the scorer of `ecommerce_fraud` does with a micro-batch's scored rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS
 from streamweir.contracts.ecommerce_fraud.dataset import CATEGORIES, CUSTOMERS, PRODUCTS
@@ -12,19 +11,18 @@ from streamweir_spark.columns import from_core
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
-from streamweir_spark.log import say
-from streamweir_spark.micro_batch import Rows
+from streamweir_spark.micro_batch import Predict, Rows
 from streamweir_spark.scorer import Scorer
-from streamweir_spark.transform import PLACE, SCORED_AT
+from streamweir_spark.transform import PLACE_COLUMNS, SCORED_AT
 
 _MODEL_NAMES = frozenset(column.name for column in MODEL_COLUMNS)
-_PLACE = tuple(name for name in PLACE if name not in _MODEL_NAMES)
-_COLUMNS = (*map(from_core, MODEL_COLUMNS), *_PLACE, from_core(SCORED_AT))
+_PLACE = tuple(column for column in PLACE_COLUMNS if column.name not in _MODEL_NAMES)
+_COLUMNS = (*MODEL_COLUMNS, *_PLACE, SCORED_AT)
 
 
-def model_frame(scored: DataFrame) -> DataFrame:
+def model_frame(scored: pa.Table) -> pa.Table:
     """The columns that a model may use, typed, in their order; then the place of each row and scored_at."""
-    return scored.selectExpr(*_COLUMNS)
+    return from_core(scored, _COLUMNS)
 
 
 class ShopResults:
@@ -32,7 +30,7 @@ class ShopResults:
 
     def __init__(
         self,
-        predict: Callable[[DataFrame], DataFrame],
+        predict: Predict,
         figures: Figures,
         probes: Sequence[Mapping[str, object]] = (),
     ) -> None:
@@ -40,7 +38,7 @@ class ShopResults:
         self._figures = figures
         self.probes = probes
 
-    def score(self, scored: DataFrame) -> DataFrame:
+    def score(self, scored: pa.Table) -> pa.Table:
         """The rows of `predictions`."""
         return self._predict(model_frame(scored))
 
@@ -65,8 +63,7 @@ def prepare(scorer: Scorer) -> tuple[Domain, ShopResults]:
         retention_s=spec.options["retention_s"],
     )
     products = products_of(scorer.static_rows(PRODUCTS.name), scorer.static_rows(CATEGORIES.name))
-    say("the frame that goes to the model:")
-    model_frame(scorer.no_scored_rows(domain)).printSchema()
+    scorer.show_frame(_COLUMNS)
     return domain, ShopResults(
-        model.transform, Figures(products, spec.lateness_s), model.needs.probes(MODEL_COLUMNS)
+        model.predict, Figures(products, spec.lateness_s), model.needs.probes(MODEL_COLUMNS)
     )

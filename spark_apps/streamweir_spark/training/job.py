@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from pyspark.errors import PySparkException
+from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from streamweir.connections import SparkConnection, StoreConnection
@@ -18,7 +20,7 @@ from streamweir.datasets import store as datasets
 from streamweir.datasets.dataset import Dataset
 from streamweir.errors import BadConfiguration, DatasetUnusable, StreamweirError
 from streamweir.models import archive
-from streamweir.models.card import Card
+from streamweir.models.card import Card, proof_in_words
 from streamweir.models.registry import Decision, Registry
 from streamweir.models.rule import own_rule
 from streamweir.models.saved import stages
@@ -26,6 +28,7 @@ from streamweir.objectstore import ObjectStore
 from streamweir.scorer.spec import Parser
 from streamweir_spark.failures import give_up
 from streamweir_spark.log import say
+from streamweir_spark.proving import prove
 from streamweir_spark.session import open_session, spark_conf
 from streamweir_spark.training.examples import Examples, Split, split
 from streamweir_spark.training.promotion import judge_on, promote_if_not_worse
@@ -69,8 +72,9 @@ class Training:
     def publish(self, parts: Split, selected: Selected) -> None:
         """Make a version of what was selected, and let the gate decide about it."""
         registry = Registry(self.store, self.pipeline.name)
-        card = self._publish(registry, selected)
+        card = self._publish(registry, parts, selected)
         say(f"published version {card.version}: {card.algorithm}, threshold {card.threshold:.4f}")
+        say(f"numpy for it: {proof_in_words(card.numpy)}")
         decision = self._decide(registry, card, parts.report) if self.promote else None
         champion = registry.champion()
         self.result = {
@@ -86,16 +90,25 @@ class Training:
             "champion_pr_auc": decision.champion_pr_auc if decision else None,
         }
 
-    def _publish(self, registry: Registry, selected: Selected) -> Card:
+    def _publish(self, registry: Registry, parts: Split, selected: Selected) -> Card:
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             saved, packed = Path(scratch) / "model", Path(scratch) / "model.zip"
             selected.model.write().save(saved.as_uri())
             archive.pack(saved, packed)
-            history = self.dataset.history_fingerprint or ""
-            draft = replace(selected.card, history_fingerprint=history, own_rule=own_rule(stages(saved)))
+            draft = replace(
+                selected.card,
+                history_fingerprint=self.dataset.history_fingerprint or "",
+                own_rule=own_rule(stages(saved)),
+                numpy=self._proof(saved, parts),
+            )
             card = registry.publish(packed, draft)
             registry.put_selection(card)
             return card
+
+    def _proof(self, model: Path, parts: Split) -> dict[str, Any]:
+        history = pa.concat_tables([parts.train.rows, parts.select.rows, parts.report.rows])
+        # As it was saved: making a model ready changes its stages.
+        return prove(self.spark, model, PipelineModel.load(model.as_uri()), self.columns, history)
 
     def _decide(self, registry: Registry, card: Card, held_out: Examples) -> Decision:
         judge = judge_on(self.spark, registry, held_out, self.columns)

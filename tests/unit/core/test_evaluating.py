@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from py4j.protocol import Py4JError
 
 from streamweir_spark.evaluating import RowByRow, blames_values
+from streamweir_spark.numpy_ml.stages import RowRefused
 
 BY_VALUES = (
     "Caused by: java.lang.IllegalArgumentException: no negative values\n[FAILED_EXECUTE_UDF] SQLSTATE: 39000"
@@ -45,6 +46,17 @@ def test_exactly_the_failing_rows_are_set_aside_and_the_others_keep_their_order(
     assert found.rows["twice"].to_pylist() == [2 * number for number in numbers if number not in bad]
     assert [numbers[place] for place in found.failed] == [number for number in numbers if number in bad]
     assert set(found.failed.values()) <= {"java.lang.IllegalArgumentException: no negative values"}
+
+
+def test_a_row_that_numpy_refuses_is_set_aside_as_well() -> None:
+    def evaluate(rows: pa.Table) -> pa.Table:
+        if -5 in rows["n"].to_pylist():
+            raise RowRefused("stage nb (NaiveBayesModel) takes no negative number")
+        return rows
+
+    found = RowByRow(evaluate)(table(1, -5, 2))
+    assert found.rows["n"].to_pylist() == [1, 2]
+    assert found.failed == {1: "stage nb (NaiveBayesModel) takes no negative number"}
 
 
 def test_rows_that_all_pass_are_evaluated_once() -> None:

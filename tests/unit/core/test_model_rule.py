@@ -93,11 +93,11 @@ def test_a_card_from_before_there_were_flavours_is_a_pipeline_models() -> None:
 
 def test_a_card_of_today_comes_back_as_it_was() -> None:
     card = Card(source="external", threshold=0.5, own_rule={"threshold": 0.1})
-    assert card.to_json()["format"] == FORMAT == 3
+    assert card.to_json()["format"] == FORMAT == 4
     assert Card.from_json(card.to_json()) == card
 
 
 def test_a_card_of_a_format_to_come_is_refused_by_its_version() -> None:
-    newer = {"source": "trained", "version": "v9", "format": 4, "decision": "new"}
-    with pytest.raises(ModelUnusable, match="the card of model v9 has format 4, but only formats up to 3"):
+    newer = {"source": "trained", "version": "v9", "format": 5, "decision": "new"}
+    with pytest.raises(ModelUnusable, match="the card of model v9 has format 5, but only formats up to 4"):
         Card.from_json(newer)

@@ -4,13 +4,14 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streamweir.contracts.models import ModelKeys
 from streamweir.errors import BadConfiguration, ModelUnusable
 from streamweir.models import archive, saved
-from streamweir.models.card import Card, Flavour
+from streamweir.models.card import Card, Flavour, proof_in_words
 from streamweir.models.registry import Decision, Registry, passes
 from tests.support.file_store import FileStore
 
@@ -69,6 +70,41 @@ def test_an_onnx_model_is_a_version_of_its_flavour(
     store.put(KEYS.onnx(card.version), b"another graph")
     with pytest.raises(ModelUnusable, match=f"{card.version} was tampered with"):
         registry.fetch(card.version, tmp_path / "models")
+
+
+PROOF = {"proven": True, "why": "", "rows": 9, "largest_difference": 1e-16, "fraud_index": 1}
+
+
+def test_a_card_is_given_its_proof_once(registry: Registry, packed: Path) -> None:
+    version = registry.publish(packed, DRAFT).version
+    assert (registry.card(version).numpy, registry.card(version).proven) == (None, False)
+    proven = registry.put_proof(version, PROOF)
+    assert proven == registry.card(version) == replace(proven, numpy=PROOF)
+    assert proven.proven
+    again = registry.put_proof(version, {"proven": False, "why": "somebody else looked"})
+    assert again == registry.card(version) == proven
+
+
+@pytest.mark.parametrize(
+    ("proof", "words"),
+    [
+        (None, "not proven: nobody has compared numpy's scores with Spark's"),
+        ({"proven": False, "why": "stage x is a DCT"}, "not proven: stage x is a DCT"),
+        (PROOF, "proven on 9 rows: no probability is more than 1.0e-16 from Spark's"),
+    ],
+)
+def test_what_a_proof_says_in_words(proof: dict[str, Any] | None, words: str) -> None:
+    assert proof_in_words(proof) == words
+
+
+def test_a_card_from_before_there_were_proofs_is_not_proven(
+    registry: Registry, store: FileStore, packed: Path
+) -> None:
+    card = registry.publish(packed, DRAFT)
+    older = card.to_json()
+    del older["numpy"]
+    store.put_json(KEYS.card(card.version), older | {"format": 3})
+    assert registry.card(card.version) == replace(card, numpy=None)
 
 
 def test_an_unknown_version_is_named_beside_those_that_exist(registry: Registry, packed: Path) -> None:

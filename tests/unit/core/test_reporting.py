@@ -204,7 +204,7 @@ def test_the_summary_has_what_programs_ask_for(good: MadeUpRun) -> None:
         "batches": None,
         "start_ts": 1_767_225_600,
     }
-    assert summary["model"]["version"] == VERSION
+    assert (summary["model"]["version"], summary["model"]["scoring"]) == (VERSION, "numpy")
     assert len(summary["model"]["sha256"]) == 64
     assert summary["packages"]["pyarrow"]
     assert (
@@ -354,7 +354,7 @@ def test_the_rule_that_decides_is_shown_beside_the_models_own(
     plot(made_up.run, made_up.store)
     publish(made_up.run, made_up.store)
     own = "The model's own rule: class 1 where its probability is above 0.1."
-    assert f"{sentence} {own}" in Page(report(made_up)).words
+    assert f"{sentence} {own} Numpy gave the scores, proven to be those of" in Page(report(made_up)).words
     told = made_up.store.get_json(made_up.run.summary)["model"]
     assert {name: told[name] for name in decided} == decided
 

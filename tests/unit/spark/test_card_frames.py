@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from streamweir.contracts.card_fraud import ALERT_COLUMNS, MODEL_COLUMNS, SCORED
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
@@ -21,13 +20,13 @@ from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.selection import Selected, select
-from streamweir_spark.transform import frame_columns
+from streamweir_spark.transform import SCORED_AT, scored_columns
 from tests.support.card_files import at, write_cards
 
 
 def core_rows(probabilities: list[float]) -> pa.Table:
     """Scored rows as the core gives them; Amount stands for the probability."""
-    schema = core_arrow_schema(frame_columns(Domain(ModelNeeds())))
+    schema = core_arrow_schema((*scored_columns(Domain(ModelNeeds())), SCORED_AT))
     plain = {"run": "r1", "topic": "transactions", "event_time": 1_700_000_000_000_000, "Class": None}
     lines = [
         dict.fromkeys(NUMBER_NAMES, 0.5)
@@ -43,21 +42,21 @@ def core_rows(probabilities: list[float]) -> pa.Table:
 
 
 def results(*, console_alerts: bool = True) -> CardResults:
-    def predict(frame):
+    def predict(rows: pa.Table) -> pa.Table:
+        scores = rows["Amount"].to_pylist()
         return (
-            frame.withColumn("fraud_probability", F.col("Amount"))
-            .withColumn("prediction", (F.col("Amount") >= 0.5).cast("long"))
-            .withColumn("own_prediction", (F.col("Amount") >= 0.9).cast("long"))
-            .withColumn("model_version", F.lit("v1"))
+            rows.append_column("fraud_probability", rows["Amount"])
+            .append_column("prediction", pa.array([int(score >= 0.5) for score in scores]))
+            .append_column("own_prediction", pa.array([int(score >= 0.9) for score in scores]))
+            .append_column("model_version", pa.array(["v1"] * len(scores)))
         )
 
     return CardResults(predict, console_alerts=console_alerts)
 
 
 @pytest.fixture(scope="module")
-def scored(spark: SparkSession) -> pa.Table:
-    frame = results().score(spark.createDataFrame(core_rows([0.1, 0.5, 0.93])))
-    return frame.select(*SCORED.names).toArrow()
+def scored() -> pa.Table:
+    return results().score(core_rows([0.1, 0.5, 0.93])).select(SCORED.names)
 
 
 def test_every_transaction_gets_a_row_and_alerts_reach_the_threshold(scored: pa.Table) -> None:

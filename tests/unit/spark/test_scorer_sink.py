@@ -4,31 +4,41 @@ import io
 import json
 import pickle
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streamweir.arrow import arrow_schema
-from streamweir.contracts.ecommerce_fraud import PIPELINE, PREDICTIONS
+from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS, PIPELINE, PREDICTIONS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
+from streamweir.models.archive import unpack
+from streamweir.models.card import Card
 from streamweir.objectstore import ObjectStore
-from streamweir_spark.columns import core_arrow_schema
+from streamweir_spark import micro_batch
+from streamweir_spark.columns import UNSCORABLE, core_arrow_schema
 from streamweir_spark.core import Output, OutputKind, Received
 from streamweir_spark.ecommerce_fraud.figures import Figures, Product
 from streamweir_spark.ecommerce_fraud.query import ShopResults
-from streamweir_spark.model import UNSCORABLE
+from streamweir_spark.micro_batch import Predict
+from streamweir_spark.model import load
+from streamweir_spark.numpy_model import proven
+from streamweir_spark.proving import prove
 from streamweir_spark.publish import Offsets, Outgoing, Publisher
 from streamweir_spark.sink import Sink
 from streamweir_spark.transform import _packed, scored_columns
 from tests.support.memory_store import MemoryStore
 from tests.unit.core.ecommerce_stream import START, batch, browsing, domain, message, run_apart, transaction
 
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "small_model.zip"
 STREAM = Stream("ecommerce_fraud", "s")
 SCHEMA = core_arrow_schema(scored_columns(domain()))
 
@@ -52,9 +62,11 @@ class Case:
         spark: SparkSession,
         store: MemoryStore | None = None,
         model: Callable[[DataFrame], DataFrame] | None = None,
+        scores: Predict | None = None,
     ) -> None:
         self.spark = spark
         self.store = store or MemoryStore()
+        self.model = model or predict
         self.published = Published()
         self.before_writing: Callable[[], None] = lambda: None
         self.sink = Sink(
@@ -63,11 +75,14 @@ class Case:
             cast(ObjectStore, self.store),
             cast(Publisher, self.published),
             SCHEMA,
-            ShopResults(model or predict, Figures({"3231": Product("A shoe", "Footwear")})),
+            ShopResults(scores or self.scores, Figures({"3231": Product("A shoe", "Footwear")})),
             lambda: self.before_writing(),
             lateness_s=PIPELINE.lateness_s,
             retention_s=RETENTION_S,
         )
+
+    def scores(self, rows: pa.Table) -> pa.Table:
+        return self.model(self.spark.createDataFrame(rows)).toArrow()
 
     def write(self, batch_id: int, outputs: Sequence[Output]) -> None:
         self.sink.write(shares(self.spark, outputs), batch_id)
@@ -172,6 +187,35 @@ def test_every_prediction_is_published_as_json_of_the_tables_columns(case: Case)
     for name in ("fraud_probability", "probability", "ts", "total_amount", "product_metadata", "batch_index"):
         assert [value[name] for value in values] == [row[name] for row in stored]
     assert values[0]["event_ts"] == "2023-11-14T22:13:20.000Z"
+
+
+def test_numpy_and_spark_leave_the_same_tables_and_messages(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(micro_batch, "now_us", lambda: 1_700_000_000_000_001)
+    folder = unpack(FIXTURE, tmp_path)
+    proof = prove(spark, folder, PipelineModel.load(folder.as_uri()), MODEL_COLUMNS)
+    card = Card(source="external", version="v1", numpy=proof)
+    ways = load(spark, folder.as_uri(), card, MODEL_COLUMNS), proven(folder, card, None)
+    by_spark, by_numpy = (Case(spark, scores=model.predict) for model in ways)
+    for case in (by_spark, by_numpy):
+        case.write(0, outputs_of(first())[0])
+    assert len(by_numpy.table("predictions", 0)) == 3
+    for one, other in zip(by_numpy.published.calls[0][1], by_spark.published.calls[0][1], strict=True):
+        assert one._replace(value=b"") == other._replace(value=b"")
+        assert list(json.loads(one.value)) == list(json.loads(other.value))
+        assert_near(json.loads(one.value), json.loads(other.value))
+    for table, _ in by_spark.tables():
+        for one, other in zip(by_numpy.table(table, 0), by_spark.table(table, 0), strict=True):
+            assert_near(one, other)
+
+
+def assert_near(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Equal rows, probabilities and raw predictions to 1e-12."""
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        scores = name in ("rawPrediction", "probability", "fraud_probability")
+        assert value == (pytest.approx(other[name], abs=1e-12) if scores else other[name]), name
 
 
 def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
