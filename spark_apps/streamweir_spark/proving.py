@@ -34,6 +34,8 @@ _EDGES = (0.0, -0.0, 1.0, -1.0, 1e-308, 1e15, -1e15, 1e308, -1e308)
 _REFUSED_TRIED = 5
 _SPELLED = 10_000
 _WHOLE = 2**53
+_MISFIT = (IndexError, KeyError, TypeError, ValueError)
+"""What numpy raises of files that another version wrote, or of stages that do not fit together."""
 
 Row = dict[str, Any]
 Scores = dict[str, np.ndarray]
@@ -56,14 +58,13 @@ def prove(
         stages = [str(step.stage.uid()) for step in flow.steps]
         evaluator = load(folder, stages)
         by_spark = prepare(spark, model, Card(source="proof"), columns)
+        by_numpy = NumpyModel("", None, by_spark.needs, by_spark.inputs, flow.fraud_index, evaluator)
+        rows = _asked(folder, by_spark, columns, history)
+        why, apart = _compared(rows, by_spark, by_numpy)
     except (NotEvaluated, ModelUnusable) as error:
         return {"proven": False, "why": str(error)}
-    by_numpy = NumpyModel("", None, by_spark.needs, by_spark.inputs, flow.fraud_index, evaluator)
-    rows = _asked(folder, by_spark, columns, history)
-    try:
-        why, apart = _compared(rows, by_spark, by_numpy)
-    except NotEvaluated as error:
-        return {"proven": False, "why": str(error)}
+    except _MISFIT as error:
+        return {"proven": False, "why": f"numpy fails on it: {type(error).__name__}: {error}"}
     return {
         "proven": why is None,
         "why": why or "",

@@ -205,6 +205,18 @@ def test_another_score_is_found_and_the_model_not_proven(
     assert (proof["proven"], proof["why"].startswith(why)) == (False, True), proof["why"]
 
 
+def test_stages_that_do_not_fit_together_are_not_proven(
+    spark: SparkSession, history: DataFrame, tmp_path: Path
+) -> None:
+    forest = RandomForestClassifier(numTrees=5, maxDepth=4, seed=2)
+    fitted = Pipeline(stages=[together("amount", "fee", "year"), forest]).fit(history)
+    fitted.stages[0].setInputCols(["amount"])
+    proof = prove(spark, saved(fitted, tmp_path), fitted, COLUMNS)
+    assert (proof["proven"], proof["why"].startswith("numpy fails on it: IndexError")) == (False, True), (
+        proof["why"]
+    )
+
+
 def test_a_row_that_spark_would_refuse_is_refused(
     spark: SparkSession, history: DataFrame, tmp_path: Path
 ) -> None:
