@@ -33,7 +33,7 @@ class Outgoing(NamedTuple):
 class Publisher:
     """Publishes one micro-batch after another.
 
-    kafka-python cannot tell whether a transaction whose commit went unanswered was committed. So after every
+    librdkafka cannot tell whether a transaction whose commit went unanswered was committed. So after every
     error, and after every start of the driver, a new producer is initialised, which settles what the old one
     left open, and the topics are read back from where the micro-batch before had ended. A new producer shuts
     out the one before it: `before_opening` raises when this driver was replaced and may not do that.

@@ -10,10 +10,12 @@ from kafka import errors
 from kafka.net.compat import KafkaNetClient
 
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 
 T = TypeVar("T")
+
+CLIENT_ID = "streamweir"
+"""As what all clients present themselves to Kafka."""
 
 TRANSACTION_TIMEOUT_MS = 90_000
 """Kafka aborts a transaction that its producer left open for so long; readers wait for it until then.
@@ -38,7 +40,7 @@ _REFUSED = (
 )
 
 _CLIENT = {
-    "client_id": "streamweir",
+    "client_id": CLIENT_ID,
     # kafka-python's default of 100 ms would be most of a small transaction's time.
     "retry_backoff_ms": 10,
     "reconnect_backoff_max_ms": 1_000,
@@ -83,26 +85,6 @@ def consumer(connection: KafkaConnection, isolation: str = "read_committed") -> 
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level=isolation,
-        allow_auto_create_topics=False,
-        metrics_enabled=False,
-    )
-
-
-def producer(connection: KafkaConnection, transactional_id: str) -> kafka.KafkaProducer:
-    """A transactional producer for large batches."""
-    return _opened(
-        kafka.KafkaProducer,
-        connection,
-        transactional_id=transactional_id,
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        compression_type="lz4",
-        batch_size=1024 * 1024,
-        # A commit flushes what lingers; without a linger an unpaced replay would send many small requests.
-        linger_ms=50,
-        max_request_size=MESSAGE_BYTES,
-        max_block_ms=15_000,
-        request_timeout_ms=10_000,
-        delivery_timeout_ms=60_000,
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )

@@ -48,9 +48,8 @@ class Link:
 
     def open(self) -> Position:
         """Open the writer; returns what the topics hold now that nobody else can write."""
-        topics = [self._stream.topic(topic.name) for topic in self._pipeline.inputs]
         with kafka_errors(self._kafka, f"open the replay of {self._stream}"):
-            self._writer = TransactionalWriter(self._kafka, f"{self._stream}.replay", topics)
+            self._writer = TransactionalWriter(self._kafka, f"{self._stream}.replay")
         return self.look()
 
     def drop(self) -> None:

@@ -17,6 +17,7 @@ from streamweir.reporting.verdict import CRITICAL, judge
 _PACKAGES = (
     "streamweir",
     "apache-airflow",
+    "confluent-kafka",
     "great-expectations",
     "kafka-python",
     "matplotlib",

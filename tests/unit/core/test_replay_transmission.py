@@ -81,7 +81,7 @@ class Writer:
 @pytest.fixture
 def linked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Broker], Link]:
     def make(broker: Broker) -> Link:
-        monkeypatch.setattr(sending, "TransactionalWriter", lambda kafka, name, topics: Writer(broker))
+        monkeypatch.setattr(sending, "TransactionalWriter", lambda kafka, name: Writer(broker))
         monkeypatch.setattr(sending, "position", lambda kafka, stream, pipeline: broker.position())
         monkeypatch.setattr(sending, "wait_random_exponential", lambda **_: wait_none())
         return Link(KafkaConnection("nowhere:1"), RUN.stream, PIPELINE)

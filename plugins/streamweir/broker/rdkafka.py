@@ -1,0 +1,115 @@
+"""librdkafka's transactional producer with the house's settings, and its errors as kafka-python's.
+
+One vocabulary of errors serves both clients: `broker.clients` says of each whether Kafka refused.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import KafkaException
+from kafka import errors
+
+from streamweir.broker.clients import CLIENT_ID, TRANSACTION_TIMEOUT_MS
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.messages import MESSAGE_BYTES
+from streamweir.errors import BadConfiguration
+
+_SETTINGS = {
+    "client.id": CLIENT_ID,
+    "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+    "message.timeout.ms": 60_000,
+    "socket.timeout.ms": 10_000,
+    "reconnect.backoff.max.ms": 1_000,
+    # The default of 100 ms would be most of a small transaction's time.
+    "retry.backoff.ms": 10,
+    "compression.type": "lz4",
+    "batch.size": 1024 * 1024,
+    # A commit flushes what lingers; without a linger an unpaced replay would send many small requests.
+    "linger.ms": 50,
+    "message.max.bytes": MESSAGE_BYTES,
+    "allow.auto.create.topics": False,
+    "enable.metrics.push": False,
+}
+_SECURITY = {
+    "security_protocol": "security.protocol",
+    "sasl_mechanism": "sasl.mechanism",
+    "sasl_plain_username": "sasl.username",
+    "sasl_plain_password": "sasl.password",
+    "ssl_cafile": "ssl.ca.location",
+    "ssl_certfile": "ssl.certificate.location",
+    "ssl_keyfile": "ssl.key.location",
+    "ssl_password": "ssl.key.password",
+    "ssl_crlfile": "ssl.crl.location",
+    "ssl_ciphers": "ssl.cipher.suites",
+}
+"""What says whom to trust and who one is: kafka-python's word and librdkafka's."""
+_OF_SECURITY = ("security_", "sasl_", "ssl_")
+
+_Code = confluent_kafka.KafkaError
+_OWN = {
+    _Code._ALL_BROKERS_DOWN: errors.KafkaConnectionError,
+    _Code._AUTHENTICATION: errors.SaslAuthenticationFailedError,
+    _Code._FENCED: errors.ProducerFencedError,
+    _Code._INVALID_ARG: errors.KafkaConfigurationError,
+    _Code._MSG_TIMED_OUT: errors.KafkaTimeoutError,
+    _Code._RESOLVE: errors.KafkaConnectionError,
+    _Code._SSL: errors.KafkaConnectionError,
+    _Code._TIMED_OUT: errors.KafkaTimeoutError,
+    _Code._TRANSPORT: errors.KafkaConnectionError,
+    _Code._UNKNOWN_TOPIC: errors.UnknownTopicOrPartitionError,
+    _Code._UNKNOWN_PARTITION: errors.UnknownTopicOrPartitionError,
+    _Code._UNSUPPORTED_FEATURE: errors.IncompatibleBrokerVersion,
+}
+"""librdkafka's own codes, which are negative; all others are Kafka's."""
+
+
+def producer(
+    connection: KafkaConnection, transactional_id: str, **callbacks: Any
+) -> confluent_kafka.Producer:
+    """A transactional producer for large batches. It asks nothing of Kafka yet.
+
+    Its log lines go where kafka-python's go (`broker.clients.keep_quiet`). Raises kafka-python's errors;
+    BadConfiguration for a word about security that librdkafka has no word for.
+    """
+    settings = {
+        **_SETTINGS,
+        "bootstrap.servers": connection.bootstrap,
+        "transactional.id": transactional_id,
+        **_security(connection),
+    }
+    with translated():
+        return confluent_kafka.Producer(settings, logger=logging.getLogger("kafka"), **callbacks)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn librdkafka's errors into kafka-python's."""
+    try:
+        yield
+    except KafkaException as error:
+        raise known(error.args[0]) from error
+
+
+def known(error: confluent_kafka.KafkaError) -> errors.KafkaError:
+    """librdkafka's error as kafka-python's of the same meaning."""
+    code = error.code()
+    if code > 0:
+        return errors.for_code(code)(error.str())
+    if code in _OWN:
+        return _OWN[code](error.str())
+    return errors.KafkaError(f"{error.name()}: {error.str()}")
+
+
+def _security(connection: KafkaConnection) -> dict[str, Any]:
+    said = dict(connection.security)
+    check_names = said.pop("ssl_check_hostname", True)
+    if unknown := [name for name in said if name.startswith(_OF_SECURITY) and name not in _SECURITY]:
+        raise BadConfiguration(
+            f"the Kafka connection says {unknown[0]}, which its producer cannot follow; it knows "
+            f"{', '.join(_SECURITY)} and ssl_check_hostname"
+        )
+    settings: dict[str, Any] = {_SECURITY[name]: value for name, value in said.items() if name in _SECURITY}
+    return settings | {"ssl.endpoint.identification.algorithm": "https" if check_names else "none"}
