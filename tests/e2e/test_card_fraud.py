@@ -128,6 +128,7 @@ def test_an_alert_is_what_reaches_the_recommended_threshold(
     assert (scored["is_alert"] == (scored["fraud_prob"] >= threshold)).all()
     decided = store.get_json(run.summary)["model"]
     assert (decided["rule"], decided["threshold"], decided["own_rule"]) == ("card", threshold, {})
+    assert decided["scoring"] == "numpy"
     assert set(scored["model_version"]) == {summary["model_version"]}
     assert summary == Registry(store, "card_fraud").selection(summary["model_version"])
     candidates = summary["candidates"]

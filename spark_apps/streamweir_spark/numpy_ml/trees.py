@@ -74,7 +74,7 @@ def single(stage: SavedStage, value: str) -> Trees:
 
 def weights(stage: SavedStage) -> list[float]:
     """How much each tree of an ensemble counts."""
-    # Before Spark 4.2 the columns had names.
+    # By place, because not every version of Spark names the columns.
     rows = [list(row.values()) for row in stage.data("treesMetadata")]
     return [float(weight) for _, _, weight in sorted(rows, key=lambda row: row[0])]
 
