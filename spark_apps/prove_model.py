@@ -2,7 +2,7 @@
 
 import sys
 
-from streamweir_spark.prove_model import run
+from streamweir_spark.registered import prove_model
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(prove_model())

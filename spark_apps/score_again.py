@@ -2,7 +2,7 @@
 
 import sys
 
-from streamweir_spark.score_again import run
+from streamweir_spark.registered import score_again
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(score_again())

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -43,13 +44,18 @@ def as_error(raised: StreamweirError | PySparkException | Py4JError) -> Streamwe
     return kind(f"Spark gave up: {sentence(text)}")
 
 
-def give_up(raised: StreamweirError | PySparkException | Py4JError) -> int:
-    """Say in a line that begins with `error:` why a program ends; returns its exit code."""
-    error = as_error(raised)
-    if os.environ.get(TRACEBACK):
-        traceback.print_exception(raised)
-    print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
-    return error.exit_code
+def exit_code(work: Callable[[], None]) -> int:
+    """Do a program's work; returns 0. Every other end is said in one line that begins with `error:`, and the
+    exit code says what to do next."""
+    try:
+        work()
+    except (StreamweirError, PySparkException, Py4JError) as raised:
+        error = as_error(raised)
+        if os.environ.get(TRACEBACK):
+            traceback.print_exception(raised)
+        print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    return 0
 
 
 def sentence(text: str) -> str:

@@ -5,22 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from streamweir.broker.clients import consumer, kafka_errors
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.tables import Pipeline
-from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
+from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import stop
 from streamweir.scorer.lease import Lease, held
 from streamweir.scorer.spec import ScorerSpec, parse
 from streamweir.scorer.status import State
 from streamweir.scorer.stop import Stopping, StopRequested
-from streamweir_spark.failures import give_up
+from streamweir_spark.failures import exit_code
 from streamweir_spark.log import say, show_results
 from streamweir_spark.scorer import Scorer
 from streamweir_spark.session import open_session, spark_conf
@@ -37,17 +35,15 @@ def run(pipeline: Pipeline, door: Door, argv: Sequence[str] | None = None) -> in
 
     Every other end is said in one line that begins with `error:`.
     """
-    stopping = Stopping()
-    stopping.listen()
-    try:
-        spec, holder = parse(pipeline.name, argv)
-        narrowed = pipeline_of(pipeline.name).of_stage(spec.stream.stage)
-        _live(narrowed, door, spec, holder, stopping)
-    except (StreamweirError, PySparkException, Py4JError) as raised:
-        return give_up(raised)
-    finally:
-        stopping.close()
-    return 0
+    with closing(Stopping()) as stopping:
+        stopping.listen()
+        return exit_code(lambda: _work(pipeline, door, argv, stopping))
+
+
+def _work(pipeline: Pipeline, door: Door, argv: Sequence[str] | None, stopping: Stopping) -> None:
+    spec, holder = parse(pipeline.name, argv)
+    narrowed = pipeline_of(pipeline.name).of_stage(spec.stream.stage)
+    _live(narrowed, door, spec, holder, stopping)
 
 
 def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stopping: Stopping) -> None:

@@ -1,13 +1,7 @@
 """A registered model's scores as Spark's own `transform` makes them: without what a stream does to it."""
 
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
-
 import pyarrow as pa
-import pyarrow.parquet as pq
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
@@ -15,19 +9,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from streamweir.arrow import arrow_schema
-from streamweir.connections import SparkConnection, StoreConnection
 from streamweir.contracts.models import ROW, SCORES
 from streamweir.contracts.tables import Column, Type
-from streamweir.errors import ModelUnusable, StreamweirError
-from streamweir.models.registry import Registry
-from streamweir.objectstore import ObjectStore
-from streamweir.scorer.spec import Parser
+from streamweir.errors import ModelUnusable
 from streamweir_spark.evaluating import blames_values
-from streamweir_spark.failures import give_up, sentence
+from streamweir_spark.failures import sentence
 from streamweir_spark.flow import Flow, flatten, leaves
 from streamweir_spark.log import say
 from streamweir_spark.scala import Stage, inputs_of, kind_of, title
-from streamweir_spark.session import open_session, spark_conf
 from streamweir_spark.spelling import spell_all
 
 _SCHEMA = arrow_schema(SCORES)
@@ -35,36 +24,6 @@ _NUMBERS = {pa.int64(): Type.INT, pa.float64(): Type.DOUBLE}
 _TRIES = 50
 """How often a part of the rows is halved to find those that the model refuses."""
 _REFUSED = (PySparkException, Py4JJavaError)
-
-
-class _Arguments(NamedTuple):
-    pipeline: str
-    model: str
-    time_zone: str
-    rows: Path
-    scores: Path
-    fraud_label: str
-
-
-def run(argv: Sequence[str] | None = None) -> int:
-    """Score the rows of a parquet file and write another one; returns the exit code, which is 0 then.
-
-    Every other end is said in one line that begins with `error:`.
-    """
-    try:
-        asked = _parse(argv)
-        store = StoreConnection.from_env()
-        registry = Registry(ObjectStore(store), asked.pipeline)
-        name = f"streamweir {asked.pipeline} again"
-        with (
-            tempfile.TemporaryDirectory(prefix="streamweir-again-") as folder,
-            open_session(spark_conf(name, asked.time_zone, SparkConnection.from_env(), store)) as spark,
-        ):
-            model = PipelineModel.load(registry.fetch(asked.model, Path(folder)).as_uri())
-            pq.write_table(score(spark, model, pq.read_table(asked.rows), asked.fraud_label), asked.scores)
-    except (StreamweirError, PySparkException, Py4JError) as raised:
-        return give_up(raised)
-    return 0
 
 
 def score(spark: SparkSession, model: PipelineModel, rows: pa.Table, fraud_label: str = "") -> pa.Table:
@@ -149,16 +108,3 @@ def _scores(frame: DataFrame, flow: Flow) -> DataFrame:
 
 def _refused(rows: pa.Table, why: str) -> pa.Table:
     return pa.Table.from_pylist([{ROW: row, "refusal": why} for row in rows[ROW].to_pylist()], _SCHEMA)
-
-
-def _parse(argv: Sequence[str] | None) -> _Arguments:
-    parser = Parser(
-        prog="score_again", description="Scores rows with a registered model, as a notebook would."
-    )
-    parser.add_argument("--pipeline", required=True)
-    parser.add_argument("--model", required=True, help="the version")
-    parser.add_argument("--time-zone", required=True, help="the session's")
-    parser.add_argument("--fraud-label", default="", help="the label that means fraud, where a run names one")
-    parser.add_argument("--rows", required=True, type=Path, help="parquet file with the model's columns")
-    parser.add_argument("--scores", required=True, type=Path, help="parquet file to write")
-    return _Arguments(**vars(parser.parse_args(argv)))

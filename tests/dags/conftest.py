@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import airflow_home
+from tests.support.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -28,3 +29,12 @@ def database() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """The object store of all tasks, in memory; Airflow's pages are at `here`."""
+    store = MemoryStore()
+    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://here:8080")
+    return store

@@ -86,14 +86,6 @@ def test_only_what_is_new_is_told(before: list[dict[str, Any]], *, said: bool) -
     assert given(found) == ([event] if said else [])
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    store = MemoryStore()
-    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://here:8080")
-    return store
-
-
 Told = Callable[[StreamweirOperator, dict[str, Any]], list[dict[str, Any]]]
 
 

@@ -150,13 +150,6 @@ def test_a_replay_and_a_training_may_take_as_long_as_they_like(dag) -> None:
     assert unlimited == {"ensure_model", "replay", "plot_live"}
 
 
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    store = MemoryStore()
-    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
-    return store
-
-
 def end(dag: object, run_id: str) -> None:
     """Mark the run as failed, as the UI does it."""
     from airflow.api.common.mark_tasks import set_dag_run_state_to_failed

@@ -54,14 +54,6 @@ def last_line(place: object) -> str:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    store = MemoryStore()
-    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://here:8080")
-    return store
-
-
-@pytest.fixture
 def story(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Story:
     """What a task of a run that was cleared says when it succeeds, line by line."""
 

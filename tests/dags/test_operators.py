@@ -65,9 +65,7 @@ SENT = {
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    store = MemoryStore()
-    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+def store(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
 
     def lives(_: float) -> None:
         """Between two looks a scorer rewrites its status."""

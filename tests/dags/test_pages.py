@@ -67,9 +67,7 @@ def manager(known: None) -> Iterator[Any]:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
-    store = MemoryStore()
-    monkeypatch.setattr("streamweir_airflow.hooks.StoreHook.store", store)
+def store(store: MemoryStore) -> MemoryStore:
     store.put(RUN.report, f"<h1>{SCRIPT}</h1>".encode())
     store.put(RUN.data_docs, b"docs")
     store.put(RUN.summary, b"{}")

@@ -40,11 +40,8 @@ class Training(StreamweirOperator):
 
     def train(self, attempt: Attempt) -> dict[str, Any]:
         """Train on the dataset's history, let the gate decide; returns what the training wrote."""
-        from streamweir.scorer import package
-        from streamweir.scorer.command import locate
-
-        result, at = attempt.run.training, locate(package.build(work_folder() / "packages"), os.environ)
-        command = training_command(self.pipeline, self.dataset, result, spark=attempt.spark, at=at)
+        result = attempt.run.training
+        command = training_command(self.pipeline, self.dataset, result, spark=attempt.spark, at=_here())
         self.child.run(command, attempt.child_environment)
         found: dict[str, Any] | None = attempt.store.get_json(result)
         if found is None:
@@ -53,12 +50,8 @@ class Training(StreamweirOperator):
 
     def prove(self, attempt: Attempt, version: str) -> None:
         """Let the engine room compare numpy's scores of a version with Spark's, and note it in the card."""
-        from streamweir.scorer import package
-        from streamweir.scorer.command import locate
-
-        at = locate(package.build(work_folder() / "packages"), os.environ)
         zone = attempt.params.get("time_zone", UNIVERSAL)
-        command = proving_command(self.pipeline, version, zone, spark=attempt.spark, at=at)
+        command = proving_command(self.pipeline, version, zone, spark=attempt.spark, at=_here())
         self.proof.run(command, attempt.child_environment)
 
     def result_key(self, attempt: Attempt, result: Result) -> ObjectKey:
@@ -89,6 +82,13 @@ class TrainModel(Training):
     def work(self, attempt: Attempt) -> Result:
         """Returns the version, the decision and both figures."""
         return self.train(attempt)
+
+
+def _here() -> "Installation":
+    from streamweir.scorer import package
+    from streamweir.scorer.command import locate
+
+    return locate(package.build(work_folder() / "packages"), os.environ)
 
 
 def proving_command(

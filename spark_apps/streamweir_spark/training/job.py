@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pyspark.errors import PySparkException
 from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
@@ -18,7 +17,7 @@ from streamweir.contracts.streams import BUCKETS, ObjectKey
 from streamweir.contracts.tables import Column, Pipeline
 from streamweir.datasets import store as datasets
 from streamweir.datasets.dataset import Dataset
-from streamweir.errors import BadConfiguration, DatasetUnusable, StreamweirError
+from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.models import archive
 from streamweir.models.card import Card, proof_in_words
 from streamweir.models.registry import Decision, Registry
@@ -26,7 +25,7 @@ from streamweir.models.rule import own_rule
 from streamweir.models.saved import stages
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer.spec import Parser
-from streamweir_spark.failures import give_up
+from streamweir_spark.failures import exit_code
 from streamweir_spark.log import say
 from streamweir_spark.proving import prove
 from streamweir_spark.session import open_session, spark_conf
@@ -138,8 +137,9 @@ def run(
 
     The result is written as a JSON object. Every other end is said in one line that begins with `error:`.
     """
-    started = time.monotonic()
-    try:
+
+    def work() -> None:
+        started = time.monotonic()
         arguments = _parse(pipeline.name, argv)
         store = ObjectStore(StoreConnection.from_env())
         dataset = datasets.load(store, pipeline.name, arguments.dataset)
@@ -152,9 +152,8 @@ def run(
         seconds = round(time.monotonic() - started, 1)
         store.put_json(arguments.result, training.result | {"seconds": seconds})
         say(f"trained in {seconds} s")
-    except (StreamweirError, PySparkException) as raised:
-        return give_up(raised)
-    return 0
+
+    return exit_code(work)
 
 
 @contextmanager

@@ -56,9 +56,15 @@ def left() -> tuple[list[str], list[object]]:
     return sorted(name for name in names if name.startswith("rdk:")), psutil.Process().net_connections()
 
 
-def test_a_commit_says_where_each_partition_ends(mock: Mock) -> None:
+def begun(mock: Mock) -> TransactionalWriter:
+    """A writer in a transaction."""
     writer = TransactionalWriter(mock.connection, "id")
     writer.begin()
+    return writer
+
+
+def test_a_commit_says_where_each_partition_ends(mock: Mock) -> None:
+    writer = begun(mock)
     for number in range(5):
         writer.send("topic", number % 2, b"%d" % number, HEADERS)
     assert writer.commit() == {("topic", 0): 3, ("topic", 1): 2}
@@ -73,8 +79,7 @@ def test_more_messages_than_the_producer_holds_wait_for_room(
     mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(rdkafka._SETTINGS, "queue.buffering.max.messages", 10)
-    writer = TransactionalWriter(mock.connection, "id")
-    writer.begin()
+    writer = begun(mock)
     for _ in range(100):
         writer.send("topic", 0, b"x", HEADERS)
     assert writer.commit() == {("topic", 0): 100}
@@ -87,8 +92,7 @@ def test_a_message_that_failed_makes_the_commit_fail_and_says_why(
     monkeypatch.setitem(rdkafka._SETTINGS, "allow.auto.create.topics", False)
     # So long a topic may be new; a message for one that is not there waits for it.
     monkeypatch.setitem(rdkafka._SETTINGS, "topic.metadata.propagation.max.ms", 1_000)
-    writer = TransactionalWriter(mock.connection, "id")
-    writer.begin()
+    writer = begun(mock)
     writer.send("missing", 0, b"x", HEADERS)
     with pytest.raises(errors.UnknownTopicOrPartitionError):
         writer.commit()
@@ -96,8 +100,7 @@ def test_a_message_that_failed_makes_the_commit_fail_and_says_why(
 
 
 def test_a_message_that_no_topic_takes_is_refused(mock: Mock) -> None:
-    writer = TransactionalWriter(mock.connection, "id")
-    writer.begin()
+    writer = begun(mock)
     with pytest.raises(errors.MessageSizeTooLargeError):
         writer.send("topic", 0, bytes(9 * 1024 * 1024), HEADERS)
     writer.close()
@@ -107,8 +110,7 @@ def test_a_commit_without_an_answer_is_given_up_and_nothing_is_left(
     mock: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "COMMIT_S", 0.5)
-    writer = TransactionalWriter(mock.connection, "id")
-    writer.begin()
+    writer = begun(mock)
     writer.send("topic", 0, b"x", HEADERS)
     mock.close()
     with pytest.raises(errors.KafkaTimeoutError):
