@@ -5,6 +5,7 @@ reading and encoding many small batches takes as long as sending them. The proce
 `python -m streamweir.replay.parcels`. What goes to it and comes back is pickled: both ends are this program.
 """
 
+import fcntl
 import os
 import pickle
 import subprocess
@@ -198,10 +199,13 @@ def _packer(job: Job) -> Iterator[IO[bytes]]:
     """The answers of a process that packs; it is ended with the block."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", __name__]
-    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pipesize": _PIPE_BYTES}
-    with subprocess.Popen(command, **pipes, env=environment) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("both pipes were asked for")
+        if sys.platform == "linux":
+            # An account that has many pipes may be refused; a smaller one only takes longer.
+            with suppress(PermissionError):
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             # When it is gone already, the first answer is missing.
             with suppress(BrokenPipeError), process.stdin as asked:

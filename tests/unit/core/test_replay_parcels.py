@@ -40,6 +40,14 @@ def test_it_makes_the_same_parcels(job: Job, monkeypatch: pytest.MonkeyPatch) ->
     assert [bool(parcel.values) for parcel in there] == [False] * 20 + [True] * (COUNT - 100 + 1)
 
 
+def test_a_pipe_that_may_not_be_large_will_do(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("too many pipes")
+
+    monkeypatch.setattr(parcels_module.fcntl, "fcntl", refused)
+    assert made(job, monkeypatch, many=COUNT) == made(job, monkeypatch, many=COUNT + 1)
+
+
 def test_a_file_that_turns_out_to_be_unusable_is_named(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     with (next(Path(job.recording._file.path).parent.glob(FILE))).open("a") as file:  # type: ignore[attr-defined]
         file.write("1" + ",1" * 40 + "\n")
