@@ -1,20 +1,34 @@
-"""`streamweir`, also as `python -m streamweir`: what an operator does by hand."""
+"""`streamweir`, also as `python -m streamweir`: what an operator looks at and does by hand."""
 
 from typing import NoReturn
 
 import typer
 
 from streamweir.cli import run
-from streamweir.redrive.cli import app as rejected
+from streamweir.commands import dataset, model, rejected, report, runs, streams
+from streamweir.commands.status import status
+
+EXIT_CODES = (
+    "Exit status: 0 done; 1 something is not well, or another error; 2 a wrong argument, setting or name; "
+    "3 the model cannot be used; 4 a server cannot be reached, try again; 5 another scorer has the stream; "
+    "6 the run must not be trusted."
+)
+
+
+def program() -> typer.Typer:
+    """The console script's commands."""
+    app = typer.Typer(
+        add_completion=False, no_args_is_help=True, help="Streamweir by hand.", epilog=EXIT_CODES
+    )
+    app.command()(status)
+    for noun in (streams, runs, report, model, dataset, rejected):
+        app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
+    return app
 
 
 def main() -> NoReturn:
     """The console script."""
-    app = typer.Typer(add_completion=False, no_args_is_help=True, help="Streamweir by hand.")
-    # A single group would otherwise be taken for the program itself.
-    app.callback()(lambda: None)
-    app.add_typer(rejected, name="rejected")
-    run(app)
+    run(program())
 
 
 if __name__ == "__main__":

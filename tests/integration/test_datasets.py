@@ -58,7 +58,7 @@ def test_bytes_that_changed_in_the_store_are_refused(
 
 def command(store_connection: StoreConnection, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "streamweir.datasets", *words],
+        [sys.executable, "-m", "streamweir", "dataset", *words],
         env={**os.environ, **store_connection.to_env()},
         capture_output=True,
         text=True,

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from streamweir.broker.records import log_start, read_topic
+from streamweir.commands.rejected import app
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.runs import Run
 from streamweir.errors import BadConfiguration
 from streamweir.purge import purge
-from streamweir.redrive.cli import app
 from streamweir.redrive.records import rejected_records
 from streamweir.replay.plan import Plan, Request
 from streamweir.replay.produced import Manifest

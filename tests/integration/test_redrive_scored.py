@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
+from streamweir.commands.rejected import app
 from streamweir.contracts.ecommerce_fraud import FEATURES
 from streamweir.contracts.runs import Run
-from streamweir.redrive.cli import app
 from streamweir.redrive.records import rejected_records
 from streamweir.replay.plan import Request
 from streamweir.replay.replayer import replay

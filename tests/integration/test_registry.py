@@ -93,19 +93,20 @@ def test_the_command_line_lists_shows_registers_and_promotes(
     registry: Registry, store_connection: StoreConnection
 ) -> None:
     def models(*argv: str) -> str:
-        done = python(store_connection, "-m", "streamweir.models", *argv, "--pipeline", registry.pipeline)
+        done = python(store_connection, "-m", "streamweir", "model", *argv, "--pipeline", registry.pipeline)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     version = models("register", str(FIXTURE))
-    assert models("list").startswith(version)
+    assert not json.loads(models("list", "--json"))[0]["champion"]
     assert models("promote", version) == f"{version} is the champion"
-    assert models("list").startswith(f"* {version}")
-    shown = json.loads(models("show", version))
+    assert json.loads(models("list", "--json"))[0]["champion"]
+    assert version in models("list")
+    shown = json.loads(models("show", version, "--json"))
     assert shown["card"]["version"] == version
     assert shown["decision"]["reason"] == "promoted by hand"
     done = python(
-        store_connection, "-m", "streamweir.models", "show", "nope", "--pipeline", registry.pipeline
+        store_connection, "-m", "streamweir", "model", "show", "nope", "--pipeline", registry.pipeline
     )
     assert done.returncode == ModelUnusable.exit_code
     assert done.stderr.startswith("error: ")

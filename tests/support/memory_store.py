@@ -38,6 +38,10 @@ class MemoryStore:
         below = sorted(name for name in self.objects if name.startswith(f"{prefix}/") and name > start)
         return [ObjectKey(*name.split("/", 1)) for name in below]
 
+    def folders(self, prefix: ObjectKey) -> Sequence[str]:
+        beyond = (name.removeprefix(f"{prefix}/") for name in self.objects if name.startswith(f"{prefix}/"))
+        return sorted({name.split("/")[0] for name in beyond if "/" in name})
+
     def bucket(self, key: ObjectKey) -> str:
         return key.bucket
 

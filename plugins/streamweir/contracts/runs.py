@@ -8,6 +8,8 @@ DATASET_TASK, MODEL_TASK, DRAINED_TASK = "ensure_dataset", "ensure_model", "awai
 """The tasks whose records say which dataset and which model a run took."""
 REPORT, DATA_DOCS = "report.html", "quality/index.html"
 """What people open of a run's bundle."""
+PLAN, SUMMARY = "replay/plan.json", "summary.json"
+"""What programs read of it."""
 RECOMPUTED_FORMAT = 1
 """Of the object `Run.recomputed`: validation writes it, and what deletes records reads it."""
 
@@ -60,7 +62,7 @@ class Run:
     @property
     def plan(self) -> ObjectKey:
         """What the replay was asked to send; written before the first message, kept by a resumed replay."""
-        return self.bundle / "replay" / "plan.json"
+        return self.bundle / PLAN
 
     @property
     def manifest(self) -> ObjectKey:
@@ -164,7 +166,7 @@ class Run:
     @property
     def summary(self) -> ObjectKey:
         """The run in numbers, for programs."""
-        return self.bundle / "summary.json"
+        return self.bundle / SUMMARY
 
     @property
     def memory(self) -> ObjectKey:

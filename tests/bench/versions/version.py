@@ -26,6 +26,7 @@ from infra.bootstrap.cache import cache_root
 from infra.demo.airflow_api import AirflowApi
 from infra.environment import STACK
 from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import RunFailed
 from streamweir.objectstore import ObjectStore
@@ -101,9 +102,9 @@ class Version:
         return json.loads(newest.read_text())
 
     def model(self, pipeline: str) -> str:
-        """What it says of its champion; nothing for a pipeline without one."""
-        listed = self._run(self._beside(), "streamweir.models", "list", "--pipeline", pipeline)
-        return next((line.removeprefix("* ") for line in listed.splitlines() if line.startswith("*")), "")
+        """The version of its champion; nothing for a pipeline without one."""
+        champion = self.store.get_json(ModelKeys(pipeline).champion)
+        return str(champion["version"]) if champion else ""
 
     def replay(self, stream: Stream, dataset: str, *options: str) -> Replayed:
         """Replay a dataset that is in the object store to a stream, which is made when it is not there."""

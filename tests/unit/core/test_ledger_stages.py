@@ -27,7 +27,7 @@ from streamweir.ledger.values import Ledger
 from streamweir.objectstore import ObjectStore
 from streamweir.redrive import records
 from streamweir.redrive.records import Place
-from streamweir.redrive.text import count_lines
+from streamweir.redrive.text import counts
 from streamweir.reporting.pieces import Content
 from streamweir.scorer.account import Account
 from tests.support.made_up_ledger import reconcile_made_up
@@ -268,8 +268,8 @@ def test_a_record_is_put_back_only_if_every_stage_that_reads_it_rejected_it(
     found = records.rejected_records(cast(ObjectStore, made_up.store), made_up.run.stream)
     by_stage = Counter(record.stage for record in found)
     assert by_stage == {"db": MALFORMED, "features": NO_NUMBER_OR_MALFORMED + 1}
-    lines = [line.split() for line in count_lines(found, ())]
-    assert ["malformed", "db.events", str(MALFORMED)] in [line[:3] for line in lines]
+    lines = [(line["reason"], line["topic"], line["records"]) for line in counts(found, ())]
+    assert ("malformed", "db.events", MALFORMED) in lines
     places = {stage: {record.place for record in found if record.stage == stage} for stage in STAGES}
     for record in found:
         if record.place in places["db"] & places["features"]:

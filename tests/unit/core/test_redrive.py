@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamweir.broker.records import Record
+from streamweir.cli import escaped
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import ORIGINS, VALUE_BYTES, Headers, Kind
@@ -18,7 +19,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.redrive import putting_back
 from streamweir.redrive.contents import MOST_ROWS, Content, as_it_is, deliveries, edited
 from streamweir.redrive.records import WHOLE, Place, Rejected, choose, rows_as_written
-from streamweir.redrive.text import MOST_CHARACTERS, count_lines, escaped, shown
+from streamweir.redrive.text import MOST_CHARACTERS, counts, shown
 from streamweir.replay.deliveries import Message, list_of_objects
 
 TS = 1_700_000_000
@@ -287,8 +288,8 @@ def test_the_list_counts_records_by_reason_and_topic_and_what_was_put_back() -> 
         rejected("transactions/0/2/0"),
         rejected("browsing/0/2/0"),
     ]
-    lines = count_lines(records, {Place.parse("transactions/0/1")})
-    assert [line.split() for line in lines[1:]] == [
-        ["late", "browsing", "1", "0", "browsing/0/2/0"],
-        ["late", "transactions", "8", "7", "transactions/0/2/0"],
+    lines = counts(records, {Place.parse("transactions/0/1")})
+    assert [tuple(line.values()) for line in lines] == [
+        ("late", "browsing", 1, 0, "browsing/0/2/0"),
+        ("late", "transactions", 8, 7, "transactions/0/2/0"),
     ]

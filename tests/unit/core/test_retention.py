@@ -34,11 +34,7 @@ def test_an_isolated_stream_at_rest_is_overdue_after_the_retention(trace: Trace,
 
 
 class Store(MemoryStore):
-    """With the two calls that only retention makes."""
-
-    def folders(self, prefix: object) -> list[str]:
-        below = [name.removeprefix(f"{prefix}/") for name in self.objects if name.startswith(f"{prefix}/")]
-        return sorted({name.split("/")[0] for name in below if "/" in name})
+    """With the call that only retention makes."""
 
     def delete_folder(self, prefix: object, last: object = None) -> None:
         for key in sorted(self.list(prefix), key=lambda key: key == last):  # type: ignore[arg-type]

@@ -4,12 +4,24 @@ import logging
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from streamweir.broker.clients import keep_quiet
-from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.cli import in_a_line
+from streamweir.commands.common import (
+    DEFAULT_PIPELINE,
+    MOST,
+    AsJson,
+    Pipeline,
+    group,
+    print_facts,
+    print_json,
+    print_rows,
+    store,
+)
+from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.rejected import Reason
@@ -28,29 +40,24 @@ from streamweir.redrive.records import (
     refuse_worked_on,
     rejected_records,
 )
-from streamweir.redrive.text import count_lines, description, in_a_line, shown
+from streamweir.redrive.text import counts, facts, shown
 from streamweir.replay.batches import source_of
 from streamweir.scorer.health import find
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Work with the rejected records.")
-
-Pipeline = Annotated[str, typer.Option(help="The pipeline's word.")]
+app = group("Work with the rejected records.")
 StreamId = Annotated[str, typer.Option("--stream", help="The stream id.")]
 RunId = Annotated[str, typer.Option("--run", help="One run only; needed once its stream is retired.")]
-_DEFAULT = "ecommerce_fraud"
-_LISTED = 20
 
 
 @app.command("list")
-def list_records(stream: StreamId, run: RunId = "", pipeline: Pipeline = _DEFAULT) -> None:
+def list_records(
+    stream: StreamId, run: RunId = "", pipeline: Pipeline = DEFAULT_PIPELINE, as_json: AsJson = False
+) -> None:
     """Counts by reason and topic, and how many records were put back already."""
-    target, store, kafka = _target(pipeline, stream)
-    records = rejected_records(store, target, run)
-    if not records:
-        print("no record was rejected")
-        return
-    for line in count_lines(records, places_put_back(kafka, target)):
-        print(line)
+    target, objects, kafka = _target(pipeline, stream)
+    records = rejected_records(objects, target, run)
+    rows = counts(records, places_put_back(kafka, target)) if records else []
+    print_rows(rows, as_json=as_json, nothing="no record was rejected")
 
 
 @app.command()
@@ -58,20 +65,23 @@ def show(
     place: Annotated[str, typer.Argument(help="topic/partition/offset/row, as `list` shows it.")],
     stream: StreamId,
     run: RunId = "",
-    pipeline: Pipeline = _DEFAULT,
+    pipeline: Pipeline = DEFAULT_PIPELINE,
     save: Annotated[Path | None, typer.Option(help="Write the record's bytes to a file, to edit.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """One record: place, reason, what is wrong, and its bytes with everything odd escaped."""
-    target, store, kafka = _target(pipeline, stream)
-    record = record_at(rejected_records(store, target, run), Place.parse(place))
+    target, objects, kafka = _target(pipeline, stream)
+    record = record_at(rejected_records(objects, target, run), Place.parse(place))
     content = contents.as_it_is(record, messages_at(kafka, target, [record.place]))
     value = record.raw if content is None else content.value
     back = record.place in places_put_back(kafka, target)
-    ts = None if content is None else content.ts
-    for line in description(record, ts, put_back=back):
-        print(line)
-    print()
-    print(shown(value))
+    known = facts(record, None if content is None else content.ts, put_back=back)
+    if as_json:
+        print_json({**known, "value": shown(value)})
+    else:
+        print_facts(known)
+        print()
+        print(shown(value))
     if save is not None:
         save.write_bytes(value)
 
@@ -84,26 +94,28 @@ def redrive(
     edited: Annotated[Path | None, typer.Option(help="What to put back for the one record named.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be put back.")] = False,
     run: RunId = "",
-    pipeline: Pipeline = _DEFAULT,
+    pipeline: Pipeline = DEFAULT_PIPELINE,
+    as_json: AsJson = False,
 ) -> None:
     """Put records back on their topic, each once: as they are, or one of them from a file."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     keep_quiet()
-    target, store, kafka = _target(pipeline, stream)
-    records = rejected_records(store, target, run)
+    target, objects, kafka = _target(pipeline, stream)
+    records = rejected_records(objects, target, run)
     chosen = _chosen(records, reason, places or [], edited)
     refuse_worked_on(pipeline_of(pipeline), records, chosen)
     found = list(_contents(kafka, target, chosen, edited))
-    if dry_run:
-        _print_plan(found, places_put_back(kafka, target))
-        return
-    outcome = put_back(kafka, store, target, found)
-    _print_outcome(store, target, outcome)
+    outcome = _planned(kafka, target, found) if dry_run else put_back(kafka, objects, target, found)
+    if as_json:
+        print_json(_said(outcome, dry_run=dry_run))
+    elif dry_run:
+        _print_plan(outcome)
+    else:
+        _print_outcome(objects, target, outcome)
 
 
 def _target(pipeline: str, stream: str) -> tuple[Stream, ObjectStore, KafkaConnection]:
-    store = ObjectStore(StoreConnection.from_env())
-    return Stream(pipeline, stream), store, KafkaConnection.from_env()
+    return Stream(pipeline, stream), store(), KafkaConnection.from_env()
 
 
 def _chosen(records: list[Rejected], reason: str, places: list[str], edited: Path | None) -> list[Rejected]:
@@ -143,20 +155,34 @@ def _bytes(path: Path) -> bytes:
         raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _print_plan(found: list[Content], there: set[Place]) -> None:
-    left = [content for content in found if content.record.place not in there]
-    for content in left[:_LISTED]:
+def _planned(kafka: KafkaConnection, stream: Stream, found: list[Content]) -> PutBack:
+    """What would become of a redrive."""
+    there = places_put_back(kafka, stream)
+    planned = PutBack()
+    for content in found:
+        (planned.already if content.record.place in there else planned.sent).append(content)
+    return planned
+
+
+def _said(outcome: PutBack, *, dry_run: bool) -> dict[str, Any]:
+    sent, already = ([str(one.record.place) for one in some] for some in (outcome.sent, outcome.already))
+    return {"dry_run": dry_run, "put_back": sent, "already": already, "sequences": list(outcome.sequences)}
+
+
+def _print_plan(outcome: PutBack) -> None:
+    left = outcome.sent
+    for content in left[:MOST]:
         record = content.record
         print(f"{record.place}  {record.reason.value}: {in_a_line(record.detail)[:120]}")
-    if len(left) > _LISTED:
-        print(f"and {len(left) - _LISTED:,} more")
+    if len(left) > MOST:
+        print(f"and {len(left) - MOST:,} more")
     print(
         f"{sum(content.rows for content in left):,} records would be put back; "
-        f"{len(found) - len(left):,} were already"
+        f"{len(outcome.already):,} were already"
     )
 
 
-def _print_outcome(store: ObjectStore, stream: Stream, outcome: PutBack) -> None:
+def _print_outcome(objects: ObjectStore, stream: Stream, outcome: PutBack) -> None:
     if outcome.already:
         print(f"{len(outcome.already):,} records had been put back before and were left alone")
     if not outcome.sent:
@@ -164,7 +190,7 @@ def _print_outcome(store: ObjectStore, stream: Stream, outcome: PutBack) -> None
         return
     rows, numbers = sum(content.rows for content in outcome.sent), outcome.sequences
     print(f"{rows:,} records were put back on stream {stream}, sequences {numbers[0]} to {numbers[-1]}")
-    if waiting := [stage.stage for stage in stages_of(stream) if not find(store, stage).alive]:
+    if waiting := [stage.stage for stage in stages_of(stream) if not find(objects, stage).alive]:
         whose = f"the next scorer of {', '.join(waiting)}" if any(waiting) else "the next scorer"
         print(f"{whose} takes them: in Airflow, clear `await_drained` of the run and all that follows")
     else:

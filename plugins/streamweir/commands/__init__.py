@@ -1,0 +1,1 @@
+"""`streamweir`: what an operator looks at and does by hand, a module per noun."""
