@@ -69,7 +69,7 @@ down: ## end every process of the stack; its data stays
 	@test ! -x $(VENV)/python || $(INFRA) down
 
 .PHONY: status
-status: setup ## show each service, its port, memory and since when
+status: setup ## show each service and each stream's scorer, with port, memory and since when
 	@$(INFRA) status
 
 .PHONY: logs

@@ -17,11 +17,9 @@ from streamweir.scorer.launch import STAGE
 _SERVICE = "SUPERVISOR_PROCESS_NAME"
 SUPERVISOR = "supervisor"
 DETACHED = "spark"
-"""What was started by a task and lives on its own: scorers, and training while it runs."""
-
-
-_STAGE = "stage "
-"""Before the name of a stage, where a stream has several: each is shown by itself."""
+"""What was started by a task and is no scorer: training and validation, while they run."""
+_SCORER = "scorer "
+"""Before the name of the stream, or of its stage, that a scorer works on."""
 LIMIT_BYTES = 6 * 1024**3
 """What the whole stack may take at its peak."""
 _EVERY_S = 2.0
@@ -37,7 +35,7 @@ class StackProcess:
     @property
     def detached(self) -> bool:
         """Whether it was started by a task and lives on its own."""
-        return self.service == DETACHED or self.service.startswith(_STAGE)
+        return self.service == DETACHED or self.service.startswith(_SCORER)
 
 
 def find(var: Path) -> list[StackProcess]:
@@ -104,7 +102,7 @@ def _service(process: psutil.Process, var: Path) -> str | None:
 
 
 def _detached(env: Mapping[str, str]) -> str:
-    return f"{_STAGE}{env[STAGE]}" if env.get(STAGE) else DETACHED
+    return f"{_SCORER}{env[STAGE]}" if env.get(STAGE) else DETACHED
 
 
 def _is_supervisor(process: psutil.Process) -> bool:

@@ -30,7 +30,7 @@ _CONNECTIONS = (
     "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF",
 )  # fmt: skip
 STAGE = "STREAMWEIR_STAGE"
-"""The environment variable that says which stage a process belongs to, where a stream has several."""
+"""The environment variable that says whose scorer a process belongs to: a stream's, or one of its stages'."""
 _SECONDS_TO_STOP = 90
 _LOOK_S = 1.0
 
@@ -160,7 +160,7 @@ def _launch(spec: ScorerSpec, servers: Servers, holder: str, work: Path) -> Path
     with (folder / "keeper.log").open("ab") as log:
         subprocess.run(
             [*argv, "--spec", str(described), "--holder", holder, "--detach"],
-            env=environment(servers) | ({STAGE: str(spec.stream)} if spec.stream.stage else {}),
+            env={**environment(servers), STAGE: str(spec.stream)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -198,9 +198,10 @@ def test_a_launched_process_gets_argv_and_environment_from_the_file(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("stage", "service"), [("", processes.DETACHED), ("ticks.s.sum", "stage ticks.s.sum")]
+    ("stage", "service"),
+    [("", processes.DETACHED), ("card_fraud.prod", "scorer card_fraud.prod"), ("t.s.sum", "scorer t.s.sum")],
 )
-def test_a_stage_among_several_is_shown_by_its_name(tmp_path: Path, stage: str, service: str) -> None:
+def test_a_scorer_is_shown_by_its_stream_or_stage(tmp_path: Path, stage: str, service: str) -> None:
     env = {environment.STACK: str(tmp_path), launch.STAGE: stage}
     say = "print('up', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", say], env=env, stdin=-1, stdout=-1, text=True) as process:

@@ -135,6 +135,16 @@ def test_a_scorer_whose_keeper_cannot_be_started_does_not_hold_its_stream(
     assert isinstance(begin(store), Started)
 
 
+@pytest.mark.parametrize("stream", [STREAM, STREAM.of_stage("db")])
+def test_the_keeper_and_all_that_it_starts_say_whose_scorer_they_are(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: Stream
+) -> None:
+    given: list[dict[str, str]] = []
+    monkeypatch.setattr(launch.subprocess, "run", lambda *_, env, **__: given.append(env))
+    start(replace(SPEC, stream=stream), SERVERS, store, tmp_path)
+    assert [env["STREAMWEIR_STAGE"] for env in given] == [str(stream)]
+
+
 @pytest.mark.parametrize(("name", "other"), [("model", "m2"), ("dataset", "e" * 64)])
 def test_attaching_to_a_scorer_with_another_model_or_dataset_is_refused(
     store: ObjectStore, launched: list[str], name: str, other: str
