@@ -14,13 +14,12 @@ models and streams stay. The default of `days` is the setting `STREAMWEIR_RETENT
   to the user that Airflow runs as, and clear the task.
 """
 
-import os
-
+from streamweir.variables import RETENTION_AIRFLOW_DAYS
 from streamweir_airflow.factory import house_dag
 from streamweir_airflow.operators.cleaning import CleanDatabase, CleanLogs
 from streamweir_airflow.upkeep_params import cleaning_params
 
-DAYS = int(os.environ.get("STREAMWEIR_RETENTION_AIRFLOW_DAYS", "30"))
+DAYS = int(RETENTION_AIRFLOW_DAYS.of())
 
 with house_dag("clean_airflow", page=__doc__, params=cleaning_params(days=DAYS), schedule="@daily"):
     CleanDatabase(task_id="clean_database")

@@ -21,13 +21,12 @@ and the task to clear.
   says which. Clear the task when that is mended: it goes on with what is still there.
 """
 
-import os
-
+from streamweir.variables import RETENTION_DAYS
 from streamweir_airflow.factory import house_dag
 from streamweir_airflow.operators.house import RetireStreams
 from streamweir_airflow.upkeep_params import retention_params
 
-DAYS = int(os.environ.get("STREAMWEIR_RETENTION_DAYS", "7"))
+DAYS = int(RETENTION_DAYS.of())
 
 with house_dag("retire_streams", page=__doc__, params=retention_params(days=DAYS), schedule="@daily"):
     RetireStreams(task_id="retire_streams")

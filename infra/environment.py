@@ -9,11 +9,8 @@ from pathlib import Path
 from infra.layout import Layout, write_private
 from infra.secrets import Secrets
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
-from streamweir.scorer.command import CLASSES, JARS
-from streamweir.settings import PREFIX, Settings
-
-STACK = "STREAMWEIR_STACK"
-"""Every process of the stack carries it, with the state folder as its value; `make down` ends them by it."""
+from streamweir.settings import Settings
+from streamweir.variables import AIRFLOW_URL, PREFIX, SPARK_CLASSES, SPARK_JARS, STACK, WORK
 
 _FROM_USER = ("HOME", "LANG", "LC_ALL", "LOGNAME", "TMPDIR", "USER")
 # A shell that sourced var/env must not hand the embedded accounts' secrets to every service.
@@ -64,7 +61,7 @@ def shell(settings: Settings, layout: Layout, tools: Mapping[str, Path], secrets
         **tasks_store(settings, secrets).to_env(),
         **SparkConnection(settings.spark_master).to_env(),
         **programs(layout, tools),
-        f"{PREFIX}AIRFLOW_URL": settings.airflow_url,
+        AIRFLOW_URL: settings.airflow_url,
     }
     return {name: value for name, value in values.items() if name != "PATH"}
 
@@ -85,7 +82,7 @@ def programs(layout: Layout, tools: Mapping[str, Path]) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         # Spark would otherwise listen on all addresses.
         "SPARK_LOCAL_IP": "127.0.0.1",
-        JARS: str(tools["spark_jars"]),
-        CLASSES: str(tools["spark_classes"]),
-        f"{PREFIX}WORK": str(layout.work),
+        SPARK_JARS: str(tools["spark_jars"]),
+        SPARK_CLASSES: str(tools["spark_classes"]),
+        WORK: str(layout.work),
     }

@@ -11,8 +11,7 @@ from typing import Self
 
 import psutil
 
-from infra.environment import STACK
-from streamweir.scorer.launch import STAGE
+from streamweir.variables import STACK, STAGE
 
 _SERVICE = "SUPERVISOR_PROCESS_NAME"
 SUPERVISOR = "supervisor"

@@ -1,7 +1,6 @@
 """Claim checks: a message that names an object in place of its rows, which are too many for a topic."""
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 
@@ -10,10 +9,7 @@ import orjson
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, DatasetUnusable, RejectRecord
 from streamweir.objectstore import ObjectStore
-
-MOST_BYTES_VARIABLE = "STREAMWEIR_CLAIM_BYTES"
-"""The environment variable that says how large an object may be that a message names."""
-DEFAULT_MOST_BYTES = 64 * 1024 * 1024
+from streamweir.variables import CLAIM_BYTES
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{1,39}(?:/(?!\.{1,2}(?:/|$))[^/\x00-\x1f]+)+")
@@ -66,8 +62,7 @@ def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> bytes:
         raise RejectRecord(f"object {claim.key} is empty")
     if claim.size > most_bytes:
         raise RejectRecord(
-            f"object {claim.key} has {claim.size:,} bytes, "
-            f"more than {MOST_BYTES_VARIABLE} allows ({most_bytes:,})"
+            f"object {claim.key} has {claim.size:,} bytes, more than {CLAIM_BYTES} allows ({most_bytes:,})"
         )
     # One byte more shows that the object is another, however large that one is.
     data = store.get(claim.key, at_most=claim.size + 1)
@@ -82,7 +77,7 @@ def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> bytes:
 
 def most_bytes_of_env() -> int:
     """The setting STREAMWEIR_CLAIM_BYTES, 64 MiB by default; raises BadConfiguration for no size."""
-    said = os.environ.get(MOST_BYTES_VARIABLE, "")
-    if said and not (said.isascii() and said.isdigit() and int(said)):
-        raise BadConfiguration(f"{MOST_BYTES_VARIABLE} is {said[:80]!r}: take a number of bytes, 1 or more")
-    return int(said or DEFAULT_MOST_BYTES)
+    said = CLAIM_BYTES.of()
+    if not (said.isascii() and said.isdigit() and int(said)):
+        raise BadConfiguration(f"{CLAIM_BYTES} is {said[:80]!r}: take a number of bytes, 1 or more")
+    return int(said)

@@ -2,14 +2,12 @@
 by others cannot steer a terminal.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from streamweir.errors import StreamweirError
-
-TRACEBACK = "STREAMWEIR_TRACEBACK"
+from streamweir.variables import TRACEBACK
 
 
 def run(app: Callable[[], object]) -> NoReturn:
@@ -17,7 +15,7 @@ def run(app: Callable[[], object]) -> NoReturn:
     try:
         app()
     except StreamweirError as error:
-        if os.environ.get(TRACEBACK):
+        if TRACEBACK.of():
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

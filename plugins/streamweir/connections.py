@@ -10,22 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamweir.errors import BadConfiguration
-
-KAFKA_BOOTSTRAP = "STREAMWEIR_KAFKA_BOOTSTRAP"
-KAFKA_SECURITY = "STREAMWEIR_KAFKA_SECURITY"
-STORE_ENDPOINT = "STREAMWEIR_STORE_ENDPOINT"
-STORE_ACCESS_KEY = "STREAMWEIR_STORE_ACCESS_KEY"
-STORE_SECRET_KEY = "STREAMWEIR_STORE_SECRET_KEY"  # noqa: S105 - the variable's name, not a secret
-STORE_SECURE = "STREAMWEIR_STORE_SECURE"
-STORE_REGION = "STREAMWEIR_STORE_REGION"
-STORE_BUCKET_PREFIX = "STREAMWEIR_STORE_BUCKET_PREFIX"
-DATABASE_URL = "STREAMWEIR_DATABASE_URL"
-SPARK_MASTER = "STREAMWEIR_SPARK_MASTER"
-SPARK_CONF = "STREAMWEIR_SPARK_CONF"
-
-DEFAULT_MASTER = "local[4]"
-DEFAULT_BUCKET_PREFIX = "streamweir-"
-DEFAULT_REGION = "us-east-1"
+from streamweir.variables import (
+    DATABASE_URL,
+    KAFKA_BOOTSTRAP,
+    KAFKA_SECURITY,
+    SPARK_CONF,
+    SPARK_MASTER,
+    STORE_ACCESS_KEY,
+    STORE_BUCKET_PREFIX,
+    STORE_ENDPOINT,
+    STORE_REGION,
+    STORE_SECRET_KEY,
+    STORE_SECURE,
+    Variable,
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class KafkaConnection:
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "KafkaConnection":
         """Read the value from the environment; raises BadConfiguration when it is not there."""
-        return cls(_required(env, KAFKA_BOOTSTRAP), json.loads(env.get(KAFKA_SECURITY, "{}")))
+        return cls(_required(env, KAFKA_BOOTSTRAP), json.loads(KAFKA_SECURITY.of(env)))
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class StoreConnection:
     access_key: str
     secret_key: str = field(repr=False)
     secure: bool = True
-    region: str = DEFAULT_REGION
-    bucket_prefix: str = DEFAULT_BUCKET_PREFIX
+    region: str = STORE_REGION.default
+    bucket_prefix: str = STORE_BUCKET_PREFIX.default
 
     @property
     def url(self) -> str:
@@ -90,9 +88,9 @@ class StoreConnection:
             endpoint=_required(env, STORE_ENDPOINT),
             access_key=_required(env, STORE_ACCESS_KEY),
             secret_key=_required(env, STORE_SECRET_KEY),
-            secure=env.get(STORE_SECURE, "true") == "true",
-            region=env.get(STORE_REGION, DEFAULT_REGION),
-            bucket_prefix=env.get(STORE_BUCKET_PREFIX, DEFAULT_BUCKET_PREFIX),
+            secure=STORE_SECURE.of(env) == "true",
+            region=STORE_REGION.of(env),
+            bucket_prefix=STORE_BUCKET_PREFIX.of(env),
         )
 
 
@@ -116,7 +114,7 @@ class DatabaseConnection:
 class SparkConnection:
     """A Spark master URL and extra Spark properties for `spark-submit`."""
 
-    master: str = DEFAULT_MASTER
+    master: str = SPARK_MASTER.default
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_env(self) -> dict[str, str]:
@@ -126,11 +124,11 @@ class SparkConnection:
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "SparkConnection":
         """Read the value from the environment; a local master when nothing is said."""
-        return cls(env.get(SPARK_MASTER, DEFAULT_MASTER), json.loads(env.get(SPARK_CONF, "{}")))
+        return cls(SPARK_MASTER.of(env), json.loads(SPARK_CONF.of(env)))
 
 
-def _required(env: Mapping[str, str], name: str) -> str:
-    value = env.get(name, "")
+def _required(env: Mapping[str, str], name: Variable) -> str:
+    value = name.of(env)
     if not value:
         raise BadConfiguration(
             f"{name} is not set: run `make up` and `source var/env`, or set it to your own server"

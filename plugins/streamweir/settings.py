@@ -11,34 +11,41 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamweir.connections import DEFAULT_BUCKET_PREFIX, DEFAULT_MASTER, DEFAULT_REGION
 from streamweir.errors import BadConfiguration
+from streamweir.variables import PREFIX, SPARK_MASTER, STORE_BUCKET_PREFIX, STORE_REGION
 
-PREFIX = "STREAMWEIR_"
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
     """Ports, sizes and folders of the embedded stack."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True
+    )
 
     var: Path = CHECKOUT / "var"
     """The folder of all state: data, logs, secrets. Two stacks need two folders and other ports."""
 
     kafka_port: int = Field(19092, gt=0, lt=65536)
+    """Kafka's port, for clients."""
     kafka_controller_port: int = Field(19093, gt=0, lt=65536)
+    """Kafka's port for itself."""
     minio_port: int = Field(19000, gt=0, lt=65536)
+    """MinIO's port."""
     minio_console_port: int = Field(19001, gt=0, lt=65536)
+    """The port of MinIO's console."""
     airflow_port: int = Field(18080, gt=0, lt=65536)
+    """The port of Airflow's UI and API."""
 
     kafka_heap_mb: int = Field(384, ge=128)
+    """Kafka's heap in MiB."""
     airflow_parallelism: int = Field(4, ge=1)
     """How many tasks run at the same time; each holds a process of about 130 MB."""
 
-    store_bucket_prefix: str = DEFAULT_BUCKET_PREFIX
-    store_region: str = DEFAULT_REGION
-    spark_master: str = DEFAULT_MASTER
+    store_bucket_prefix: str = STORE_BUCKET_PREFIX.default
+    store_region: str = STORE_REGION.default
+    spark_master: str = SPARK_MASTER.default
 
     ready_timeout_s: float = Field(240, gt=0)
     """How long `make up` waits for one service before it says that it failed."""

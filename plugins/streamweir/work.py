@@ -5,14 +5,13 @@ import tempfile
 from pathlib import Path
 
 from streamweir.errors import BadConfiguration
-
-WORK = "STREAMWEIR_WORK"
+from streamweir.variables import WORK
 
 
 def work_folder() -> Path:
     """The folder that the environment variable STREAMWEIR_WORK names, else the user's own among the temporary
     files; errors as in `private_folder`."""
-    if named := os.environ.get(WORK):
+    if named := WORK.of():
         return Path(named)
     return private_folder(Path(tempfile.gettempdir()) / f"streamweir-{os.getuid()}")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, Param
 
-from streamweir.contracts.rejected import WARN_SHARE
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
+from streamweir.variables import SCHEDULE, WARN_REJECTED_SHARE
 from streamweir_airflow.addresses import TRAINING
 from streamweir_airflow.addresses import page as runs_page
 from streamweir_airflow.assets import champion_asset
@@ -16,10 +16,8 @@ from streamweir_airflow.attempt import record_lost_task
 from streamweir_airflow.params import Params
 
 OWNER = "streamweir"
-SCHEDULE_OF = "STREAMWEIR_SCHEDULE_"
 ON_CHAMPION = "champion"
 """The schedule of a pipeline that replays whenever there is a new champion, and with it."""
-WARN_SHARE_SETTING = "STREAMWEIR_WARN_REJECTED_SHARE"
 _FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 _DEFAULTS: dict[str, Any] = {
     "owner": OWNER,
@@ -57,13 +55,13 @@ def house_dag(dag_id: str, *, page: str | None, params: Params, schedule: str | 
 
 
 def _warn_share_param() -> Param:
-    said = os.environ.get(WARN_SHARE_SETTING) or WARN_SHARE
+    said = WARN_REJECTED_SHARE.of()
     try:
         share = float(said)
     except ValueError:
         share = -1
     if not 0 <= share <= 1:
-        raise BadConfiguration(f"{WARN_SHARE_SETTING} is {said!r}: take a number from 0 to 1, such as 0.05")
+        raise BadConfiguration(f"{WARN_REJECTED_SHARE} is {said!r}: take a number from 0 to 1, such as 0.05")
     return Param(
         share,
         type="number",
@@ -93,13 +91,13 @@ def _pipeline_dag(
 
 def _schedule(pipeline: Pipeline, dag_id: str) -> "str | list[Asset] | None":
     """Cron, `@daily` and the like, or each new champion; a DAG without one runs when it is triggered."""
-    said = os.environ.get(f"{SCHEDULE_OF}{dag_id.upper()}") or None
+    said = os.environ.get(f"{SCHEDULE}{dag_id.upper()}") or None
     if said != ON_CHAMPION:
         return said
     if dag_id != pipeline.name:
         raise BadConfiguration(
-            f"{SCHEDULE_OF}{dag_id.upper()} is {said!r}: every training would start the next one; "
-            f"give it to {SCHEDULE_OF}{pipeline.name.upper()}"
+            f"{SCHEDULE}{dag_id.upper()} is {said!r}: every training would start the next one; "
+            f"give it to {SCHEDULE}{pipeline.name.upper()}"
         )
     return [champion_asset(pipeline)]
 

@@ -17,14 +17,12 @@ from airflow.sdk import BaseHook, Connection
 
 from streamweir.broker.clients import keep_quiet
 from streamweir.connections import (
-    DEFAULT_BUCKET_PREFIX,
-    DEFAULT_MASTER,
-    DEFAULT_REGION,
     KafkaConnection,
     SparkConnection,
     StoreConnection,
 )
 from streamweir.errors import BadConfiguration
+from streamweir.variables import SPARK_MASTER, STORE_BUCKET_PREFIX, STORE_REGION
 
 if TYPE_CHECKING:
     from streamweir.objectstore import ObjectStore
@@ -137,14 +135,14 @@ def store_connection(found: Connection) -> StoreConnection:
         access_key=found.login,
         secret_key=found.password,
         secure=str(extra.get("secure", found.schema != "http")).lower() == "true",
-        region=extra.get("region", DEFAULT_REGION),
-        bucket_prefix=extra.get("bucket_prefix", DEFAULT_BUCKET_PREFIX),
+        region=extra.get("region", STORE_REGION.default),
+        bucket_prefix=extra.get("bucket_prefix", STORE_BUCKET_PREFIX.default),
     )
 
 
 def spark_connection(found: Connection) -> SparkConnection:
     """A Spark master from its Airflow Connection; a local one when it names none."""
-    master = _address(found) if found.host else DEFAULT_MASTER
+    master = _address(found) if found.host else SPARK_MASTER.default
     return SparkConnection(master, {name: str(value) for name, value in _extra(found).items()})
 
 

@@ -1,6 +1,5 @@
 """Spark's exceptions in Streamweir's words: one sentence, and an exit code that says what to do next."""
 
-import os
 import re
 import sys
 import traceback
@@ -10,9 +9,9 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from streamweir import errors
-from streamweir.cli import TRACEBACK
 from streamweir.errors import DependencyUnreachable, StreamweirError
 from streamweir.scorer.driver import ERROR_PREFIX
+from streamweir.variables import TRACEBACK
 
 _UNREACHABLE = re.compile(
     r"org\.apache\.kafka\.common\.errors\.\w*(?:Timeout|Disconnect|Network|NotAvailable|Retriable)\w*"
@@ -51,7 +50,7 @@ def exit_code(work: Callable[[], None]) -> int:
         work()
     except (StreamweirError, PySparkException, Py4JError) as raised:
         error = as_error(raised)
-        if os.environ.get(TRACEBACK):
+        if TRACEBACK.of():
             traceback.print_exception(raised)
         print(f"{ERROR_PREFIX}{error}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -30,6 +30,7 @@ from streamweir.reporting.verdict import Verdict
 from streamweir.scorer import stop
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, timestamp, to_bytes
+from streamweir.variables import MODEL_AGAIN_ROWS
 from streamweir_airflow import waiting
 from streamweir_airflow.attempt import Attempt, as_airflow, record_lost_task, stream_of
 from streamweir_airflow.operators import looking_after, scorer
@@ -37,7 +38,7 @@ from streamweir_airflow.operators import replay as replay_operator
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel
 from streamweir_airflow.operators.replay import Replay
-from streamweir_airflow.operators.results import ROWS_AGAIN, PublishReport, rows_again
+from streamweir_airflow.operators.results import PublishReport, rows_again
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
 from streamweir_airflow.operators.stopping import StopScorer, StopStream
 from streamweir_airflow.waiting import Seen
@@ -907,12 +908,14 @@ class TestPublishReport:
 
 
 def test_a_run_has_200_000_rows_scored_again_unless_the_setting_says_otherwise() -> None:
-    assert [rows_again({}), rows_again({ROWS_AGAIN: ""}), rows_again({ROWS_AGAIN: "500"})] == [
+    assert [rows_again({}), rows_again({MODEL_AGAIN_ROWS: ""}), rows_again({MODEL_AGAIN_ROWS: "500"})] == [
         200_000
     ] * 2 + [500]
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1e3"])
 def test_a_setting_that_is_no_number_of_rows_is_named(text: str) -> None:
-    with pytest.raises(BadConfiguration, match=f"{ROWS_AGAIN} is '{text}': give a whole number of rows"):
-        rows_again({ROWS_AGAIN: text})
+    with pytest.raises(
+        BadConfiguration, match=f"{MODEL_AGAIN_ROWS} is '{text}': give a whole number of rows"
+    ):
+        rows_again({MODEL_AGAIN_ROWS: text})

@@ -14,7 +14,6 @@ import pytest
 from rich.console import Console
 
 from infra import processes
-from infra.environment import STACK
 from infra.layout import Layout
 from infra.plan import Plan
 from infra.ports import accepts, free_ports
@@ -23,6 +22,7 @@ from infra.stack import Stack
 from infra.starting import Board
 from streamweir.errors import StackError
 from streamweir.settings import Settings
+from streamweir.variables import STACK
 
 # Listens, and has a child of its own, as servers have.
 _SERVER = """

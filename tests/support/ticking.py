@@ -7,9 +7,9 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.scorer.driver import HOLDER
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read
+from streamweir.variables import HOLDER
 
 STEP = 3
 

@@ -11,12 +11,10 @@ import streamweir.contracts as contracts
 from streamweir.contracts.streams import Stream
 from streamweir.contracts.tables import OutputTopic, Pipeline, Stage
 from streamweir.errors import BadConfiguration
+from streamweir.variables import FIXED_TOPIC
 
 T = TypeVar("T")
 
-FIXED_TOPIC_OF = "STREAMWEIR_TOPIC_"
-"""With a pipeline's word and a topic's short name behind it, in capitals: the environment variable that gives
-an output topic a name which all streams share, e.g. STREAMWEIR_TOPIC_CLICKSTREAM_ANOMALY_ANOMALIES."""
 _TOPIC_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
@@ -61,7 +59,7 @@ def _as_set(of: Pipeline, stage: Stage) -> Stage:
 
 def _named(of: Pipeline, topic: OutputTopic) -> OutputTopic:
     """The topic under the name that a setting gives it."""
-    variable = f"{FIXED_TOPIC_OF}{of.name}_{topic.name}".upper()
+    variable = f"{FIXED_TOPIC}{of.name}_{topic.name}".upper()
     name = os.environ.get(variable, "")
     if name and not _TOPIC_NAME.fullmatch(name):
         raise BadConfiguration(f"{variable} is {name[:80]!r}: take 1 to 249 letters, digits, '.', '_' or '-'")

@@ -5,6 +5,7 @@ latency, and the table and topic of the records that were neither scored nor use
 from enum import StrEnum
 
 from streamweir.contracts.tables import Column, Table, Type
+from streamweir.variables import WARN_REJECTED_SHARE
 
 
 class Reason(StrEnum):
@@ -23,7 +24,7 @@ REMEDIES = {
 }
 """What to do when no row of a topic could be used, by the most frequent reason; else it is the dataset's."""
 
-WARN_SHARE = 0.05
+WARN_SHARE = float(WARN_REJECTED_SHARE.default)
 """A run of which a larger share of a topic's rows was rejected ends with a warning, by default."""
 
 BY_MODEL = "the model"

@@ -10,11 +10,7 @@ from streamweir.connections import SparkConnection
 from streamweir.contracts.tables import Engine, Stage
 from streamweir.errors import BadConfiguration
 from streamweir.scorer.spec import ScorerSpec
-
-JARS = "STREAMWEIR_SPARK_JARS"
-"""The environment variable that names the folder of the connector jars."""
-CLASSES = "STREAMWEIR_SPARK_CLASSES"
-"""The environment variable that names the folder of Spark's jars and of the archive of a driver's classes."""
+from streamweir.variables import SPARK_CLASSES, SPARK_JARS
 
 _DRIVER_MEMORY = "1g"
 # One small heap on few cores: the serial collector needs the least memory beside it. Arrow's checks of every
@@ -41,15 +37,17 @@ class Installation:
 
 def locate(package: Path, env: Mapping[str, str]) -> Installation:
     """This installation, found without importing Spark; raises BadConfiguration when a part is missing."""
-    jars = Path(env.get(JARS, ""))
-    if not env.get(JARS) or not any(jars.glob("*.jar")):
-        raise BadConfiguration(f"{JARS} does not name a folder with Spark's connector jars: run `make setup`")
+    jars = Path(env.get(SPARK_JARS, ""))
+    if not env.get(SPARK_JARS) or not any(jars.glob("*.jar")):
+        raise BadConfiguration(
+            f"{SPARK_JARS} does not name a folder with Spark's connector jars: run `make setup`"
+        )
     return Installation(
         spark_submit=_folder("pyspark") / "bin" / "spark-submit",
         apps=_folder("streamweir_spark").parent,
         jars=jars,
         package=package,
-        classes=Path(env[CLASSES]) if env.get(CLASSES) else None,
+        classes=Path(env[SPARK_CLASSES]) if env.get(SPARK_CLASSES) else None,
     )
 
 

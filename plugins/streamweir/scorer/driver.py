@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 
+from streamweir.variables import HOLDER
+
 ERROR_PREFIX = "error: "
 """A driver that gives up says why on a line that begins with this; the last one counts."""
 
-HOLDER = "STREAMWEIR_HOLDER"
-"""Every process of a driver carries it in its environment, with the scorer's holder as its value."""
 
 _LOG = logging.getLogger(__name__)
 _TAIL_BYTES = 64 * 1024

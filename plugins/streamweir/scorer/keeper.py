@@ -32,11 +32,12 @@ from streamweir.errors import (
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import package, stop
 from streamweir.scorer.command import Installation, locate, stage_command
-from streamweir.scorer.driver import HOLDER, Driver, end_all_of
+from streamweir.scorer.driver import Driver, end_all_of
 from streamweir.scorer.guard import guarded, listen
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read, touched, write
 from streamweir.scorer.stop import Signalled
+from streamweir.variables import HOLDER
 
 _LOG = logging.getLogger(__name__)
 

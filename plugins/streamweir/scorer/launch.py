@@ -20,17 +20,12 @@ from streamweir.scorer.driver import rotate
 from streamweir.scorer.health import Found, find
 from streamweir.scorer.spec import ScorerSpec, Servers
 from streamweir.scorer.status import State, Status, starting, to_bytes, touched, write
+from streamweir.variables import DATABASE_URL, PREFIX, SPARK_CONF, SPARK_MASTER, STAGE
 
 FORMAT = 1
 """Of what is stored as a scorer's settings; the first ones of it do not say so."""
 _INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
-_OWN = "STREAMWEIR_"
-_CONNECTIONS = (
-    "STREAMWEIR_KAFKA_", "STREAMWEIR_STORE_", "STREAMWEIR_DATABASE_",
-    "STREAMWEIR_SPARK_MASTER", "STREAMWEIR_SPARK_CONF",
-)  # fmt: skip
-STAGE = "STREAMWEIR_STAGE"
-"""The environment variable that says whose scorer a process belongs to: a stream's, or one of its stages'."""
+_CONNECTIONS = f"{PREFIX}KAFKA_", f"{PREFIX}STORE_", DATABASE_URL, SPARK_MASTER, SPARK_CONF
 _SECONDS_TO_STOP = 90
 _LOOK_S = 1.0
 
@@ -84,7 +79,7 @@ def environment(servers: Servers, inherited: Mapping[str, str] = os.environ) -> 
     kept = {
         name: value
         for name, value in inherited.items()
-        if name in _INHERITED or (name.startswith(_OWN) and not name.startswith(_CONNECTIONS))
+        if name in _INHERITED or (name.startswith(PREFIX) and not name.startswith(_CONNECTIONS))
     }
     python = {
         "PYSPARK_PYTHON": sys.executable,

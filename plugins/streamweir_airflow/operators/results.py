@@ -9,13 +9,11 @@ from functools import cached_property
 from streamweir.contracts.runs import DATA_DOCS, REPORT, Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, RunFailed
+from streamweir.variables import MODEL_AGAIN_ROWS
 from streamweir_airflow.attempt import FAILED, SKIPPED, SUCCESS, Attempt
 from streamweir_airflow.operators.base import Result, StreamweirOperator
 from streamweir_airflow.processes import Child
 
-ROWS_AGAIN = "STREAMWEIR_MODEL_AGAIN_ROWS"
-"""The environment variable that says how many rows of a run its model scores a second time, at most."""
-_ROWS_AGAIN = "200000"
 _FROM_OUTSIDE = "it was ended from outside, marked as failed or killed; see its log in Airflow"
 _NOT_RUN = "it did not run, because the run was ended before: marked as failed"
 
@@ -61,9 +59,9 @@ class Validate(StreamweirOperator):
 
 def rows_again(env: Mapping[str, str]) -> int:
     """The setting; raises BadConfiguration when it is no number of rows."""
-    text = env.get(ROWS_AGAIN) or _ROWS_AGAIN
+    text = MODEL_AGAIN_ROWS.of(env)
     if not text.isdecimal() or int(text) < 1:
-        raise BadConfiguration(f"{ROWS_AGAIN} is {text!r}: give a whole number of rows, 1 or more")
+        raise BadConfiguration(f"{MODEL_AGAIN_ROWS} is {text!r}: give a whole number of rows, 1 or more")
     return int(text)
 
 

@@ -24,12 +24,12 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from infra import processes
 from infra.bootstrap.cache import cache_root
 from infra.demo.airflow_api import AirflowApi
-from infra.environment import STACK
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import RunFailed
 from streamweir.objectstore import ObjectStore
+from streamweir.variables import STACK
 
 PORTS = ("KAFKA", "KAFKA_CONTROLLER", "MINIO", "MINIO_CONSOLE", "AIRFLOW")
 _PATIENCE_S = 3600

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 
 from streamweir.broker.follow import Follower
-from streamweir.claims import DEFAULT_MOST_BYTES, Claim, fetch
+from streamweir.claims import Claim, fetch, most_bytes_of_env
 from streamweir.cli import run
 from streamweir.commits import BEGINNING, Commit, newest
 from streamweir.contracts.messages import Kind
@@ -48,7 +48,7 @@ class Sum:
             state["offsets"][place] = record.offset + 1
             max_ts = max(headers.ts, max_ts or 0)
             if headers.kind is Kind.BATCH:
-                numbers = json.loads(fetch(self._store, Claim.read(record.value), DEFAULT_MOST_BYTES))
+                numbers = json.loads(fetch(self._store, Claim.read(record.value), most_bytes_of_env()))
                 state["sum"] += sum(numbers)
                 account.work(record, len(numbers))
         check()

@@ -22,7 +22,7 @@ import pyarrow as pa
 from streamweir.arrow import schema_of
 from streamweir.broker.follow import Follower
 from streamweir.broker.records import Record
-from streamweir.claims import DEFAULT_MOST_BYTES, Claim, fetch
+from streamweir.claims import Claim, fetch, most_bytes_of_env
 from streamweir.cli import run
 from streamweir.commits import BEGINNING, Commit, add, newest, read
 from streamweir.connections import DatabaseConnection
@@ -115,7 +115,7 @@ class Writing(ABC):
     def _rows(self, record: Record) -> list[dict[str, Any]]:
         if record.headers.kind is not Kind.BATCH:
             return []
-        numbers = json.loads(fetch(self._store, Claim.read(record.value), DEFAULT_MOST_BYTES))
+        numbers = json.loads(fetch(self._store, Claim.read(record.value), most_bytes_of_env()))
         at = datetime.fromtimestamp(record.headers.ts, UTC)
         return [
             {"sequence": record.headers.sequence, "place": place, "number": number, "at": at}

@@ -14,7 +14,8 @@ import pytest
 from infra.bootstrap import cache, jars, java, python_env, stamp, versions
 from infra.bootstrap.help import describe
 from infra.bootstrap.processes import SetupFailed, run, run_counted
-from streamweir.scorer.command import CLASSES, JARS, class_path, local_java_options, locate
+from streamweir.scorer.command import class_path, local_java_options, locate
+from streamweir.variables import SPARK_CLASSES, SPARK_JARS
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -203,7 +204,7 @@ def test_a_failed_installer_becomes_one_sentence(capfd: pytest.CaptureFixture[st
 
 def test_a_drivers_classes_come_from_the_archive() -> None:
     tools = stamp.tools(CHECKOUT)
-    env = {JARS: str(tools["spark_jars"]), CLASSES: str(tools["spark_classes"])}
+    env = {SPARK_JARS: str(tools["spark_jars"]), SPARK_CLASSES: str(tools["spark_classes"])}
     at = locate(CHECKOUT, env)
     spark = at.spark_submit.parents[1]
     argv = [tools["java_home"] / "bin" / "java", *local_java_options(at.classes).replace('"', "").split()]

@@ -20,8 +20,8 @@ from infra.running import RunningSettings
 from infra.secrets import Secrets
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.errors import BadConfiguration, StackError
-from streamweir.scorer import launch
 from streamweir.settings import Settings
+from streamweir.variables import STACK, STAGE
 
 TOOLS = {
     name: Path(f"/tools/{name}")
@@ -111,7 +111,7 @@ def test_the_shell_environment_gives_the_connections_back(
     assert env["STREAMWEIR_SPARK_JARS"] == "/tools/spark_jars"
     assert env["STREAMWEIR_SPARK_CLASSES"] == "/tools/spark_classes"
     # A shell keeps its own PATH, and what is started from it is not the stack's.
-    assert not {"PATH", environment.STACK} & set(env)
+    assert not {"PATH", STACK} & set(env)
 
 
 def test_services_get_what_the_user_set_but_not_the_shell_around_it(
@@ -123,7 +123,7 @@ def test_services_get_what_the_user_set_but_not_the_shell_around_it(
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     env = environment.common(settings, layout, TOOLS)
     assert env["STREAMWEIR_RETENTION_DAYS"] == "3"
-    assert env[environment.STACK] == str(settings.var)
+    assert env[STACK] == str(settings.var)
     assert env["STREAMWEIR_WORK"] == str(layout.work)
     assert env["PATH"].startswith(f"{Path(sys.executable).parent}:/tools/java_home/bin:")
     assert not {"HTTP_PROXY", "PYTHONPATH", "STREAMWEIR_STORE_SECRET_KEY"} & set(env)
@@ -202,7 +202,7 @@ def test_a_launched_process_gets_argv_and_environment_from_the_file(tmp_path: Pa
     [("", processes.DETACHED), ("card_fraud.prod", "scorer card_fraud.prod"), ("t.s.sum", "scorer t.s.sum")],
 )
 def test_a_scorer_is_shown_by_its_stream_or_stage(tmp_path: Path, stage: str, service: str) -> None:
-    env = {environment.STACK: str(tmp_path), launch.STAGE: stage}
+    env = {STACK: str(tmp_path), STAGE: stage}
     say = "print('up', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", say], env=env, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
@@ -215,7 +215,7 @@ def test_a_scorer_is_shown_by_its_stream_or_stage(tmp_path: Path, stage: str, se
 
 def test_memory_counts_the_stacks_processes_and_keeps_the_peak(tmp_path: Path) -> None:
     fill = "block = bytearray(60 * 2**20); print('full', flush=True); input()"
-    env = {environment.STACK: str(tmp_path)}
+    env = {STACK: str(tmp_path)}
     watch = processes.MemoryWatch(tmp_path)
     with subprocess.Popen([sys.executable, "-c", fill], env=env, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None

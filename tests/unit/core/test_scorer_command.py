@@ -11,9 +11,10 @@ from streamweir.connections import SparkConnection
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir.scorer import package
-from streamweir.scorer.command import CLASSES, JARS, Installation, class_path, locate, scorer_command
+from streamweir.scorer.command import Installation, class_path, locate, scorer_command
 from streamweir.scorer.spec import ScorerSpec
-from streamweir.work import WORK, work_folder
+from streamweir.variables import SPARK_CLASSES, SPARK_JARS, WORK
+from streamweir.work import work_folder
 
 AT = Installation(Path("/spark/bin/spark-submit"), Path("/apps"), Path("/jars"), Path("/work/code.zip"))
 SPEC = ScorerSpec(Stream("ecommerce_fraud", "s"), "run-1", "d" * 64, "", "UTC", 600, 60)
@@ -110,9 +111,9 @@ def test_a_cluster_gets_the_jars_sent_and_a_local_driver_finds_them(tmp_path: Pa
 
 
 def test_a_local_driver_starts_from_the_archive_of_its_classes_once_that_is_recorded(tmp_path: Path) -> None:
-    at = locate(AT.package, {JARS: str(_jars(tmp_path)), CLASSES: "/classes"})
+    at = locate(AT.package, {SPARK_JARS: str(_jars(tmp_path)), SPARK_CLASSES: "/classes"})
     assert "SharedArchiveFile" not in java_options(at)
-    at = locate(AT.package, {JARS: str(tmp_path), CLASSES: str(tmp_path)})
+    at = locate(AT.package, {SPARK_JARS: str(tmp_path), SPARK_CLASSES: str(tmp_path)})
     (tmp_path / "classes.jsa").touch()
     assert java_options(at).endswith(f' -XX:SharedArchiveFile="{tmp_path}/classes.jsa"')
     # With another class path Java would not take it.
@@ -132,13 +133,13 @@ def test_sparks_own_properties_stay_out_of_the_command() -> None:
 
 
 def test_a_missing_folder_of_jars_is_named(tmp_path: Path) -> None:
-    for env in ({}, {JARS: str(tmp_path)}):
-        with pytest.raises(BadConfiguration, match=f"{JARS}.*make setup"):
+    for env in ({}, {SPARK_JARS: str(tmp_path)}):
+        with pytest.raises(BadConfiguration, match=f"{SPARK_JARS}.*make setup"):
             locate(AT.package, env)
 
 
 def test_an_installation_is_found_without_importing_spark(tmp_path: Path) -> None:
-    found = locate(AT.package, {JARS: str(_jars(tmp_path))})
+    found = locate(AT.package, {SPARK_JARS: str(_jars(tmp_path))})
     assert found.spark_submit.is_file()
     assert (found.apps / "ecommerce_fraud.py").is_file()
 

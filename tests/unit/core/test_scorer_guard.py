@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streamweir.scorer.driver import HOLDER, Driver, end_all_of
+from streamweir.scorer.driver import Driver, end_all_of
+from streamweir.variables import HOLDER
 
 KILLED_AT_FIRST = """
 import os, signal

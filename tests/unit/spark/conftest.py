@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 
 from infra.bootstrap import stamp
 from streamweir.connections import SparkConnection
-from streamweir.scorer.command import CLASSES, JARS, class_path, local_java_options, locate
+from streamweir.scorer.command import class_path, local_java_options, locate
+from streamweir.variables import SPARK_CLASSES, SPARK_JARS
 from streamweir_spark.session import local
 
 MASTER = "local[2]"
@@ -22,7 +23,7 @@ def spark() -> Iterator[SparkSession]:
     """Two cores, no user interface, two shuffle partitions, UTC."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     tools = stamp.tools(CHECKOUT)
-    at = locate(CHECKOUT, {JARS: str(tools["spark_jars"]), CLASSES: str(tools["spark_classes"])})
+    at = locate(CHECKOUT, {SPARK_JARS: str(tools["spark_jars"]), SPARK_CLASSES: str(tools["spark_classes"])})
     session = (
         SparkSession.builder.master(MASTER)
         .appName("streamweir-tests")
