@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure what the pipelines promise, and write the table that the README quotes."""
+"""`python -m tests.bench`: measure what the pipelines promise, and write docs/benchmark.md."""
 
 import os
 import platform
