@@ -82,6 +82,6 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (text.number, text.seconds, text.size, text.clock, text.moment, text.cell, text.raw, text.value)
-    environment.filters |= {each.__name__: each for each in filters}
+    names = "number", "seconds", "size", "clock", "moment", "cell", "raw", "value", "linked"
+    environment.filters |= {name: getattr(text, name) for name in names}
     return environment

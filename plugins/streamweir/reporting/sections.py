@@ -2,6 +2,7 @@
 
 import base64
 import shlex
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +39,7 @@ MEANINGS = {
     "stored": "kept as they are, late ones as well",
     "malformed": "not readable: no JSON list, a key column missing, a wrong type",
     "late": "more than the allowed lateness behind what was sent before",
-    "unscorable": "readable, but the model cannot take it: an unknown customer, a number that is none",
+    "unscorable": "readable, but the model cannot take it: an unknown customer, a value that is not a number",
     "duplicate": "a record with its id was scored or counted before",
     "foreign": "messages that no replay sent; counted apart, not worked on",
     "unexplained": "what was put in, less everything above; must be 0",
@@ -161,10 +162,8 @@ def quality(bundle: Bundle) -> dict[str, Any] | None:
 
 
 def plots(bundle: Bundle) -> list[dict[str, Any]]:
-    """All plots, with their image as a data address, or none."""
-    return [
-        {"plot": plot, "image": _data_address(bundle.images.get(plot.name))} for plot in all_plots(bundle)
-    ]
+    """All plots, with their image, or none."""
+    return [{"plot": plot, **_image(bundle.images.get(plot.name))} for plot in all_plots(bundle)]
 
 
 def analysis(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
@@ -242,5 +241,10 @@ def _shown(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[st
     }
 
 
-def _data_address(png: bytes | None) -> str | None:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else None
+def _image(png: bytes | None) -> dict[str, Any]:
+    """A picture as a data address, with its size in pixels as its header says it."""
+    if not png:
+        return {"image": None}
+    width, height = struct.unpack(">II", png[16:24])
+    address = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return {"image": address, "width": width, "height": height}

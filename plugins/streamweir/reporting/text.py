@@ -5,6 +5,10 @@ import re
 from datetime import UTC, date, datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
+from streamweir.contracts.runs import Run
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST_RAW = 400
 NOTHING = "\N{EN DASH}"
@@ -79,3 +83,15 @@ def raw(value: bytes | None) -> str:
 def visible(text: str) -> str:
     """Text with its control characters spelled out."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def linked(sentence: str, run: Run) -> Markup:
+    """A sentence in which files of the run's bundle that it names, and the section on quality, are links."""
+    bundle = rf"{re.escape(str(run.bundle))}/((?:[\w-]+/)*[\w-]+\.\w+)"
+    places = re.compile(rf"{bundle}|\bledger\.json\b|(?<=: see )quality\b")
+    anchors = {"quality": "#quality"}
+
+    def link(found: re.Match[str]) -> str:
+        return f'<a href="{found[1] or anchors.get(found[0], found[0])}">{found[0]}</a>'
+
+    return Markup(places.sub(link, escape(visible(sentence))))  # noqa: S704 - escaped before

@@ -34,7 +34,7 @@ PIPELINE = Pipeline(
 
 
 class Lines:
-    """Reads `name,number` lines; a number that is none is malformed."""
+    """Reads `name,number` lines; what is not a number is malformed."""
 
     def read(
         self, topic: str, headers: Headers, value: bytes, shards: int
