@@ -5,7 +5,8 @@ digits of some doubles differ: Java before version 19 does not always write the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,10 @@ _ESCAPES = str.maketrans(
     {chr(code): f"\\u{code:04X}" for code in range(32)}
     | {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 )
+_ESCAPED = r'["\\\x00-\x1f]'
 _NULL = "null"
+_SMALL, _LARGE = 1e-3, 1e7
+"""Java writes no exponent from the one to below the other."""
 
 
 def json_rows(rows: pa.Table, names: Sequence[str]) -> pa.Array:
@@ -31,7 +35,7 @@ def double_text(value: float) -> str:
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
     text = repr(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
+    if value == 0 or _SMALL <= abs(value) < _LARGE:
         return text
     digits, _, power = text.lower().partition("e")
     sign = "-" if digits.startswith("-") else ""
@@ -65,12 +69,25 @@ def _texts(column: pa.Array) -> pa.Array:
 
 
 def _strings(column: pa.Array) -> pa.Array:
-    coded = column.dictionary_encode()
-    return pa.array(map(_quoted, coded.dictionary.to_pylist()), pa.string()).take(coded.indices)
+    texts = pc.binary_join_element_wise('"', column, '"', "")
+    return _but(texts, column, pc.match_substring_regex(column, _ESCAPED), _quoted)
 
 
 def _doubles(column: pa.Array) -> pa.Array:
-    return pa.array([None if value is None else _double(value) for value in column.to_pylist()], pa.string())
+    """Of these sizes Arrow writes the same digits as Java, but no point behind a whole number."""
+    size = pc.abs(column)
+    is_usual = pc.or_(pc.equal(column, 0), pc.and_(pc.greater_equal(size, _SMALL), pc.less(size, _LARGE)))
+    digits = column.cast(pa.string())
+    texts = pc.if_else(
+        pc.match_substring(digits, "."), digits, pc.binary_join_element_wise(digits, ".0", "")
+    )
+    return _but(texts, column, pc.invert(is_usual), _double)
+
+
+def _but(texts: pa.Array, column: pa.Array, is_odd: pa.Array, text_of: Callable[[Any], str]) -> pa.Array:
+    """The texts; of the column's odd values what `text_of` says."""
+    odd = column.filter(is_odd).to_pylist()
+    return pc.replace_with_mask(texts, is_odd, pa.array(map(text_of, odd), pa.string())) if odd else texts
 
 
 def _timestamps(column: pa.Array) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, example, given, settings
 from pyspark.sql import SparkSession
 
-from streamweir_spark.json_rows import double_text, json_rows
+from streamweir_spark.json_rows import _double, _quoted, double_text, json_rows
 
 SCHEMA = pa.schema(
     [
@@ -103,6 +103,22 @@ def test_doubles_are_written_as_java_writes_them() -> None:
         123456789012345680.0: "1.2345678901234568E17",
     }
     assert {value: double_text(value) for value in written} == written
+
+
+ONE_BY_ONE = {
+    "text": (pa.string(), _quoted, VALUES[0] | st.text('a"\\\x00\x1f\x7fé', max_size=3)),
+    "double": (pa.float64(), _double, DOUBLES | st.floats(-2e7, 2e7) | st.integers(-(10**8), 10**8).map(float)),
+}
+
+
+@settings(max_examples=200)
+@given(st.data(), st.sampled_from(sorted(ONE_BY_ONE)))
+def test_a_column_is_written_as_its_values_are_one_by_one(data: st.DataObject, name: str) -> None:
+    kind, text_of, values = ONE_BY_ONE[name]
+    column = data.draw(st.lists(st.none() | values, min_size=1, max_size=9))
+    texts = ("null" if value is None else text_of(value) for value in column)
+    rows = pa.table({name: pa.array(column, kind)})
+    assert json_rows(rows, [name]).to_pylist() == [f'{{"{name}":{text}}}' for text in texts]
 
 
 def test_no_rows_are_no_messages() -> None:
