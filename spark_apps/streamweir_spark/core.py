@@ -108,6 +108,15 @@ OUTPUT_COLUMNS = (
 """The columns of every pipeline's output; the domain's scored columns follow them (`ts` is not repeated)."""
 
 
+class Released(NamedTuple):
+    """A message whose turn has come, with the shard's rows of it. is_late: they are only listed."""
+
+    topic: str
+    ts: int
+    rows: Any
+    is_late: bool
+
+
 class Reject(NamedTuple):
     """A record that is not worked on. row: index in the message or -1. rows: how many records that is."""
 
@@ -172,10 +181,10 @@ class Domain(Protocol):
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Remember or count the rows of a message; gives their number, and those that are refused."""
 
-    def prepare(self, messages: list[Any]) -> list[Any]:
-        """The rows of messages of scored inputs, None for none, as `score` and `late` take them.
+    def prepare(self, messages: Sequence[Released]) -> list[Any]:
+        """The rows of the messages that come next, in their order, as `use`, `score` and `late` take them.
 
-        Called once with all messages that come next: what rows say by themselves is cheaper for many.
+        What rows say by themselves, or of one another, is cheaper for many: it may be worked out here.
         """
 
     def score(self, run: str, ts: int, rows: Any) -> Iterator[Judged]:

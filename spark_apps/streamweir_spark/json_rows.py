@@ -78,9 +78,7 @@ def _doubles(column: pa.Array) -> pa.Array:
     size = pc.abs(column)
     is_usual = pc.or_(pc.equal(column, 0), pc.and_(pc.greater_equal(size, _SMALL), pc.less(size, _LARGE)))
     digits = column.cast(pa.string())
-    texts = pc.if_else(
-        pc.match_substring(digits, "."), digits, pc.binary_join_element_wise(digits, ".0", "")
-    )
+    texts = pc.if_else(pc.match_substring(digits, "."), digits, pc.binary_join_element_wise(digits, ".0", ""))
     return _but(texts, column, pc.invert(is_usual), _double)
 
 

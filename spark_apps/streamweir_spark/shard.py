@@ -9,13 +9,15 @@ from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Role
 from streamweir.errors import BadConfiguration
-from streamweir_spark.core import FOREIGN, Domain, Judged, Output, OutputKind, Part, Reject
+from streamweir_spark.core import FOREIGN, Domain, Judged, Output, OutputKind, Part, Reject, Released
 from streamweir_spark.decode import unpack
 
-FORMAT = 2
-"""Of a shard's state; goes up with each change of `_Progress.plain` or of what a domain's `dump` gives.
+FORMAT = 3
+"""Of a shard's state; goes up with each change of `_Progress.plain`, of what a domain's `dump` gives, or of
+what its parts hold.
 
-Format 1 did not say so, and the ids that it remembered have no times.
+Format 1 did not say so, and the ids that it remembered have no times. In format 2 the shop's browsing rows
+were tuples.
 """
 # Looked up once: a micro-batch has tens of thousands of them.
 _SCORED, _REJECTED = OutputKind.SCORED.value, OutputKind.REJECTED.value
@@ -81,11 +83,11 @@ class _Progress:
 
 
 class _Opened(NamedTuple):
-    """A part, with what its blob holds."""
+    """A part whose turn has come, with what its blob holds."""
 
     part: Part
     rejects: list[Reject]
-    rows: Any
+    message: Released
 
 
 class _Shard:
@@ -116,13 +118,12 @@ class _Shard:
 
     def release(self) -> None:
         """Work on all complete sequences, in order."""
-        progress = self.progress
-        for opened in self._prepared(list(self._complete())):
-            for part, rejects, rows in opened:
-                self._work_on(part, rejects, rows)
-            largest = max(part.ts for part, *_ in opened if part.ts is not None)
-            progress.max_ts = largest if progress.max_ts is None else max(progress.max_ts, largest)
-            progress.next_sequence += 1
+        found = list(self._complete())
+        prepared = self.domain.prepare([one.message for one in found])
+        for (part, rejects, message), rows in zip(found, prepared, strict=True):
+            self._reject_all(part, Reason.MALFORMED, rejects)
+            if rows is not None:
+                self._work_on(part, message, rows)
 
     def close(self) -> None:
         """Put out what is final now, and how far the shard is."""
@@ -131,41 +132,35 @@ class _Shard:
             self.outputs.append(Output(OutputKind.CLOSED.value, *place, values=values))
         self.outputs.append(Output(OutputKind.FRONTIER.value, *place))
 
-    def _complete(self) -> Iterator[list[_Opened]]:
-        """Take the complete sequences out of those that wait; of each its parts, by topic."""
-        pending, sequence = self.progress.pending, self.progress.next_sequence
-        while len(pending.get(sequence, ())) == len(self.inputs):
-            parts = pending.pop(sequence)
-            yield [_Opened(parts[topic], *unpack(parts[topic].blob)) for topic in self.inputs]
-            sequence += 1
+    def _complete(self) -> Iterator[_Opened]:
+        """Take the complete sequences out of those that wait, and go on behind them."""
+        progress = self.progress
+        while len(progress.pending.get(progress.next_sequence, ())) == len(self.inputs):
+            parts = progress.pending.pop(progress.next_sequence)
+            for part in map(parts.__getitem__, self.inputs):
+                rejects, rows = unpack(part.blob)
+                yield _Opened(part, rejects, Released(part.topic, part.ts or 0, rows, self._is_late(part)))
+            clocks = [part.ts or 0 for part in parts.values()]
+            progress.max_ts = max(clocks if progress.max_ts is None else (progress.max_ts, *clocks))
+            progress.next_sequence += 1
 
-    def _prepared(self, found: list[list[_Opened]]) -> list[list[_Opened]]:
-        """The same with the rows that are to be scored as `Domain.prepare` gives them."""
-        scored = {topic for topic, read in self.inputs.items() if read.role is Role.SCORED}
-        rows = [one.rows for opened in found for one in opened if one.part.topic in scored]
-        prepared = iter(self.domain.prepare(rows))
-        return [
-            [one._replace(rows=next(prepared)) if one.part.topic in scored else one for one in opened]
-            for opened in found
-        ]
-
-    def _work_on(self, part: Part, rejects: list[Reject], rows: Any) -> None:
-        self._reject_all(part, Reason.MALFORMED, rejects)
-        if rows is None or part.ts is None:
-            return
-        if part.kind != Kind.REDRIVE and self._is_late(part.ts):
-            self._reject_all(part, Reason.LATE, self.domain.late(part.topic, part.ts, rows))
-        elif self.inputs[part.topic].role is Role.SCORED:
-            self._judge(part, self.domain.score(part.run or "", part.ts, rows))
+    def _work_on(self, part: Part, message: Released, rows: Any) -> None:
+        topic, ts = message.topic, message.ts
+        if message.is_late:
+            self._reject_all(part, Reason.LATE, self.domain.late(topic, ts, rows))
+        elif self.inputs[topic].role is Role.SCORED:
+            self._judge(part, self.domain.score(part.run or "", ts, rows))
         else:
-            used, refused = self.domain.use(part.topic, part.ts, rows)
+            used, refused = self.domain.use(topic, ts, rows)
             if used:
                 self.outputs.append(_output(OutputKind.TALLY.value, part, rows=used))
             self._judge(part, refused)
 
-    def _is_late(self, ts: int) -> bool:
+    def _is_late(self, part: Part) -> bool:
         largest = self.progress.max_ts
-        return largest is not None and largest - ts > self.domain.lateness_s
+        if part.kind == Kind.REDRIVE or largest is None:
+            return False
+        return largest - (part.ts or 0) > self.domain.lateness_s
 
     def _judge(self, part: Part, judged: Iterable[Judged]) -> None:
         for one in judged:

@@ -1,6 +1,6 @@
 """How `card_fraud` judges transactions: each by itself, each once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir_spark.card_fraud.memory import Scored, State
 from streamweir_spark.card_fraud.reader import Transaction
-from streamweir_spark.core import Judged, Reject
+from streamweir_spark.core import Judged, Reject, Released
 from streamweir_spark.decode import canonical
 from streamweir_spark.needs import ModelNeeds
 
@@ -51,9 +51,9 @@ class Domain:
         """There is no topic of context."""
         raise AssertionError(f"topic {topic} has no rows to use")
 
-    def prepare(self, messages: list[Any]) -> list[Any]:
-        """The messages as they are: each was parsed when it was read."""
-        return messages
+    def prepare(self, messages: Sequence[Released]) -> list[Any]:
+        """The rows as they are: each was parsed when it was read."""
+        return [message.rows for message in messages]
 
     def score(self, run: str, ts: int, rows: Plain) -> Iterator[Judged]:
         """Judge a transaction: unscorable, duplicate, or ready for the model."""

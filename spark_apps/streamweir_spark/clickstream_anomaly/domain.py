@@ -10,7 +10,7 @@ from streamweir.contracts.tables import Column
 from streamweir.values import identifier
 from streamweir_spark.clickstream_anomaly.memory import Seen, Site, Window
 from streamweir_spark.clickstream_anomaly.reader import END, Events
-from streamweir_spark.core import Judged, Reject
+from streamweir_spark.core import Judged, Reject, Released
 from streamweir_spark.decode import canonical
 
 
@@ -51,9 +51,9 @@ class Domain:
         refused = list(self._refused(ts, events))
         return len(events.ids) - len(refused), refused
 
-    def prepare(self, messages: list[Any]) -> list[Any]:
-        """The messages as they are: nothing is scored row by row."""
-        return messages
+    def prepare(self, messages: Sequence[Released]) -> list[Any]:
+        """The rows as they are: nothing is scored row by row."""
+        return [message.rows for message in messages]
 
     def score(self, run: str, ts: int, rows: Any) -> Iterator[Judged]:
         """Nothing is scored row by row."""

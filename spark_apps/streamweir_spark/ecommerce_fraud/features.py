@@ -1,13 +1,16 @@
-"""The features of a transaction, from its own columns, its customer and its session's browsing rows."""
+"""The features of transactions, from their own columns, their customer and their session's browsing rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
 from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_date
+from streamweir_spark.ecommerce_fraud.memory import Visits
 from streamweir_spark.ecommerce_fraud.parsing import NUMBERS, Parsed
 
 _TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.STRING)
@@ -33,39 +36,9 @@ class Customer(NamedTuple):
     first_join_date: date | None
 
 
-class Visit(NamedTuple):
-    """The browsing rows of a transaction. first, last: event times in microseconds, None without rows."""
-
-    level_1: int
-    level_2: int
-    known: int
-    events: int
-    first: int | None
-    last: int | None
-
-
 def customers_of(rows: Iterable[Mapping[str, str | None]]) -> dict[str, Customer]:
     """The customers of customer.csv by id."""
     return {identifier(row["customer_id"] or ""): _customer(row) for row in rows}
-
-
-def visit(browsing: list[int], earliest: int, ts: int, created: int) -> Visit:
-    """The rows of a session with a ts from `earliest` to `ts`, and not after the transaction.
-
-    browsing: flat, three ints a row: ts, event time in microseconds, level (0: not a known event type).
-    """
-    levels = [0, 0, 0, 0]
-    first = last = None
-    numbers = iter(browsing)
-    for row_ts, time, level in zip(numbers, numbers, numbers, strict=True):
-        if earliest <= row_ts <= ts and time <= created:
-            levels[level] += 1
-            if first is None or time < first:
-                first = time
-            if last is None or time > last:
-                last = time
-    known = levels[1] + levels[2] + levels[3]
-    return Visit(levels[1], levels[2], known, known + levels[0], first, last)
 
 
 def time_of_day(hour: int) -> str:
@@ -73,38 +46,42 @@ def time_of_day(hour: int) -> str:
     return ("night", "morning", "afternoon", "evening")[hour // 6]
 
 
-def features(seen: Visit, found: Parsed, customer: Customer, clock: LocalClock) -> dict[str, object]:
-    """The contract's FEATURES."""
-    created = found.created
-    middle = created if seen.first is None or seen.last is None else (seen.first + seen.last) // 2
-    birth, joined = customer.birthdate, customer.first_join_date
+def features(
+    seen: Visits, found: Sequence[Parsed], customers: Sequence[Customer], clock: LocalClock
+) -> dict[str, list[Any]]:
+    """The contract's FEATURES, column by column."""
+    created = [one.created for one in found]
+    known, events = seen.levels[:, 1:].sum(axis=1), seen.levels.sum(axis=1)
+    middle = np.where(events > 0, (seen.first + seen.last) // 2, np.array(created, np.int64))
+    # Without rows of a known level there are none of level 1 or 2 either.
+    whole = np.maximum(known, 1)
     return {
-        "L1_ratio": _percent(seen.level_1, seen.known),
-        "L2_ratio": _percent(seen.level_2, seen.known),
-        "time_of_day": time_of_day(clock(middle).hour),
-        "num_purchase": found.quantity,
-        "age": None if birth is None else _years_between(birth, clock(created).date()),
-        "first_join_year": None if joined is None else joined.year,
-        "gender": customer.gender,
-        "session_events": seen.events,
+        "L1_ratio": (100.0 * seen.levels[:, 1] / whole).tolist(),
+        "L2_ratio": (100.0 * seen.levels[:, 2] / whole).tolist(),
+        "time_of_day": [time_of_day(clock(micros).hour) for micros in middle.tolist()],
+        "num_purchase": [one.quantity for one in found],
+        "age": [
+            None if one.birthdate is None else _years_between(one.birthdate, clock(micros).date())
+            for one, micros in zip(customers, created, strict=True)
+        ],
+        "first_join_year": [one.first_join_date and one.first_join_date.year for one in customers],
+        "gender": [one.gender for one in customers],
+        "session_events": events.tolist(),
     }
 
 
-def typed(row: Mapping[str, str], found: Parsed) -> dict[str, object]:
+def typed(rows: Sequence[Mapping[str, str]], found: Sequence[Parsed]) -> dict[str, list[Any]]:
     """The original columns, typed; a missing text is null."""
-    values: dict[str, object] = {name: row.get(name) for name in _TEXTS}
-    values["created_at"] = found.created
-    values.update(zip(NUMBERS, found.numbers, strict=True))
+    values: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in _TEXTS}
+    values["created_at"] = [one.created for one in found]
+    for place, name in enumerate(NUMBERS):
+        values[name] = [one.numbers[place] for one in found]
     return values
 
 
 def _years_between(birth: date, day: date) -> int:
     """Whole years; a birthday on 29 February counts on 1 March of a year that lacks the day."""
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
-
-
-def _percent(part: int, whole: int) -> float:
-    return 100.0 * part / whole if whole else 0.0
 
 
 def _customer(row: Mapping[str, str | None]) -> Customer:

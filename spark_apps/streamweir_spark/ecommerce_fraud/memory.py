@@ -1,17 +1,72 @@
 """What a shard remembers of a stream: browsing rows within reach, and which transactions were scored."""
 
 from array import array
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from itertools import accumulate, chain, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streamweir.contracts.ecommerce_fraud import EVENT_LEVELS
+from streamweir.values import identifiers
+from streamweir_spark.columnar import Ints
+from streamweir_spark.ecommerce_fraud.reader import BROWSED
 
 _ID_BYTES = 16
-_ROW = 3
+_LEVELS = 4
+"""Level 0 is that of an event type which is not known."""
+_PAIRS = 1_000_000
+"""A transaction and a row of its session: so many are looked at in one go, that is, in some 50 MB."""
+_NAMES = pa.schema([("session", pa.string())])
 
-State = tuple[list[str], bytes, bytes, bytes, bytes]
+_Column = npt.NDArray[np.signedinteger[Any]]
+State = tuple[bytes, tuple[bytes, ...], bytes, bytes]
+
+
+class Rows(NamedTuple):
+    """Browsing rows by column. session: which of the names. time: microseconds.
+
+    turn: of the message among those of this micro-batch, before which no transaction sees the row.
+    """
+
+    session: _Column
+    ts: _Column
+    time: _Column
+    level: _Column
+    turn: _Column
+
+    def of(self, which: npt.NDArray[np.generic]) -> "Rows":
+        """Those of these numbers, or for which it is true."""
+        return Rows._make(column[which] for column in self)
+
+
+class Asked(NamedTuple):
+    """Transactions by column: their session, and which of its browsing rows each sees.
+
+    Those with a ts from `earliest` to `ts`, not after `created` (microseconds), of no later message (`turn`).
+    """
+
+    session: Sequence[str]
+    earliest: Ints
+    ts: Ints
+    created: Ints
+    turn: Ints
+
+
+class Visits(NamedTuple):
+    """What transactions see: browsing rows by transaction and level, and the first and last event time among
+    them in microseconds, which say nothing without rows."""
+
+    levels: Ints
+    first: Ints
+    last: Ints
 
 
 class Memory:
-    """Browsing rows by session, flat as `features.visit` takes them, and when which ids were scored.
+    """Browsing rows within reach, and when which ids were scored.
 
     scored: the ts by an id's digest. retention_s: for how long it makes duplicates, on the virtual clock.
 
@@ -21,14 +76,55 @@ class Memory:
 
     def __init__(self, retention_s: int, state: State | None = None) -> None:
         self._retention_s = retention_s
-        names, lengths, numbers, ids, times = state or ([], b"", b"", b"", b"")
-        flat = _ints("q", numbers)
-        ends = accumulate(_ints("q", lengths), initial=0)
-        self.sessions = {
-            name: flat[start:end] for name, (start, end) in zip(names, pairwise(ends), strict=True)
-        }
+        names, rows, ids, times = state or (b"", (b"",) * 4, b"", b"")
+        self._names = _names_of(names)
+        found = [np.frombuffer(data, kind) for data, kind in zip(rows, ("i4", "i8", "i8", "i1"), strict=True)]
+        self.rows = Rows._make([*found, np.full(len(found[0]), -1, np.int32)])
         digests = (ids[place : place + _ID_BYTES] for place in range(0, len(ids), _ID_BYTES))
-        self.scored = dict(zip(digests, _ints("q", times), strict=True))
+        self.scored = dict(zip(digests, array("q", times), strict=True))
+
+    def remember(self, batches: Sequence[tuple[int, pa.RecordBatch]]) -> None:
+        """Keep the rows of messages, as BROWSED, each with the message's turn."""
+        rows = pa.Table.from_batches([batch for _, batch in batches], BROWSED).combine_chunks()
+        events = rows["event_type"].combine_chunks().dictionary_encode()
+        levels = np.array([EVENT_LEVELS.get(name, 0) for name in events.dictionary.to_pylist()], np.int8)
+        turns = np.array([turn for turn, _ in batches], np.int32)
+        more = Rows(
+            self._coded(rows["session_id"].combine_chunks()),
+            rows["ts"].to_numpy(),
+            rows["micros"].to_numpy(),
+            levels[events.indices],
+            np.repeat(turns, [batch.num_rows for _, batch in batches]),
+        )
+        self.rows = Rows._make(np.concatenate(both) for both in zip(self.rows, more, strict=True))
+
+    def visits(self, asked: Asked) -> Visits:
+        """What the transactions see."""
+        count = len(asked.session)
+        found = Visits(
+            np.zeros((count, _LEVELS), np.int64),
+            np.full(count, np.iinfo(np.int64).max),
+            np.full(count, np.iinfo(np.int64).min),
+        )
+        session = pc.fill_null(pc.index_in(pa.array(asked.session, pa.string()), self._names), -1).to_numpy()
+        is_wanted = np.zeros(len(self._names) + 1, bool)
+        is_wanted[session] = True
+        is_wanted[-1] = False
+        rows = self.rows.of(np.flatnonzero(is_wanted[self.rows.session]))
+        rows = rows.of(np.argsort(rows.session, kind="stable"))
+        begin, end = (np.searchsorted(rows.session, session, side) for side in ("left", "right"))
+        for which, place in _pairs(begin, end - begin):
+            sees = (
+                (rows.turn[place] <= asked.turn[which])
+                & (rows.ts[place] >= asked.earliest[which])
+                & (rows.ts[place] <= asked.ts[which])
+                & (rows.time[place] <= asked.created[which])
+            )
+            which, place = which[sees], place[sees]
+            np.add.at(found.levels, (which, rows.level[place]), 1)
+            np.minimum.at(found.first, which, rows.time[place])
+            np.maximum.at(found.last, which, rows.time[place])
+        return found
 
     def first_time(self, session: str, transaction: str, ts: int) -> bool:
         """Whether this transaction was not scored within the retention; now it is, at `ts`."""
@@ -43,32 +139,47 @@ class Memory:
         """The state without the rows that are more than the lookback older than `now`, and without the ids
         that make no duplicates from then on."""
         if now is not None:
-            self._forget(now - lookback_s)
+            self.rows = self.rows.of(self.rows.ts >= now - lookback_s)
             oldest = now - self._retention_s
             self.scored = {digest: ts for digest, ts in self.scored.items() if ts >= oldest}
-        lengths = array("q", map(len, self.sessions.values()))
-        numbers = array("q", chain.from_iterable(self.sessions.values()))
+        rows = self.rows
+        used, session = np.unique(rows.session, return_inverse=True)
+        names = pa.record_batch([self._names.take(pa.array(used))], schema=_NAMES)
+        columns = (session.astype(np.int32), rows.ts, rows.time, rows.level)
         times = array("q", self.scored.values())
-        names, ids = list(self.sessions), b"".join(self.scored)
-        return names, lengths.tobytes(), numbers.tobytes(), ids, times.tobytes()
+        return (
+            names.serialize().to_pybytes(),
+            tuple(column.tobytes() for column in columns),
+            b"".join(self.scored),
+            times.tobytes(),
+        )
 
-    def _forget(self, oldest_ts: int) -> None:
-        kept = {}
-        for name, rows in self.sessions.items():
-            if min(rows[::_ROW]) < oldest_ts:
-                rows = _since(rows, oldest_ts)
-            if rows:
-                kept[name] = rows
-        self.sessions = kept
+    def _coded(self, sessions: pa.StringArray) -> _Column:
+        """Which of the names each of the sessions is; a new one becomes one of them."""
+        if pc.any(pc.ends_with(sessions, ".0")).as_py():
+            sessions = pa.array(identifiers(sessions.to_pylist()), pa.string())
+        known = len(self._names)
+        coded = pa.concat_arrays([self._names, sessions]).dictionary_encode()
+        self._names = coded.dictionary
+        found: _Column = coded.indices.to_numpy()[known:]
+        return found
 
 
-def _since(rows: list[int], oldest_ts: int) -> list[int]:
-    numbers = iter(rows)
-    kept = [row for row in zip(numbers, numbers, numbers, strict=True) if row[0] >= oldest_ts]
-    return list(chain.from_iterable(kept))
+def _names_of(state: bytes) -> pa.StringArray:
+    if not state:
+        return pa.array([], pa.string())
+    return pa.ipc.read_record_batch(pa.py_buffer(state), _NAMES)["session"]
 
 
-def _ints(code: str, numbers: bytes) -> list[int]:
-    found = array(code)
-    found.frombytes(numbers)
-    return found.tolist()
+def _pairs(begin: Ints, counts: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Each number with each of its `counts` places from its `begin` on; some pairs at a time."""
+    ends = np.cumsum(counts)
+    first = 0
+    while first < len(counts):
+        before = ends[first] - counts[first]
+        last = max(int(np.searchsorted(ends, before + _PAIRS, "right")), first + 1)
+        some = slice(first, last)
+        which = np.repeat(np.arange(first, last), counts[some])
+        starts = begin[some] - (ends[some] - counts[some] - before)
+        yield which, np.arange(len(which)) + np.repeat(starts, counts[some])
+        first = last

@@ -1,32 +1,42 @@
 """How browsing and transaction messages are read: lists of rows, split by session."""
 
-from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from streamweir.contracts.ecommerce_fraud import BROWSING_TOPIC
 from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_KEY
-from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.messages import Headers
 from streamweir.times import moment
-from streamweir_spark.columnar import Ints, columns_of, times_of
+from streamweir_spark.columnar import columns_of, times_of
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import Row, Rows, ShardOf, row_list
 from streamweir_spark.row_checks import all_well_formed, sort_out, time_problem
 
-Places = tuple[int, ...]
-Browsing = tuple[Places, tuple[str, ...], tuple[str, ...], tuple[str, ...], "array[int]", Places | None]
-"""A shard's rows by column: index in the message, session_id, event_type, event_time as text and micros, and
-their own ts where it is not the message's, as after a redrive."""
+BROWSED = pa.schema(
+    [
+        pa.field("place", pa.int32()),
+        *(pa.field(name, pa.string()) for name in BROWSING_KEY),
+        pa.field("micros", pa.int64()),
+        pa.field("ts", pa.int64()),
+    ]
+)
+"""A browsing row: index in the message, the key as it came, event_time in microseconds, and the virtual
+clock: the row's own, which is the message's but for a redrive."""
+
+Browsing = bytes
+"""A shard's rows of a message: a record batch of BROWSED."""
 Transactions = list[tuple[int, Row]]
 """A shard's rows: index in the message, and the row as it came."""
 
-END: tuple[()] = ()
+END = b""
 """What stands for the rows of a message that is an end (`Headers.is_end`): none at all."""
 
 _browsing_key = itemgetter(*BROWSING_KEY)
@@ -59,10 +69,18 @@ class Reader:
         times = None if rows is None else times_of(rows.field("event_time"))
         if rows is None or times is None:
             return None
-        return _browsing_at_once(rows, times, [headers.rows for headers, _ in messages], _shard_of(shards))
+        lengths = [headers.rows for headers, _ in messages]
+        places = np.concatenate([np.arange(length, dtype=np.int32) for length in lengths])
+        key = [rows.field(name) for name in BROWSING_KEY]
+        return _by_shard([places, *key, times, rows.field("ts")], lengths, _shard_of(shards))
 
 
 READER = Reader()
+
+
+def opened(share: Browsing) -> pa.RecordBatch:
+    """The rows as BROWSED."""
+    return pa.ipc.read_record_batch(pa.py_buffer(share), BROWSED)
 
 
 @lru_cache(maxsize=8)
@@ -71,73 +89,38 @@ def _shard_of(shards: int) -> ShardOf:
 
 
 def _browsing(rows: Rows, headers: Headers, shard_of: ShardOf) -> tuple[Mapping[int, Browsing], list[Reject]]:
-    as_sent = headers.kind is not Kind.REDRIVE
     if all_well_formed(rows, BROWSING_KEY, headers):
-        try:
-            return _by_shard(range(len(rows)), rows, shard_of, as_sent), []
-        except ValueError:
-            pass  # One of the times is none; which one is found out below.
+        with suppress(ValueError):  # One of the times is none; which one is found out below.
+            return _shares(range(len(rows)), rows, shard_of), []
     good, rejects = sort_out(rows, BROWSING_KEY, headers, _ID, time_problem("event_time"))
-    return _by_shard([place for place, _ in good], [row for _, row in good], shard_of, as_sent), rejects
+    return _shares([place for place, _ in good], [row for _, row in good], shard_of), rejects
 
 
-def _browsing_at_once(
-    rows: pa.StructArray, times: Ints, lengths: Sequence[int], shard_of: ShardOf
-) -> list[dict[int, Browsing]]:
-    shards, messages = range(shard_of.shards), range(len(lengths))
-    sessions = rows.field("session_id").dictionary_encode()
+def _shares(places: Sequence[int], rows: Sequence[Row], shard_of: ShardOf) -> dict[int, Browsing]:
+    if not rows:
+        return {}
+    key = list(zip(*map(_browsing_key, rows), strict=True))
+    columns = [places, *key, moment.all(key[-1]), list(map(_ts_of, rows))]
+    return _by_shard(columns, [len(rows)], shard_of)[0]
+
+
+def _by_shard(columns: Iterable[Any], lengths: Sequence[int], shard_of: ShardOf) -> list[dict[int, Browsing]]:
+    """The columns of BROWSED, of messages of these lengths, cut by message and shard."""
+    rows = pa.record_batch(list(columns), schema=BROWSED)
+    shards, messages = shard_of.shards, range(len(lengths))
+    sessions = rows["session_id"].dictionary_encode()
     shard = np.array([shard_of[name] for name in sessions.dictionary.to_pylist()])[sessions.indices]
     # A share is what one message has for one shard; in order, they lie one behind the other.
-    share = np.repeat(np.array(messages) * len(shards), lengths) + shard
+    share = np.repeat(np.array(messages) * shards, lengths) + shard
     order = np.argsort(share, kind="stable")
-    places = np.concatenate([np.arange(length) for length in lengths])[order].tolist()
-    names, events, texts = (_texts(rows.field(name), order) for name in BROWSING_KEY)
-    times = times[order]
-    bounds = np.searchsorted(share[order], np.arange(len(lengths) * len(shards) + 1)).tolist()
-
-    def browsing(begin: int, end: int) -> Browsing:
-        mine = slice(begin, end)
-        micros = array("q", times[mine].tobytes())
-        return tuple(places[mine]), tuple(names[mine]), tuple(events[mine]), tuple(texts[mine]), micros, None
-
+    bounds = np.searchsorted(share[order], np.arange(len(lengths) * shards + 1)).tolist()
+    rows = rows.take(pa.array(order))
     found: list[dict[int, Browsing]] = [{} for _ in messages]
     for number, (begin, end) in enumerate(pairwise(bounds)):
         if begin < end:
-            found[number // len(shards)][number % len(shards)] = browsing(begin, end)
+            some = rows.slice(begin, end - begin)
+            found[number // shards][number % shards] = some.serialize().to_pybytes()
     return found
-
-
-def _texts(column: pa.StringArray, order: Ints) -> list[str]:
-    """Equal texts become one object, which pickle then writes once."""
-    encoded = column.dictionary_encode()
-    texts: list[str] = np.array(encoded.dictionary.to_pylist(), object)[
-        encoded.indices.to_numpy()[order]
-    ].tolist()
-    return texts
-
-
-def _by_shard(
-    places: Sequence[int], rows: Sequence[Row], shard_of: ShardOf, as_sent: bool
-) -> dict[int, Browsing]:
-    if not rows:
-        return {}
-    sessions, events, times = zip(*map(_browsing_key, rows), strict=True)
-    # Equal event types become one object, which pickle then writes once.
-    same: dict[str, str] = {}
-    columns = zip(
-        places, sessions, map(same.setdefault, events, events), times, moment.all(times), strict=True
-    )
-    shares: defaultdict[int, list[tuple[int, str, str, str, int]]] = defaultdict(list)
-    for shard, row in zip(map(shard_of.__getitem__, sessions), columns, strict=True):
-        shares[shard].append(row)
-    own = None if as_sent else dict(zip(places, map(_ts_of, rows), strict=True))
-    return {shard: _columns(share, own) for shard, share in shares.items()}
-
-
-def _columns(share: list[tuple[int, str, str, str, int]], own: Mapping[int, int] | None) -> Browsing:
-    places, sessions, events, times, micros = zip(*share, strict=True)
-    ts = None if own is None else tuple(own[place] for place in places)
-    return places, sessions, events, times, array("q", micros), ts
 
 
 def _transactions(

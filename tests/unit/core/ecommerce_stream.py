@@ -11,7 +11,7 @@ from streamweir_spark.core import Output, Received
 from streamweir_spark.decode import decode
 from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import Customer
-from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.ecommerce_fraud.reader import READER, opened
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.shard import work
 
@@ -117,6 +117,11 @@ def fall_apart(messages: Sequence[Received], random: Random) -> list[list[Receiv
     for micro_batch in found:
         random.shuffle(micro_batch)
     return found
+
+
+def plain(rows: Any) -> Any:
+    """A shard's rows of a message, browsing rows by column: equal ones may be packed in other bytes."""
+    return opened(rows).to_pydict() if isinstance(rows, bytes) and rows else rows
 
 
 def scored(outputs: Iterable[Output], dom: Domain) -> list[dict]:

@@ -14,7 +14,7 @@ from streamweir.values import parse_time
 from streamweir_spark.core import Part, Received
 from streamweir_spark.decode import decode, row_list, row_problem, unpack
 from streamweir_spark.ecommerce_fraud.reader import READER
-from tests.unit.core.ecommerce_stream import START, browsing, message, rejected, run, transaction
+from tests.unit.core.ecommerce_stream import START, browsing, message, plain, rejected, run, transaction
 
 TOPICS = ("browsing", "transactions")
 
@@ -27,7 +27,7 @@ def rows_in(part: Part) -> int:
     _, rows = unpack(part.blob)
     if rows is None:
         return 0
-    return len(rows) if part.topic == "transactions" else len(rows[0])
+    return len(rows) if part.topic == "transactions" else len(plain(rows)["place"])
 
 
 def test_a_message_becomes_a_part_in_every_shard_even_without_rows() -> None:
@@ -43,7 +43,7 @@ def test_rows_of_one_session_share_a_shard_on_both_topics() -> None:
     names = [f"session-{number}" for number in range(40)]
     places: dict[str, set[int]] = {}
     for part in parts_of(message("browsing", 0, [browsing(name) for name in names])):
-        for session in unpack(part.blob)[1][1]:
+        for session in plain(unpack(part.blob)[1])["session_id"]:
             places.setdefault(session, set()).add(part.shard)
     for part in parts_of(message("transactions", 0, [transaction("t", name) for name in names])):
         for _, row in unpack(part.blob)[1]:

@@ -130,6 +130,17 @@ def test_every_record_that_was_produced_is_accounted_for_once(messages: list[Rec
         assert counted.get(place, 0) == announced
 
 
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@given(streams(), st.integers(1, 5))
+def test_the_result_does_not_depend_on_how_many_rows_are_looked_at_in_one_go(
+    messages: list[Received], pairs: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamweir_spark.ecommerce_fraud.memory._PAIRS", pairs)
+        some_at_a_time = run(messages, new_domain())
+    assert some_at_a_time == run(messages, new_domain())
+
+
 def test_the_flush_counts_as_the_largest_ts() -> None:
     flush = [message(topic, 1, [], ts=START + 300, kind=Kind.FLUSH) for topic in ("browsing", "transactions")]
     outputs = run([message("browsing", 0, []), message("transactions", 0, []), *flush])

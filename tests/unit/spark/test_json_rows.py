@@ -107,7 +107,11 @@ def test_doubles_are_written_as_java_writes_them() -> None:
 
 ONE_BY_ONE = {
     "text": (pa.string(), _quoted, VALUES[0] | st.text('a"\\\x00\x1f\x7fé', max_size=3)),
-    "double": (pa.float64(), _double, DOUBLES | st.floats(-2e7, 2e7) | st.integers(-(10**8), 10**8).map(float)),
+    "double": (
+        pa.float64(),
+        _double,
+        DOUBLES | st.floats(-2e7, 2e7) | st.integers(-(10**8), 10**8).map(float),
+    ),
 }
 
 

@@ -25,6 +25,7 @@ from tests.unit.core.ecommerce_stream import (
     browsing,
     domain,
     message,
+    plain,
     run_apart,
     transaction,
     without_frontiers,
@@ -166,7 +167,11 @@ def _scored(outputs: list[Output], schema: pa.Schema) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["sequence"], row["row"]))
 
 
-def _sorted(parts: list[Part]) -> list[tuple[Part, object]]:
-    """The parts with what their blobs hold: rows that were read at once are pickled in other bytes."""
+def _sorted(parts: list[Part]) -> list[tuple[Part, object, object]]:
+    """The parts with what their blobs hold."""
     in_order = sorted(parts, key=lambda part: (part.topic, part.partition, part.offset))
-    return [(part._replace(blob=b""), decode.unpack(part.blob)) for part in in_order]
+    opened = [decode.unpack(part.blob) for part in in_order]
+    return [
+        (part._replace(blob=b""), rejects, plain(rows))
+        for part, (rejects, rows) in zip(in_order, opened, strict=True)
+    ]
