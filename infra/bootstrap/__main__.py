@@ -55,7 +55,7 @@ def _packages_and_jars() -> dict[str, Path]:
     java_home = java.home(CHECKOUT)
     python = python_env.install(CHECKOUT)
     venv = python.parents[1]
-    connectors = jars.folder(CHECKOUT / jars.SPARK, venv, java_home)
+    connectors = jars.connectors(CHECKOUT, venv, java_home)
     return {
         "java_home": java_home,
         "kafka_jars": jars.folder(CHECKOUT / jars.KAFKA, venv, java_home),

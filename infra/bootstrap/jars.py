@@ -2,17 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.sax.saxutils import quoteattr
 
 from infra.bootstrap import cache
-from infra.bootstrap.processes import SetupFailed, run_counted, say
+from infra.bootstrap.processes import SetupFailed, run, run_counted, say
 
 KAFKA = Path("infra/kafka/jars.lock")
 SPARK = Path("infra/spark/jars.lock")
+COMPILER = Path("infra/spark/compiler.lock")
+CHECKPOINT_FILES = Path("infra/spark/ConditionalCheckpointFileManager.java")
 _IVY = """<ivy-module version="2.0"><info organisation="streamweir" module="jars"/>
 <configurations><conf name="default"/></configurations><dependencies>
 {}
@@ -22,6 +25,7 @@ _REMEDY = (
     "check the network, then run `make setup` again; behind a mirror name your Ivy settings file in "
     "STREAMWEIR_IVY_SETTINGS"
 )
+_NOT_COMPILED = "the lines above say what the compiler refused: the jars of Spark and this class do not fit"
 
 
 @dataclass(frozen=True)
@@ -54,21 +58,48 @@ def read_lock(path: Path) -> list[Jar]:
 
 def folder(lock: Path, venv: Path, java_home: Path) -> Path:
     """The folder that holds exactly the jars of a list, fetched on the first call."""
+    return _folder(lock, venv, java_home, [], lambda _: None)
+
+
+def connectors(checkout: Path, venv: Path, java_home: Path) -> Path:
+    """The folder of Spark's connector jars and of our own class, which is compiled on the first call."""
+    compiler, source = checkout / COMPILER, checkout / CHECKPOINT_FILES
+
+    def compile_own(target: Path) -> None:
+        with TemporaryDirectory() as scratch:
+            ecj = read_lock(compiler)
+            fetch(ecj, Path(scratch), venv, java_home)
+            verify(ecj, Path(scratch), compiler)
+            classes = Path(scratch) / "classes"
+            path = os.pathsep.join(map(str, [*_pyspark(venv).glob("*.jar"), *target.glob("*.jar")]))
+            argv: list[str | Path] = [java_home / "bin" / "java", "-jar", Path(scratch) / ecj[0].file_name]
+            run([*argv, "--release", "17", "-d", classes, "-classpath", path, source], _NOT_COMPILED)
+            shutil.make_archive(str(target / "streamweir"), "zip", classes)
+            (target / "streamweir.zip").rename(target / "streamweir.jar")
+
+    return _folder(checkout / SPARK, venv, java_home, [compiler, source], compile_own)
+
+
+def _folder(
+    lock: Path, venv: Path, java_home: Path, more: Iterable[Path], finish: Callable[[Path], None]
+) -> Path:
+    """The cache's folder for a list and what else it is made from."""
     name = lock.parent.name
-    key = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in (lock, *more))).hexdigest()[:12]
     jars = read_lock(lock)
 
     def make(target: Path) -> None:
         say(f"fetching {len(jars)} jars for {name}")
         fetch(jars, target, venv, java_home)
         verify(jars, target, lock)
+        finish(target)
 
     return cache.entry(cache.cache_root(), f"jars/{name}-{key}", make, say)
 
 
 def fetch(jars: Iterable[Jar], target: Path, venv: Path, java_home: Path) -> None:
     """Download jars into a folder, each without its dependencies."""
-    ivy = next(venv.glob("lib/python3*/site-packages/pyspark/jars/ivy-*.jar"))
+    ivy = next(_pyspark(venv).glob("ivy-*.jar"))
     lines = (
         f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.artifact)} rev={quoteattr(jar.version)} "
         'conf="default->default" transitive="false"/>'
@@ -97,3 +128,7 @@ def verify(jars: Iterable[Jar], target: Path, lock: Path) -> None:
                 "damaged or was tampered with; run `make setup` again, and if it stays so, do not use this "
                 "repository of jars"
             )
+
+
+def _pyspark(venv: Path) -> Path:
+    return next(venv.glob("lib/python3*/site-packages/pyspark/jars"))

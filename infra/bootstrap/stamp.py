@@ -7,7 +7,8 @@ from pathlib import Path
 
 from infra.bootstrap import classes, jars, minio, python_env, versions
 
-_INPUTS = (minio.GO_LOCK, versions.VERSIONS, jars.KAFKA, jars.SPARK, classes.REHEARSAL)
+_JARS = (jars.KAFKA, jars.SPARK, jars.COMPILER, jars.CHECKPOINT_FILES)
+_INPUTS = (minio.GO_LOCK, versions.VERSIONS, *_JARS, classes.REHEARSAL)
 _STAMP = Path(".venv/streamweir-setup.json")
 
 

@@ -21,10 +21,8 @@ _ENGINE = {
     # Scored rows come back to Spark as Arrow batches, for compiled code. As a local relation the optimizer
     # would interpret the whole model over them, row by row.
     "spark.sql.execution.arrow.localRelationThreshold": "0",
-    # One PUT per checkpoint file instead of a PUT and a copy.
-    "spark.sql.streaming.checkpointFileManagerClass": (
-        "org.apache.spark.internal.io.cloud.AbortableStreamBasedCheckpointFileManager"
-    ),
+    # One PUT per checkpoint file instead of a PUT and a copy, and a condition where it must be new.
+    "spark.sql.streaming.checkpointFileManagerClass": "streamweir.ConditionalCheckpointFileManager",
     "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
     "spark.sql.streaming.minBatchesToRetain": "10",
     "spark.sql.streaming.numRecentProgressUpdates": "5",
