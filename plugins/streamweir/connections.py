@@ -6,6 +6,7 @@ environment with `from_env` and hands them on to a child process with `to_env`.
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,9 @@ from streamweir.variables import (
     STORE_SECURE,
     Variable,
 )
+
+SECRET_PROPERTY = "(?i)secret|password|token|access[.]?key|jaas"  # noqa: S105 - what a secret is called
+"""Spark properties with such a name are shown to nobody: a regular expression for Java and Python."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,11 @@ class SparkConnection:
 
     master: str = SPARK_MASTER.default
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The properties that everybody may see, such as those in a command line."""
+        return {name: value for name, value in self.conf.items() if not re.search(SECRET_PROPERTY, name)}
 
     def to_env(self) -> dict[str, str]:
         """The environment from which a child process makes the same value."""

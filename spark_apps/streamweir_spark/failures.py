@@ -9,7 +9,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from streamweir import errors
-from streamweir.errors import DependencyUnreachable, StreamweirError
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
 from streamweir.scorer.driver import ERROR_PREFIX
 from streamweir.variables import TRACEBACK
 
@@ -23,6 +23,7 @@ _UNREACHABLE = re.compile(
 # The gateway between Python and Java only passes on what went wrong on its other side.
 _CAUSE = re.compile(r"^\s*Caused by: (?!py4j\.)(.+)$", re.M)
 _PYTHON = re.compile(r"^(?!py4j\.)(\w+(?:\.\w+)*(?:Error|Exception|Unusable|Configuration): .+)$", re.M)
+_PROGRAM = re.compile(r'Cannot run program "([^"]+)"')
 _OWN = re.compile(r"^streamweir\.errors\.(\w+): (.+)$", re.M)
 """An error of Streamweir's that was raised in a Python worker: Spark hands on its traceback."""
 _LONGEST = 500
@@ -31,7 +32,7 @@ _LONGEST = 500
 def as_error(raised: StreamweirError | PySparkException | Py4JError) -> StreamweirError:
     """Streamweir's error for what ended a scorer: its own, also one of a Python worker's, else of a kind.
 
-    DependencyUnreachable when Kafka or the store was away.
+    DependencyUnreachable when Kafka or the store was away, BadConfiguration for a Python that is not there.
     """
     if isinstance(raised, StreamweirError):
         return raised
@@ -39,6 +40,10 @@ def as_error(raised: StreamweirError | PySparkException | Py4JError) -> Streamwe
     if own := _OWN.search(text):
         kind: type[StreamweirError] = getattr(errors, own[1])
         return kind(own[2].strip())
+    if program := _PROGRAM.search(text):
+        return BadConfiguration(
+            f"Spark cannot run {program[1]} on its executors: name their Python in spark.pyspark.python"
+        )
     kind = DependencyUnreachable if _UNREACHABLE.search(text) else StreamweirError
     return kind(f"Spark gave up: {sentence(text)}")
 

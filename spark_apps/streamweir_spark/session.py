@@ -6,7 +6,8 @@ import sys
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
-from streamweir.connections import SparkConnection, StoreConnection
+from streamweir.connections import SECRET_PROPERTY, SparkConnection, StoreConnection
+from streamweir.scorer.command import JOINED
 
 _LOCAL = "local"
 
@@ -36,17 +37,21 @@ _QUIET = {
     "spark.ui.retainedStages": "10",
     "spark.ui.retainedTasks": "100",
     "spark.sql.ui.retainedExecutions": "5",
-    "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jaas",
+    "spark.redaction.regex": SECRET_PROPERTY,
 }
 
 
 def spark_conf(name: str, time_zone: str, spark: SparkConnection, store: StoreConnection) -> SparkConf:
-    """All settings of a session; the connection's own properties come last and so have the last word."""
+    """All settings of a session; the connection's own properties come last and so have the last word.
+
+    Those that were joined with ours in the command line stay as they are there.
+    """
     conf = SparkConf()
+    own = {name: value for name, value in spark.conf.items() if name not in JOINED}
     conf.setAppName(name)
     conf.setMaster(spark.master)
     conf.set("spark.sql.session.timeZone", time_zone)
-    for settings in (_ENGINE, _QUIET, local(spark), _s3a(store), spark.conf):
+    for settings in (_ENGINE, _QUIET, local(spark), _s3a(store), own):
         conf.setAll(list(settings.items()))
     return conf
 

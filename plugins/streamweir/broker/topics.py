@@ -140,6 +140,9 @@ def _differences(client: KafkaAdminClient, declared: dict[str, Topic]) -> Iterab
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in declared]
     configs = client.describe_configs(resources, config_filter="all")["topic"]
     for name, topic in declared.items():
+        if not configs[name]:
+            # The client drops the broker's reason; every topic has settings.
+            raise errors.TopicAuthorizationFailedError(f"the account needs DescribeConfigs on topic {name}")
         for key, value in sorted((HOUSE_CONFIG | topic.config).items()):
             actual = configs[name].get(key, {}).get("value")
             if actual != value:

@@ -20,6 +20,11 @@ _JAVA_OPTIONS = (
     "-Darrow.enable_unsafe_memory_access=true -Darrow.enable_null_check_for_get=false"
 )
 
+_OPTIONS, _PATH, _JARS = "spark.driver.extraJavaOptions", "spark.driver.extraClassPath", "spark.jars"
+_MEMORY, _CODE = "spark.driver.memory", "spark.submit.pyFiles"
+JOINED = (_OPTIONS, _PATH, _JARS, _MEMORY, _CODE)
+"""Spark properties of the connection that are said in one option of the command line together with ours."""
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -54,16 +59,22 @@ def locate(package: Path, env: Mapping[str, str]) -> Installation:
 def spark_submit(
     app: str, arguments: Sequence[str], *, name: str, spark: SparkConnection, at: Installation
 ) -> list[str]:
-    """The command that runs `spark_apps/<app>.py` with its arguments."""
+    """The command that runs `spark_apps/<app>.py` with its arguments.
+
+    It says the connection's own properties too: many have no effect once Java runs. Only secret ones are left
+    to the session.
+    """
+    own = {name: value for name, value in sorted(spark.shown.items()) if name not in JOINED}
     return [
         str(at.spark_submit),
         "--master", spark.master,
         "--deploy-mode", "client",
         "--name", name,
-        "--driver-memory", spark.conf.get("spark.driver.memory", _DRIVER_MEMORY),
+        "--driver-memory", spark.conf.get(_MEMORY, _DRIVER_MEMORY),
         *_classes(spark, at),
-        "--py-files", str(at.package),
+        "--py-files", _joined(",", str(at.package), spark.conf.get(_CODE)),
         "--conf", "spark.log.level=WARN",
+        *(word for name, value in own.items() for word in ("--conf", f"{name}={value}")),
         str(at.apps / f"{app}.py"),
         *arguments,
     ]  # fmt: skip
@@ -86,11 +97,21 @@ def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at:
 
 def _classes(spark: SparkConnection, at: Installation) -> list[str]:
     """Java's options and where a driver finds its classes."""
-    if not spark.master.startswith("local"):
-        jars = ",".join(str(path) for path in sorted(at.jars.glob("*.jar")))
-        return ["--driver-java-options", _JAVA_OPTIONS, "--jars", jars]
+    options, path, jars = (spark.conf.get(name) for name in (_OPTIONS, _PATH, _JARS))
     # Where driver and executors are one process, a class path spares them copying every jar for each other.
-    return ["--driver-java-options", local_java_options(at.classes), "--driver-class-path", class_path(at)]
+    if spark.master.startswith("local"):
+        ours, path = local_java_options(at.classes), _joined(":", class_path(at), path)
+    else:
+        ours, jars = _JAVA_OPTIONS, _joined(",", *map(str, sorted(at.jars.glob("*.jar"))), jars)
+    return [
+        "--driver-java-options", _joined(" ", ours, options),
+        *(["--driver-class-path", path] if path else []),
+        *(["--jars", jars] if jars else []),
+    ]  # fmt: skip
+
+
+def _joined(by: str, *parts: str | None) -> str:
+    return by.join(filter(None, parts))
 
 
 def local_java_options(classes: Path | None) -> str:

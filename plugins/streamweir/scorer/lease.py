@@ -16,7 +16,7 @@ from typing import Any
 
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import Stream
-from streamweir.errors import DependencyUnreachable, StreamHeld, StreamweirError
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamHeld, StreamweirError
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir.scorer.status import timestamp
 
@@ -25,6 +25,7 @@ FORMAT = 1
 RENEW_S = 3.0
 FREE_AFTER_S = 10.0
 _LOOK_S = 1.0
+_NO_ETAG = "0" * 32
 
 
 class Lease:
@@ -56,7 +57,8 @@ class Lease:
     def take(self) -> None:
         """Take the lease; raises StreamHeld when another scorer holds it, after 10 s at the latest.
 
-        Raises BadConfiguration for a lease of a format that is not known.
+        Raises BadConfiguration for a lease of a format that is not known, and for a store that heeds no
+        condition: there two scorers could hold a stream at once.
         """
         found = self._store.get_with_etag(self._stream.lease)
         if found is None:
@@ -70,6 +72,7 @@ class Lease:
         if etag is None:
             raise StreamHeld(f"another scorer took stream {self._stream} in this moment")
         self._etag, self._renewed_at = etag, self._clock()
+        self._doubt_the_store()
 
     def renew(self) -> None:
         """Say that the holder lives; raises StreamHeld when somebody else has taken over."""
@@ -92,6 +95,19 @@ class Lease:
         """
         with self._lock:
             self._store.put_if_match(self._stream.lease, self._content(released=True), self._etag)
+
+    def _doubt_the_store(self) -> None:
+        """Both writes must be refused: the lease is there, and has another ETag."""
+        lease, content = self._stream.lease, self._content(released=True)
+        for condition, etag in (
+            ("If-None-Match", self._store.put_if_absent(lease, content)),
+            ("If-Match", self._store.put_if_match(lease, content, _NO_ETAG)),
+        ):
+            if etag is not None:
+                raise BadConfiguration(
+                    f"the object store does not heed {condition}: two scorers could write stream "
+                    f"{self._stream} at once; use a store with conditional writes, such as S3 or MinIO"
+                )
 
     def _watch(self, etag: str, holder: str) -> None:
         free_at = self._clock() + FREE_AFTER_S

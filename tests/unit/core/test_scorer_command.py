@@ -125,11 +125,32 @@ def java_options(at: Installation) -> str:
     return command[command.index("--driver-java-options") + 1]
 
 
-def test_sparks_own_properties_stay_out_of_the_command() -> None:
-    spark = SparkConnection("local[4]", {"spark.driver.memory": "3g", "spark.ssl.keyPassword": "hush"})
-    command = scorer_command(SPEC, "h", spark=spark, at=AT)
+def test_sparks_own_properties_are_said_in_the_command_but_for_secret_ones() -> None:
+    conf = {"spark.driver.memory": "3g", "spark.pyspark.python": "/py", "spark.ssl.keyPassword": "hush"}
+    command = scorer_command(SPEC, "h", spark=SparkConnection("local[4]", conf), at=AT)
     assert command[command.index("--driver-memory") + 1] == "3g"
+    assert command[command.index("spark.pyspark.python=/py") - 1] == "--conf"
     assert "hush" not in " ".join(command)
+
+
+@pytest.mark.parametrize("master", ["local[2]", "spark://h:7077"])
+def test_properties_that_the_command_says_itself_are_joined_with_its_own(master: str, tmp_path: Path) -> None:
+    (tmp_path / "ours.jar").touch()
+    conf = {
+        "spark.driver.extraJavaOptions": "-Dtheirs=1",
+        "spark.driver.extraClassPath": "/theirs",
+        "spark.jars": "/theirs.jar",
+        "spark.submit.pyFiles": "/theirs.zip",
+    }
+    at = Installation(AT.spark_submit, AT.apps, tmp_path, AT.package)
+    command = scorer_command(SPEC, "h", spark=SparkConnection(master, conf), at=at)
+    said = {word: command[at + 1] for at, word in enumerate(command) if word.startswith("--")}
+    assert said["--driver-java-options"].endswith("-Darrow.enable_null_check_for_get=false -Dtheirs=1")
+    assert said["--py-files"] == "/work/code.zip,/theirs.zip"
+    local = master.startswith("local")
+    assert said["--jars"] == ("/theirs.jar" if local else f"{tmp_path}/ours.jar,/theirs.jar")
+    assert said["--driver-class-path"] == (f"{tmp_path}/*:/theirs" if local else "/theirs")
+    assert "theirs" not in said["--conf"]
 
 
 def test_a_missing_folder_of_jars_is_named(tmp_path: Path) -> None:

@@ -47,6 +47,19 @@ def test_the_first_one_takes_a_lease_that_nobody_ever_held() -> None:
     assert (content(store)["holder"], content(store)["released"]) == ("a", False)
 
 
+@pytest.mark.parametrize(
+    ("heedless", "named"), [("put_if_absent", "If-None-Match"), ("put_if_match", "If-Match")]
+)
+def test_a_store_that_writes_whatever_the_condition_is_refused(
+    heedless: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(store, heedless, lambda key, data, *_: store._put(key, data))
+    with pytest.raises(BadConfiguration, match=f"does not heed {named}: two scorers"):
+        lease(store, "a").take()
+    assert content(store)["released"]
+
+
 def test_a_released_lease_is_taken_without_watching_it() -> None:
     store, clock = MemoryStore(), Clock()
     first = lease(store, "a")

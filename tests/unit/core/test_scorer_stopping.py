@@ -149,6 +149,12 @@ stopping.close()
             StreamweirError,
             "IllegalArgumentException: x.size = 6, y.size = 7",
         ),
+        (
+            'SparkException: task failed: java.io.IOException: Cannot run program "/there/python3": error=2\n'
+            "Caused by: java.io.IOException: error=2, No such file or directory",
+            BadConfiguration,
+            "cannot run /there/python3",
+        ),
         ("nothing known", StreamweirError, "nothing known"),
         ("", StreamweirError, "no reason given"),
     ],
