@@ -112,6 +112,6 @@ def _words(seen: Seen) -> str:
         return "no status yet"
     found = seen.status
     if found.batch_id is None:
-        return f"scorer {found.state}, no micro-batch yet"
+        return f"scorer {found.state}, {found.doing or 'no micro-batch yet'}"
     speed = f"{found.processed_rows_per_second:,.0f} rows/s"
     return f"scorer {found.state}, micro-batch {found.batch_id}, next sequence {found.next_sequence}, {speed}"

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -53,10 +53,13 @@ def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stoppin
         reporter = QueryReporter(store, spec, holder)
         reporter.show(state=State.STARTING)
         _check_topics(kafka, spec, pipeline)
-        with _session(spec) as spark:
+        with ExitStack() as life:
+            with reporter.doing("starting Spark"):
+                spark = life.enter_context(_session(spec))
             scorer = Scorer(spec, pipeline, spark, kafka, store, lease, stopping, Path(folder))
-            door(scorer)
-            reporter.show(scoring=scorer.scoring)
+            with reporter.doing("loading what it scores with"):
+                door(scorer)
+            reporter.show(scoring=scorer.scoring, doing="waiting for the first micro-batch")
             _watch(scorer, reporter)
             show_results(spark, store, spec.stream, pipeline, scorer.sink.newest(reporter.batch_id))
     reporter.show(state=State.STOPPED, error=None, exit_code=0)

@@ -26,7 +26,7 @@ class QueryReporter(Reporter):
         """
         if self.state == State.STARTING:
             place = {} if newest is None else self.place(newest)
-            self.show(state=State.RUNNING, progressed_at=timestamp(), error=None, **place)
+            self.show(state=State.RUNNING, progressed_at=timestamp(), error=None, doing="", **place)
 
     def micro_batch(self, progress: dict[str, Any], commit: Commit) -> None:
         """Show what a micro-batch did, with Spark's own account of it."""
@@ -39,6 +39,7 @@ class QueryReporter(Reporter):
             state=State.STOPPING if stopping else State.RUNNING,
             progressed_at=timestamp(),
             error=None,
+            doing="",
             rows=commit.rows,
             input_rows_per_second=_rate(progress, "inputRowsPerSecond", per_message),
             processed_rows_per_second=_rate(progress, "processedRowsPerSecond", per_message),

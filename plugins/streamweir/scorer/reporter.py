@@ -3,6 +3,8 @@
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from streamweir.contracts.streams import Stream
@@ -78,6 +80,24 @@ class Reporter:
         if time.monotonic() - self._written >= WRITE_EVERY_S:
             moved, self._moved = self._moved, False
             self.show(**({"progressed_at": timestamp()} if moved else {}))
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say what a scorer does before it begins to work, again and again: it may wait for others."""
+        ended = threading.Event()
+
+        def say() -> None:
+            self.show(doing=what)
+            while not ended.wait(WRITE_EVERY_S):
+                self.show()
+
+        saying = threading.Thread(target=say, name="status", daemon=True)
+        saying.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            saying.join()
 
     def place(self, at: Progress) -> dict[str, Any]:
         """What the status says of it."""

@@ -44,7 +44,8 @@ class Status:
     sequence that is not worked on yet. max_ts: the largest ts so far, and watermark that less the allowed
     lateness, both Unix seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark:
     rows that Spark itself dropped. error: one sentence. restarts: how often the keeper has started the driver
-    again. scoring: what gives the model's scores, "numpy" or "spark"; empty without one.
+    again. scoring: what gives the model's scores, "numpy" or "spark"; empty without one. doing: what a scorer
+    that is starting is at.
     """
 
     stream: str
@@ -71,6 +72,7 @@ class Status:
     exit_code: int | None = None
     restarts: int = 0
     scoring: str = ""
+    doing: str = ""
     format: int = FORMAT
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from queue import SimpleQueue
+from threading import Semaphore
 from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from streamweir.commits import BEGINNING, Commit
-from streamweir.contracts.streams import Stream
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import DependencyUnreachable
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.status import State, Status, read
@@ -96,6 +97,34 @@ def test_a_micro_batch_ends_what_was_said_of_an_error() -> None:
     found = read(store, STREAM)  # type: ignore[arg-type]
     assert found is not None
     assert (found.state, found.error) == (State.RUNNING, None)
+
+
+class CountingStore(MemoryStore):
+    """Tells of every write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = Semaphore(0)
+
+    def put(self, key: ObjectKey, data: bytes) -> None:
+        super().put(key, data)
+        self.written.release()
+
+
+def test_a_driver_that_starts_slowly_goes_on_saying_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks takes a silent one for dead."""
+    monkeypatch.setattr("streamweir.scorer.reporter.WRITE_EVERY_S", 0.01)
+    store = CountingStore()
+    reporter = QueryReporter(store, SPEC, "a-2")  # type: ignore[arg-type]
+    with reporter.doing("starting Spark"):
+        assert all(store.written.acquire(timeout=30) for _ in range(3))
+        found = read(store, STREAM)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.state, found.doing) == (State.STARTING, "starting Spark")
+    reporter.nothing_to_read(None)
+    found = read(store, STREAM)  # type: ignore[arg-type]
+    assert found is not None
+    assert (found.state, found.doing) == (State.RUNNING, "")
 
 
 def test_a_store_that_is_away_is_asked_again_at_the_next_idle_time(
