@@ -13,7 +13,7 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.pipelines import pipeline
 from streamweir.contracts.runs import DATASET_TASK, MODEL_TASK, Run
-from streamweir.contracts.streams import ObjectKey
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.contracts.tables import Pipeline
 from streamweir.datasets.store import download, load
 from streamweir.errors import BadConfiguration
@@ -53,7 +53,8 @@ class Inputs:
 
     dataset: the folder with the dataset's files. card, version: of the run's model; None for a pipeline
     without one. first: whether the run is the first of its stream, so that `so far` starts with it.
-    parameters: of the run, by their lower-case names. replayed: the messages, as Kafka holds them.
+    parameters: of the run, by their lower-case names. replayed: the messages, as Kafka holds them. store,
+    stream: where the files lie that a suite reads itself; None for a made-up run, which has none.
     """
 
     pipeline: Pipeline
@@ -65,6 +66,8 @@ class Inputs:
     first: bool
     parameters: Mapping[str, Any]
     replayed: Replayed
+    store: ObjectStore | None = None
+    stream: Stream | None = None
 
     def frame(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A result table for pandas, or these of its columns."""
@@ -116,7 +119,11 @@ def gather(store: ObjectStore, kafka: KafkaConnection, run: Run, folder: Path) -
         version=version,
         first=plan.first_sequence == 0,
         parameters=_required(store, run.parameters),
-        replayed=read_replayed(kafka, run, declared, stretch, _lateness(store, run), folder / "messages"),
+        replayed=read_replayed(
+            kafka, store, run, declared, stretch, _lateness(store, run), folder / "messages"
+        ),
+        store=store,
+        stream=run.stream,
     )
 
 

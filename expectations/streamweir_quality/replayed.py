@@ -5,7 +5,8 @@ A run may have ten million of them: they are written to a file per topic as they
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -14,13 +15,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamweir.broker.records import Record, log_end, read_topic
+from streamweir.claims import Claim, fetch, most_bytes_of_env
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
-from streamweir.contracts.tables import Pipeline, Topic
+from streamweir.contracts.tables import Payload, Pipeline, Topic
 from streamweir.duck import ROWS_AT_ONCE, sorting
-from streamweir.errors import BadConfiguration
+from streamweir.errors import BadConfiguration, RejectRecord
+from streamweir.objectstore import ObjectStore
 from streamweir_quality.carried import Carried, after
 from streamweir_quality.messages import Message, read_messages, write_messages, write_published
 
@@ -34,9 +37,9 @@ class Replayed:
 
     run: the run's id. carried: what is known of the messages before these. left: the same of what later runs
     need no message of, but for its tables. messages: by input topic a file of `MESSAGES`, without the late
-    ones, in the order in which each partition holds them. published: by output topic a file of `PUBLISHED`,
-    what the scorer made of the stream's other runs, which were checked in their time; a lookback, a duplicate
-    and a sum so far reach into them.
+    ones, in the order in which each partition holds them; objects in place of the claims to them. published:
+    by output topic a file of `PUBLISHED`, what the scorer made of the stream's other runs, which were checked
+    in their time; a lookback, a duplicate and a sum so far reach into it.
     """
 
     run: str
@@ -71,18 +74,27 @@ class Stretch:
 
 
 def read_replayed(
-    kafka: KafkaConnection, run: Run, pipeline: Pipeline, stretch: Stretch, lateness: Lateness, folder: Path
+    kafka: KafkaConnection,
+    store: ObjectStore,
+    run: Run,
+    pipeline: Pipeline,
+    stretch: Stretch,
+    lateness: Lateness,
+    folder: Path,
 ) -> Replayed:
-    """Read a stretch of the stream; files go into `folder`.
+    """Read a stretch of the stream, and the objects that its messages name; files go into `folder`.
 
-    Raises BadConfiguration when some of it was deleted.
+    Raises BadConfiguration when some of it was deleted; errors as in `streamweir.claims.fetch`.
     """
     folder.mkdir()
     carried, messages = stretch.carried, {}
-    for topic in pipeline.inputs:
+    for read in pipeline.reads:
+        topic = read.topic
         records = read_topic(kafka, topic.of(run.stream), start=carried.offsets.get(topic.name))
         found = in_turn(topic, records, carried.next_sequence)
         whole = _whole(found, topic.of(run.stream), run, stretch)
+        if read.payload is Payload.REFERENCE:
+            whole = with_objects(whole, store)
         messages[topic.name] = write_messages(folder / f"{topic.name}.parquet", whole)
     left = after(carried, messages, stretch.left_before)
     leave_out_late(messages.values(), lateness, folder, carried.max_ts)
@@ -110,6 +122,20 @@ def in_turn(topic: Topic, records: Iterable[Record], first: int = 0) -> Iterator
         if headers is not None and headers.sequence == due.get(record.partition):
             due[record.partition] += topic.partitions
             yield Message(record.partition, record.offset, headers, record.value)
+
+
+def with_objects(messages: Iterable[Message], store: ObjectStore) -> Iterator[Message]:
+    """The messages, with the object that a batch names in place of its own bytes.
+
+    A claim that cannot be used stays as it is: it holds no rows.
+    """
+    most_bytes = most_bytes_of_env()
+    for message in messages:
+        value = message.value
+        if message.headers.kind is Kind.BATCH:
+            with suppress(RejectRecord):
+                value = fetch(store, Claim.read(value), most_bytes)
+        yield replace(message, value=value)
 
 
 def _whole(messages: Iterable[Message], topic: str, run: Run, stretch: Stretch) -> Iterator[Message]:

@@ -1,6 +1,7 @@
 """The params that say what a scorer counts with."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from airflow.sdk import Param
 
@@ -104,4 +105,71 @@ def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> 
             section=_SCORING,
         )
         for flag in flags
+    }
+
+
+def pattern_params(defaults: Mapping[str, Any], presets: Iterable[str], *, time_zone: str) -> Params:
+    """What the patterns between customers and merchants go by; a preset's values stand above these."""
+
+    def number(name: str, kind: str, title: str, meaning: str, **limits: Any) -> dict[str, Param]:
+        settings = {"type": kind, "title": title, "section": _SCORING, "least": 0, **limits}
+        return {name: Param(defaults[name], description=meaning, **settings)}
+
+    return {
+        **number(
+            "upgrade_min_transactions",
+            "integer",
+            "UPGRADE: transactions",
+            "Merchants with more transactions than this are looked at.",
+        ),
+        **number(
+            "upgrade_share",
+            "number",
+            "UPGRADE: share",
+            "A customer is among this share of those with most transactions, and among this share of those "
+            "with the lowest weights: 0.01 is a hundredth.",
+            most=1,
+        ),
+        "upgrade_weight": Param(
+            defaults["upgrade_weight"],
+            type="string",
+            enum=["mean", "total"],
+            title="UPGRADE: weight",
+            description="The weight of a customer at a merchant: the mean of their importance rows, or the "
+            "total.",
+            section=_SCORING,
+        ),
+        **number(
+            "child_min_transactions",
+            "integer",
+            "CHILD: transactions",
+            "A customer has at least so many transactions with the merchant.",
+        ),
+        **number(
+            "child_mean_below",
+            "number",
+            "CHILD: mean",
+            "The mean of their amounts is below this.",
+        ),
+        **number(
+            "dei_min_female",
+            "integer",
+            "DEI-NEEDED: female customers",
+            "A merchant has more distinct female customers than this, and fewer than distinct male ones.",
+        ),
+        "preset": Param(
+            None,
+            type=TEXT,
+            enum=[None, *presets],
+            title="Preset",
+            description="Values of an earlier text of the assignment, in place of those above.",
+            section=_SCORING,
+        ),
+        "time_zone": Param(
+            time_zone,
+            type="string",
+            title="Time zone",
+            description="IANA name: of the times in the files of detections.",
+            section=_SCORING,
+        ),
     }

@@ -5,13 +5,13 @@ The next micro-batch starts from it. A pipeline adds how its scored rows become 
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from streamweir.arrow import arrow_schema
 from streamweir.arrow import parquet as to_parquet
-from streamweir.commits import Commit
+from streamweir.commits import Commit, Remainder
 from streamweir.contracts.rejected import WORKED, Reason
 from streamweir.contracts.tables import Column, Table, Type
 from streamweir_spark.core import OutputKind
@@ -24,6 +24,8 @@ _PLACES = pa.schema([("sequence", pa.int64()), ("run", pa.string()), ("ts", pa.i
 MESSAGE = tuple(name for name in WORKED.names if name != "rows")
 """What identifies a message, in the outputs and in the table `worked`."""
 Rows = list[tuple[object, ...]]
+FinalRows: TypeAlias = "Rows | pa.Table"
+"""Rows of a table of windows, as tuples in its column order; of another, as the stream keeps the table."""
 Predict = Callable[[pa.Table], pa.Table]
 """A model: the columns of the rows, and its scores beside them."""
 STREAM_COLUMNS = (
@@ -115,12 +117,25 @@ class Results(Protocol):
 
     def figures(
         self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]
-    ) -> tuple[Any, Mapping[str, Rows]]:
-        """The next totals, and by table the rows that are now final, as tuples in the table's column order.
+    ) -> tuple[Any, Mapping[str, FinalRows]]:
+        """The next totals, and by table the rows that are now final.
 
         Timestamps are microseconds since the epoch. totals: of the micro-batch before, None at first; JSON.
         closed: what the domain's `closed` gave, of all shards.
         """
+
+
+class Files(Protocol):
+    """CSV files that repeat a table (`streamweir.writers.csv_files`), for a pipeline that writes some."""
+
+    def begin(self, before: Commit) -> None:
+        """Called first for each micro-batch, with the commit record of the one before."""
+
+    def write(self) -> Remainder:
+        """Write the files that the micro-batch fills, behind its tables; returns what waits then."""
+
+    def end(self, last: Commit) -> None:
+        """Write what waits when the scorer stops behind this micro-batch."""
 
 
 def stored_columns(table: Table) -> tuple[Column, ...]:

@@ -107,6 +107,8 @@ def _watch(scorer: Scorer, reporter: QueryReporter) -> None:
             reporter.show(state=State.STOPPING)
         stopping.wait_for_micro_batch()
         query.stop()
+        if stopping.lost is None and scorer.failure is None:
+            scorer.sink.end(reporter.batch_id)
     _raise_failure(scorer)
 
 

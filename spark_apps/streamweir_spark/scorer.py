@@ -25,7 +25,7 @@ from streamweir.scorer.stop import Stopping
 from streamweir_spark.columns import core_arrow_schema, spark_schema
 from streamweir_spark.core import Domain, Reader
 from streamweir_spark.log import say
-from streamweir_spark.micro_batch import Results
+from streamweir_spark.micro_batch import Files, Results
 from streamweir_spark.model import Asked, ScoringModel, load
 from streamweir_spark.numpy_model import NumpyModel, proven
 from streamweir_spark.publish import Publisher
@@ -70,7 +70,7 @@ class Scorer:
         """What the core makes of the parts."""
         return work_on(parts, domain, self.pipeline.shards)
 
-    def write(self, outputs: DataFrame, domain: Domain, results: Results) -> None:
+    def write(self, outputs: DataFrame, domain: Domain, results: Results, files: Files | None = None) -> None:
         """Begin to write what the domain's outputs become, micro-batch by micro-batch."""
         stream = self.spec.stream
         topics = [topic.of(stream) for topic in self.pipeline.outputs]
@@ -83,10 +83,11 @@ class Scorer:
             publisher,
             schema,
             results,
-            self._before_writing,
+            self.before_writing,
             lateness_s=self.spec.lateness_s,
             # A pipeline that scores no rows has no such option.
             retention_s=self.spec.options.get("retention_s", 0),
+            files=files,
         )
         self.query = (
             outputs.writeStream.queryName(str(stream))
@@ -99,8 +100,16 @@ class Scorer:
 
     def static_rows(self, name: str) -> list[dict[str, str]]:
         """The rows of one of the dataset's static files; see `text_rows`."""
-        folder = datasets.download(self.store, self._dataset, self.folder / "dataset", [name])
-        return list(text_rows(folder / name))
+        return list(text_rows(self.static_file(name)))
+
+    def static_file(self, name: str) -> Path:
+        """One of the dataset's static files."""
+        return datasets.download(self.store, self._dataset, self.folder / "dataset", [name]) / name
+
+    def before_writing(self) -> None:
+        """Before each write; raises when nothing may be written any more."""
+        self.stopping.check()
+        self.lease.ensure()
 
     def model(self, columns: tuple[Column, ...]) -> ScoringModel | NumpyModel:
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
@@ -140,10 +149,6 @@ class Scorer:
         # Asked of the store itself: a driver that was suspended for long does not know that it was replaced.
         self.stopping.check()
         self.lease.renew()
-
-    def _before_writing(self) -> None:
-        self.stopping.check()
-        self.lease.ensure()
 
     def _micro_batch(self, outputs: DataFrame, batch_id: int) -> None:
         try:

@@ -26,7 +26,7 @@ from streamweir_spark import micro_batch
 from streamweir_spark.core import OutputKind
 from streamweir_spark.doubts import Doubts
 from streamweir_spark.log import show_windows
-from streamweir_spark.micro_batch import Results, Rows, parquet, stored_schema, windows
+from streamweir_spark.micro_batch import Files, FinalRows, Results, parquet, stored_schema, windows
 from streamweir_spark.publish import Outgoing, Publisher
 from streamweir_spark.scoring import Scored, Scoring, messages_of
 from streamweir_spark.source import collector_paused
@@ -43,6 +43,7 @@ class Sink:
 
     schema: of the core's scored rows. before_writing: may raise, to keep a micro-batch from being written.
     lateness_s, retention_s: how late a row may be, and for how long an id makes duplicates, virtual clock.
+    files: CSV files beside the tables, where there are some.
     dropped: rows that Spark itself has dropped so far; only the listener's thread counts them.
     """
 
@@ -58,6 +59,7 @@ class Sink:
         *,
         lateness_s: int,
         retention_s: int,
+        files: Files | None = None,
     ) -> None:
         self._stream = stream
         self._pipeline = pipeline
@@ -69,7 +71,7 @@ class Sink:
         self._schema = schema
         self._results = results
         self._before_writing = before_writing
-        self._lateness_s, self._retention_s = lateness_s, retention_s
+        self._lateness_s, self._retention_s, self._files = lateness_s, retention_s, files
         self._last: Commit | None = None
         self.dropped = 0
         self._dropped_told = 0
@@ -90,6 +92,11 @@ class Sink:
         known: a micro-batch that was committed, as the stream's status says.
         """
         return self._last or newest(self._store, self._stream, known)
+
+    def end(self, known: int | None) -> None:
+        """Write what waits for a file; nothing more is written then. known: as in `newest`."""
+        if self._files and (last := self.newest(known)):
+            self._files.end(last)
 
     def write(self, outputs: DataFrame, batch_id: int) -> None:
         """Write a micro-batch, for `foreachBatch`."""
@@ -145,6 +152,8 @@ class Sink:
     def _put(self, batch_id: int, before: Commit, done: Scored, doubts: Doubts, state_bytes: int) -> Commit:
         scored, lines = done.rows, done.lines
         next_sequence, max_ts = micro_batch.frontier(lines, before)
+        if self._files:
+            self._files.begin(before)
         totals, figures = self._results.figures(before.totals, scored, max_ts, micro_batch.closed(lines))
         spans = micro_batch.spans(before.spans, lines, scored)
         tables = self._tables(scored, lines, figures, spans)
@@ -153,6 +162,7 @@ class Sink:
         published = self._publisher.publish(batch_id, self._outgoing(tables), before.published)
         stored = None if totals is None else to_json(totals)
         self._put_objects(batch_id, tables, stored)
+        remainder = self._files.write() if self._files else before.remainder
         worked = sum(tables[WORKED.name]["rows"].to_pylist())
         record = Commit(
             batch_id=batch_id,
@@ -169,13 +179,14 @@ class Sink:
             state_bytes=state_bytes,
             dropped_by_watermark=self.dropped - self._dropped_told,
             committed_at=micro_batch.now_us(),
+            remainder=remainder,
         )
         self._store.put(self._stream.commit(batch_id), to_json(record.to_json()))
         self._dropped_told += record.dropped_by_watermark
         return record
 
     def _tables(
-        self, scored: pa.Table, lines: Lines, figures: Mapping[str, Rows], spans: list[list[Any]]
+        self, scored: pa.Table, lines: Lines, figures: Mapping[str, FinalRows], spans: list[list[Any]]
     ) -> dict[str, pa.Table]:
         rejected = [line for line in lines if line["kind"] == OutputKind.REJECTED]
         tables = {
@@ -185,6 +196,9 @@ class Sink:
         if self._scored_table is not None:
             tables[self._scored_table.name] = scored
         for name, rows in figures.items():
+            if isinstance(rows, pa.Table):
+                tables[name] = rows
+                continue
             table = self._pipeline.table(name)
             show_windows(table, rows)
             tables[name] = windows(table, rows, spans)

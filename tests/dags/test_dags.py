@@ -16,6 +16,7 @@ EXPECTED = {
     "clickstream_anomaly",
     "ecommerce_fraud",
     "ecommerce_fraud_train",
+    "merchant_patterns",
     "retire_streams",
     "stop_scorer",
 }
@@ -52,7 +53,7 @@ def test_the_share_of_rejected_rows_that_is_worth_a_warning_is_a_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STREAMWEIR_WARN_REJECTED_SHARE", "0.2")
-    for name in ("card_fraud", "clickstream_anomaly", "ecommerce_fraud"):
+    for name in ("card_fraud", "clickstream_anomaly", "ecommerce_fraud", "merchant_patterns"):
         assert loaded(name).publish_report.dag.params["warn_rejected_share"] == 0.2
 
 

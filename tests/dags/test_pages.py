@@ -266,7 +266,9 @@ def links(dag: Any, run_id: str) -> dict[str, dict[str, str]]:
 
 
 @IN_AIRFLOW
-@pytest.mark.parametrize("dag_id", ["card_fraud", "clickstream_anomaly", "ecommerce_fraud"])
+@pytest.mark.parametrize(
+    "dag_id", ["card_fraud", "clickstream_anomaly", "ecommerce_fraud", "merchant_patterns"]
+)
 def test_every_task_of_a_run_links_to_its_report_docs_and_files(dags, dag_id: str) -> None:
     run = f"/streamweir/dags/{dag_id}/runs/manual__2026-11-30T13%3A00%3A00%2B00%3A00/"
     wanted = {"Report": f"{run}report.html", "Data Docs": f"{run}quality/index.html", "Files": run}

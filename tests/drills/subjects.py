@@ -37,6 +37,17 @@ SUBJECTS: Mapping[str, Mapping[str, Any]] = {
         "dataset": {"batches": 25_200, "events_per_second": 0.5},
         "params": {"speed": 1_680, "late": "900:700,1500:900"},
     },
+    "merchant_patterns": {
+        "dataset": {"batches": 60, "chunk_rows": 1_000, "customers": 500},
+        "params": {
+            "speed": 4,
+            "batch_rows": 1_000,
+            "upgrade_min_transactions": 5_000,
+            "child_min_transactions": 30,
+            "dei_min_female": 20,
+        },
+        "wall": ("YStartTime", "detectionTime"),
+    },
 }
 
 

@@ -49,6 +49,19 @@ class CsvFiles:
             create(self.store, self.file(before.first + at), content.encode())
         return Remainder(before.first + written, lines[written:])
 
+    def without_rest(self, waiting: Remainder) -> Remainder:
+        """What waits once a rest was written between two steps, of which no commit record tells: when a
+        stream stopped. A file that holds more than what waits is a later step's, which will come again.
+        """
+        written = "".join([_line(self.table.names), *waiting.lines]).encode()
+        if self.read(waiting.first) == written:
+            return Remainder(waiting.first + len(waiting.lines))
+        return waiting
+
+    def read(self, first: int) -> bytes | None:
+        """The file that begins with this row; None when there is none."""
+        return self.store.get(self.file(first))
+
     def file(self, first: int) -> ObjectKey:
         """The file that begins with this row."""
         return self.folder / f"{self.table.name}_{first:08d}.csv"

@@ -45,8 +45,9 @@ class Replay(StreamweirOperator):
             start_ts=params["start_ts"],
             speed=params["speed"],
             batches=params["batches"],
-            late=parse_late(params["late"] or ""),
-            lateness_s=params["lateness_s"],
+            # Only where a batch may come late.
+            late=parse_late(params.get("late") or ""),
+            lateness_s=params.get("lateness_s"),
             # Only where a batch is so many rows of a file in its own order.
             batch_rows=params.get("batch_rows"),
             unsorted_ok=params.get("unsorted_ok", False),

@@ -117,7 +117,7 @@ class StartScorer(ScorerOperator):
             model=self.model,
             # A pipeline whose results know no local time has no such param.
             time_zone=params.get("time_zone", UNIVERSAL),
-            lateness_s=params["lateness_s"],
+            lateness_s=params.get("lateness_s", pipeline.lateness_s),
             max_messages=pipeline.max_messages,
             options={name: params[name] for name in pipeline.options},
             outage_s=attempt.outage_s,

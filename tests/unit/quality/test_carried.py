@@ -118,7 +118,15 @@ class OnStream:
         plan = Plan.from_json(self.store.get_json(run.plan))
         folder = new_folder()
         stretch = stretch_of(self.store, run, plan, until, folder / "carried")  # type: ignore[arg-type]
-        replayed = read_replayed(NOWHERE, run, PIPELINE, stretch, lambda _: LATENESS_S, folder / "messages")
+        replayed = read_replayed(
+            NOWHERE,
+            self.store,  # type: ignore[arg-type]
+            run,
+            PIPELINE,
+            stretch,
+            lambda _: LATENESS_S,
+            folder / "messages",
+        )
         inputs = replace(self.inputs[run], replayed=replayed)
         with sorting(folder) as sql:
             subjects = list(recompute_subjects(inputs, sql))

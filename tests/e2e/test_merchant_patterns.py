@@ -1,0 +1,99 @@
+"""The DAG `merchant_patterns` on real servers, from CSV files to the report, against its specification."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import pytest
+
+from infra.demo.airflow_api import AirflowApi
+from streamweir.broker.records import read_topic
+from streamweir.connections import KafkaConnection
+from streamweir.contracts.merchant_patterns import DETECTIONS, detections_folder
+from streamweir.contracts.runs import Run
+from streamweir.datagen import generator
+from streamweir.objectstore import ObjectStore
+from tests.oracle import merchant_patterns as oracle
+from tests.support.dag_runs import finished_run, table
+
+CHUNK_ROWS, CHUNKS = 500, 24
+RULES = {
+    "upgrade_min_transactions": 2_000,
+    "upgrade_share": 0.05,
+    "child_min_transactions": 10,
+    "dei_min_female": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some customers and their payments; rows that cannot be read are among them."""
+    folder = tmp_path_factory.mktemp("merchants")
+    generator("merchant_patterns")(folder, seed=8, batches=CHUNKS, chunk_rows=CHUNK_ROWS, customers=250)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(airflow: AirflowApi, folder: Path) -> Run:
+    """A finished run on it."""
+    params = {"dataset": str(folder), "speed": 0, "batch_rows": CHUNK_ROWS, **RULES}
+    return finished_run(airflow, "merchant_patterns", params)
+
+
+@pytest.fixture(scope="module")
+def detections(store: ObjectStore, run: Run) -> pd.DataFrame:
+    return table(store, run, DETECTIONS.name)
+
+
+def test_the_detections_are_those_of_the_specification(detections: pd.DataFrame, folder: Path) -> None:
+    expected = oracle.detections(
+        oracle.readable(folder, CHUNK_ROWS),
+        oracle.weights(folder),
+        upgrade_above=2_000,
+        share="0.05",
+        child_from=10,
+        female_above=3,
+    )
+    columns = detections[["chunk", "patternId", "MerchantId", "customerName"]]
+    assert list(columns.itertuples(index=False, name=None)) == expected
+    assert set(detections.patternId) == {"PatId1", "PatId2", "PatId3"}
+    assert list(detections.number) == list(range(1, len(expected) + 1))
+
+
+def test_files_and_topic_hold_the_same_rows(
+    store: ObjectStore, run: Run, kafka_connection: KafkaConnection, detections: pd.DataFrame
+) -> None:
+    files = [(store.get(key) or b"").decode() for key in store.list(detections_folder(run.stream))]
+    rows = [list(csv.DictReader(io.StringIO(text, newline=""))) for text in files]
+    assert len(rows) > 1
+    assert all(len(some) == 50 for some in rows[:-1])
+    told = [row for some in rows for row in some]
+    assert [int(row["number"]) for row in told] == list(detections.number)
+    assert [row["customerName"] for row in told] == list(detections.customerName)
+    assert all(row["detectionTime"].endswith("+05:30") for row in told)
+    published = read_topic(kafka_connection, run.stream.topic(DETECTIONS.name))
+    assert [orjson.loads(one.value)["number"] for one in published] == list(detections.number)
+
+
+def test_every_row_is_accounted_for(store: ObjectStore, run: Run, folder: Path) -> None:
+    ledger: dict[str, Any] = store.get_json(run.ledger)
+    counts = ledger["totals"]["chunks"]
+    sound = sum(map(len, oracle.readable(folder, CHUNK_ROWS)))
+    assert (ledger["unexplained"], ledger["batch_count"]) == (0, CHUNKS)
+    assert (counts["produced"], counts["used"]) == (CHUNKS * CHUNK_ROWS, sound)
+    assert counts["malformed"] == CHUNKS * CHUNK_ROWS - sound > 0
+
+
+def test_the_bundle_is_complete_and_the_report_speaks_of_the_run(store: ObjectStore, run: Run) -> None:
+    plots = [run.plot(name) for name in ("detections", "merchants", "payments")]
+    for key in (run.ledger_table, run.quality / "index.html", *plots):
+        assert store.exists(key), f"the bundle lacks {key}"
+    summary = store.get_json(run.summary)
+    assert summary["outcome"] == "success"
+    assert {row["action"] for row in summary["analysis"]["patterns"]} == {"UPGRADE", "CHILD", "DEI-NEEDED"}
+    report = (store.get(run.report) or b"").decode()
+    assert run.id in report
+    assert "detections:" in report
