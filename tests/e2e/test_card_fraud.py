@@ -153,8 +153,15 @@ def test_the_model_scored_every_row_the_same_a_second_time(
 def test_the_report_judges_alerts_as_scikit_learn_does(
     store: ObjectStore, run: Run, scored: pd.DataFrame
 ) -> None:
-    told = {row["measure"]: row["value"] for row in store.get_json(run.summary)["analysis"]["judgement"]}
-    assert told == pytest.approx(oracle.judge(scored))
+    rows = store.get_json(run.summary)["analysis"]["judgement"]
+    parts = store.get_json(run.selection)["rows"]
+    sent = scored["batch_index"].rank(method="first")
+    seen = sent <= parts["train"] + parts["select"]
+    assert (~seen).sum() == parts["report"] > 1_000, "what neither taught the model nor chose anything"
+    for column, part in (("value", scored[~seen]), ("seen", scored[seen])):
+        told = {row["measure"]: row[column] for row in rows}
+        assert told.pop("transactions") == len(part)
+        assert told == pytest.approx(oracle.judge(part))
 
 
 def test_the_bundle_is_complete(store: ObjectStore, run: Run) -> None:

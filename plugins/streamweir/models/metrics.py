@@ -3,6 +3,7 @@
 `labels` hold 1 for fraud and 0 else, `scores` the probability of fraud, row by row.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 Numbers = NDArray[np.float64]
+Interval = tuple[float, float]
+_Z = 1.959964
+"""How many standard deviations hold 95 % of a normal distribution, to either side."""
 
 
 class Confusion(NamedTuple):
@@ -79,3 +83,26 @@ def confusion(labels: Numbers, scores: Numbers, threshold: float) -> Confusion:
     """Counts when a row is called fraud at `threshold` and above."""
     tn, fp, fn, tp = metrics.confusion_matrix(labels, scores >= threshold, labels=[0, 1]).ravel().tolist()
     return Confusion(tp, fp, fn, tn)
+
+
+def share_interval(hits: int, of: int) -> Interval:
+    """The 95 % interval of a share of which `of` draws showed `hits` (Wilson 1927); 0 to 1 without a draw."""
+    if not of:
+        return 0.0, 1.0
+    share, squared = hits / of, _Z**2
+    middle = (share + squared / (2 * of)) / (1 + squared / of)
+    half = _Z * math.sqrt(share * (1 - share) / of + squared / (4 * of**2)) / (1 + squared / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def pr_auc_interval(area: float, frauds: int) -> Interval:
+    """The 95 % interval of an area under precision over recall, by its logit (Boyd, Eng and Page 2013).
+
+    An area of 0 or 1 counts as half a fraud away from it. 0 to 1 without a fraud.
+    """
+    if not frauds:
+        return 0.0, 1.0
+    inside = min(max(area, 0.5 / frauds), 1 - 0.5 / frauds)
+    middle, half = math.log(inside / (1 - inside)), _Z / math.sqrt(frauds * inside * (1 - inside))
+    low, high = (1 / (1 + math.exp(-at)) for at in (middle - half, middle + half))
+    return low, high

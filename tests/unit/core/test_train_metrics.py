@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from streamweir.errors import DatasetUnusable
 from streamweir.models import metrics
@@ -114,3 +115,26 @@ def test_a_part_with_rows_of_one_kind_is_refused(labels: list[int], part: str) -
 
 def test_rows_that_lack_a_number_are_left_out() -> None:
     assert examples([1, 0, 1], [5, None, 7]).complete().rows["age"].to_pylist() == [5, 7]
+
+
+@pytest.mark.parametrize(("hits", "of"), [(0, 5), (9, 14), (75, 75), (430, 1_000)])
+def test_the_interval_of_a_share_is_wilsons(hits: int, of: int) -> None:
+    expected = binomtest(hits, of).proportion_ci(confidence_level=0.95, method="wilson")
+    assert metrics.share_interval(hits, of) == pytest.approx(tuple(expected), abs=1e-6)
+    assert metrics.share_interval(0, 0) == (0, 1)
+
+
+def test_the_interval_of_an_area_holds_the_true_one_nineteen_times_in_twenty() -> None:
+    draw = np.random.default_rng(5)
+
+    def area(frauds: int) -> float:
+        labels = np.repeat([1.0, 0.0], [frauds, 9 * frauds])
+        return metrics.pr_auc(labels, draw.normal(labels * 2, 1))
+
+    true, within = area(200_000), []
+    for _ in range(300):
+        low, high = metrics.pr_auc_interval(area(60), 60)
+        within.append(low <= true <= high)
+    assert 0.9 <= np.mean(within) <= 1
+    assert metrics.pr_auc_interval(0.3, 0) == (0, 1)
+    assert metrics.pr_auc_interval(1.0, 8)[0] < 0.9, "all right of eight frauds proves little"

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pyarrow.compute as pc
 
 from streamweir.contracts.card_fraud import ALERTS_TOPIC, IS_ALERT, SCORED
+from streamweir.models.card import EXTERNAL
 from streamweir.reporting.card_fraud import analysis, plots
-from streamweir.reporting.card_fraud.plots import scored_of
+from streamweir.reporting.card_fraud.plots import apart_of, scored_of
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.pieces import Content, Fact, Finding, Plot, Row, Sample
 
@@ -19,17 +20,27 @@ def _alerts(bundle: Bundle) -> tuple[int, int]:
 
 
 def _finding(bundle: Bundle) -> str:
-    frame = scored_of(bundle)
-    if frame is None:
+    if scored_of(bundle) is None:
         return "No transaction was scored."
     alerts, scored = _alerts(bundle)
     said = f"{alerts:,} of {scored:,} scored transactions ({alerts / scored:.2%}) raised an alert."
-    found = analysis.judged(frame)
+    found = apart_of(bundle)
     if found is None:
         return f"{said} The dataset has no classes: how many of them are right, nobody can say."
-    counts = found.confusion
-    told = f"{said} {counts.tp:,} of {counts.tp + counts.fn:,} known frauds are among them."
-    return " ".join(filter(None, (told, analysis.hint(found))))
+    rows = len(found.new.labels)
+    if not rows:
+        return f"{said} The model was made from all of them: see the section Model for what alerts are worth."
+    counts = found.new.confusion
+    frauds = f"{counts.tp:,} of {counts.tp + counts.fn:,} known frauds"
+    whose = f"Of the {rows:,} that the model did not learn from, " if len(found.seen.labels) else ""
+    told = f"{said} {whose}{frauds} are among them."
+    return " ".join(filter(None, (told, _of_elsewhere(bundle), analysis.hint(found.new))))
+
+
+def _of_elsewhere(bundle: Bundle) -> str:
+    if not bundle.card or bundle.card["source"] != EXTERNAL:
+        return ""
+    return "Whether the model has learnt from them nobody can say: it was trained elsewhere."
 
 
 def _facts(bundle: Bundle) -> Sequence[Fact]:
@@ -37,24 +48,25 @@ def _facts(bundle: Bundle) -> Sequence[Fact]:
     if not scored:
         return []
     facts = [Fact("alerts", f"{alerts:,}", f"{alerts / scored:.2%} of the scored")]
-    frame = scored_of(bundle)
-    found = None if frame is None else analysis.judged(frame)
-    if found is not None:
-        counts = found.confusion
-        facts.append(Fact("precision", f"{counts.precision:.1%}", f"{counts.fp:,} false alerts"))
-        facts.append(Fact("recall", f"{counts.recall:.1%}", f"{counts.fn:,} frauds missed"))
+    found = apart_of(bundle)
+    if found is None or not len(found.new.labels):
+        return facts
+    counts = found.new.confusion
+    raised, frauds = counts.tp + counts.fp, counts.tp + counts.fn
+    on = f", on {len(found.new.labels):,} rows new to the model" if len(found.seen.labels) else ""
+    precision, recall = (analysis.share_in_words(counts.tp, of) for of in (raised, frauds))
+    facts.append(Fact("precision", precision, f"{counts.fp:,} of {raised:,} alerts are false{on}"))
+    facts.append(Fact("recall", recall, f"{counts.fn:,} of {frauds:,} frauds missed{on}"))
     return facts
 
 
 def _verdicts(bundle: Bundle) -> Sequence[Row]:
-    frame = scored_of(bundle)
-    if frame is None:
+    if scored_of(bundle) is None:
         return []
-    found = analysis.judged(frame)
+    found = apart_of(bundle)
     if found is not None:
         return analysis.verdicts(found)
-    count = {"measure": "alerts", "value": _alerts(bundle)[0], "meaning": "whether they are right is unknown"}
-    return [count, *analysis.unknown()]
+    return [analysis.count_of_alerts(_alerts(bundle)[0]), *analysis.unknown()]
 
 
 def _side_by_side(bundle: Bundle) -> Sequence[Row]:
@@ -93,8 +105,7 @@ CONTENT = Content(
         Plot(
             "precision_recall",
             "Precision over recall",
-            "Over all scored transactions whose class is known. A model that was trained on this dataset has "
-            "seen the first 60 % of them; the section Model has its figures on the last 20 % alone.",
+            "Over the scored transactions whose class is known and which the model did not learn from.",
             plots.precision_over_recall,
         ),
         Plot(
@@ -142,9 +153,16 @@ CONTENT = Content(
         Finding(
             "judgement",
             "What the alerts are worth",
-            "Against the column Class. A model that was trained on this dataset has seen the first 60 % of "
-            "these transactions; the section Model has its figures on the last 20 % alone.",
-            {"measure": "measure", "value": "value", "meaning": "meaning"},
+            "Against the column Class, on transactions that the model did not learn from, with the 95 % "
+            "interval. Those that taught it, or chose its threshold, stand apart: it has seen them.",
+            {
+                "measure": "measure",
+                "value": "value",
+                "low": "at least",
+                "high": "at most",
+                "seen": "on what it has seen",
+                "meaning": "meaning",
+            },
             _verdicts,
         ),
         Finding(

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from streamweir.contracts.card_fraud import IS_ALERT, SCORED
 from streamweir.contracts.card_fraud.dataset import AMOUNT
+from streamweir.contracts.runs import DATASET_TASK
 from streamweir.models.metrics import pr_auc, precision_recall
 from streamweir.reporting import style
-from streamweir.reporting.card_fraud.analysis import judged, per_hour
+from streamweir.reporting.card_fraud.analysis import Apart, judged, per_hour, taught_by
 from streamweir.reporting.inputs import Bundle
 
 _BINS = 50
@@ -20,6 +21,12 @@ def scored_of(bundle: Bundle) -> pa.Table | None:
     """The scored transactions; None when there are none."""
     frame = bundle.tables.get(SCORED.name)
     return frame if frame is not None and frame.num_rows else None
+
+
+def apart_of(bundle: Bundle) -> Apart | None:
+    """Those whose class is known, apart by whether the run's model was made from them; None without any."""
+    frame = scored_of(bundle)
+    return None if frame is None else judged(frame, taught_by(bundle.card, bundle.result_of(DATASET_TASK)))
 
 
 def probabilities(bundle: Bundle) -> Figure | None:
@@ -63,11 +70,12 @@ def alerts_per_hour(bundle: Bundle) -> Figure | None:
 
 
 def precision_over_recall(bundle: Bundle) -> Figure | None:
-    """The curve, its area, and where the run's alerts lie on it; None without a known fraud."""
-    frame = scored_of(bundle)
-    found = None if frame is None else judged(frame)
-    if found is None or not found.labels.sum():
+    """The curve, its area, and where the run's alerts lie on it, on transactions that the model did not learn
+    from; None without a known fraud among them."""
+    apart = apart_of(bundle)
+    if apart is None or not apart.new.labels.sum():
         return None
+    found = apart.new
     precision, recall = precision_recall(found.labels, found.probability)
     figure, (axes,) = style.panels(height=3.6)
     axes.step(recall, precision, where="post", color=style.BLUE, linewidth=1.8)
