@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
+from streamweir.__main__ import program
 from streamweir.commands.rejected import app
 from streamweir.contracts.ecommerce_fraud import FEATURES
 from streamweir.contracts.runs import Run
@@ -58,10 +59,12 @@ def test_what_is_put_back_is_scored_once_and_accounted_for(
     command("redrive", "--reason", "late", *names)
     command("redrive", mend, "--edited", str(tmp_path / "row.json"), *names)
     scoring.await_sequence(run.stream, last_sequence(scoring, run))
+    assert status_of(run) == ("working", 0)
     for again_by in (["--reason", "late"], [mend]):
         assert "nothing was put back" in command("redrive", *again_by, *names)
 
     scoring.stop(run.stream)
+    assert status_of(run) == ("stopped", None)
     assert "the next scorer" in command("redrive", again, *names)
     waiting = scoring.reconcile(run)
     assert (waiting.waiting, waiting.totals["transactions"].redriven) == (1, late_rows(before) + 1)
@@ -97,6 +100,14 @@ def command(*words: str) -> str:
     result = CliRunner().invoke(app, words)
     assert result.exception is None, result.output
     return result.output
+
+
+def status_of(run: Run) -> tuple[str, int | None]:
+    """What `streamweir status` says of the stream's scorer, and how many batches it is behind."""
+    result = CliRunner().invoke(program(), ["status", run.stream.id, "--json"])
+    assert result.exception is None, result.output
+    (row,) = orjson.loads(result.stdout)
+    return row["scorer"], row["behind"]
 
 
 def mended(scoring: Scoring, place: str, names: list[str], file: Path) -> str:
