@@ -57,6 +57,7 @@ def _row(stage: Stream, found: Found) -> dict[str, Any]:
         "stream": str(stage),
         "scorer": _word(found),
         "state": last.state if last else None,
+        "doing": last.doing if last else None,
         "behind": _behind(stage, last.next_sequence) if last and found.alive else None,
         "rows_per_second": last.input_rows_per_second if last else None,
         "progressed_at": last.progressed_at if last else None,

@@ -152,8 +152,8 @@ def test_status_says_of_each_scorer_how_it_is_and_how_far_behind(
     ]
     assert told("status", "past", "--pipeline", "card_fraud")[0]["scorer"] == "stopped"
     assert told("status", "never", "--pipeline", "card_fraud")[0]["scorer"] == "never started"
-    assert said("status", "prod", "--pipeline", "card_fraud").splitlines()[1].split()[:4] == [
-        "card_fraud.prod", "working", "running", "3"
+    assert said("status", "prod", "--pipeline", "card_fraud").splitlines()[1].split()[:5] == [
+        "card_fraud.prod", "working", "running", "-", "3"
     ]  # fmt: skip
 
 
@@ -161,8 +161,9 @@ def test_status_says_of_each_scorer_how_it_is_and_how_far_behind(
 def test_status_ends_with_1_when_a_scorer_has_failed_or_is_silent(
     store: Store, clock: Callable[[Stream], None], state: State, word: str
 ) -> None:
-    put_status(store, PROD, state, error="no room")
-    assert [(row["scorer"], row["behind"]) for row in told("status", code=1)] == [(word, None)]
+    put_status(store, PROD, state, error="no room", doing="starting Spark")
+    (row,) = told("status", code=1)
+    assert (row["scorer"], row["behind"], row["doing"]) == (word, None, "starting Spark")
 
 
 def test_nothing_at_work_is_no_fault(store: Store) -> None:
