@@ -1,5 +1,6 @@
 """What came out of a run, freed of everything that two equal runs may differ in."""
 
+import csv
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,7 @@ Rows = Counter[str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The rows of a run by where they lie (`table x`, `topic x`, `ledger`, `plot x`), and what was lost."""
+    """The rows of a run by where they lie (`table x`, `topic x`, `file x`, `ledger`, ...); what was lost."""
 
     rows: Mapping[str, Rows]
     unexplained: int
@@ -51,6 +52,11 @@ def outcome(run: Run, subject: Subject, kafka: KafkaConnection, store: ObjectSto
         found[f"topic {topic.name}"] = _rows((orjson.loads(record.value) for record in records), left_out)
     ledger = store.get_json(run.ledger)
     found["ledger"] = _rows([{**ledger, "batches": None}, *ledger["batches"]], left_out)
+    for key in store.list(run.stream.root):
+        if key.key.endswith(".csv"):
+            text = io.StringIO((store.get(key) or b"").decode(), newline="")
+            name = key.key.removeprefix(f"{run.stream.root.key}/")
+            found[f"file {name}"] = _rows(csv.DictReader(text, restkey="rest"), left_out)
     for key in store.list(run.plots):
         if key.key.endswith(".json"):
             found[f"plot {key.key.rpartition('/')[2]}"] = _rows(store.get_json(key)["points"], left_out)

@@ -234,7 +234,9 @@ class PlainTrial(Trial):
         with suppress(DrillFailed):
             await_("the scorer's start", lambda: (found := self.status()) and found.state == "running")
             common = {"pipeline": self.run.stream.pipeline, "stream": self.run.stream.id, "run": self.run.id}
-            asked = {key.replace("_", "-"): value for key, value in self._params.items() if key != "model"}
+            # What the scorer counts with it has from the spec.
+            others = {"model", *self.ground.subject.pipeline.options}
+            asked = {key.replace("_", "-"): value for key, value in self._params.items() if key not in others}
             self._workers["plot_live"] = Worker(self, "liveplot", common)
             self._workers["replay"] = Worker(self, "replay", {**common, **asked})
 
