@@ -10,9 +10,10 @@ from itertools import groupby
 
 import orjson
 
+from streamweir.claims import Claim
 from streamweir.contracts.messages import ORIGINS, VALUE_BYTES, Headers, Kind
 from streamweir.contracts.tables import Pipeline
-from streamweir.errors import BadConfiguration
+from streamweir.errors import BadConfiguration, RejectRecord
 from streamweir.redrive.records import WHOLE, Messages, Rejected, rows_as_written
 from streamweir.replay.deliveries import Message, Value
 
@@ -36,12 +37,17 @@ class Content:
 
 
 def as_it_is(record: Rejected, messages: Messages) -> Content | None:
-    """The record with the very bytes that it was sent with; None when its topic has lost the message."""
+    """The record with the very bytes that it was sent with; None when its topic has lost the message.
+
+    A row of an object that its message names is as the scorer wrote it down.
+    """
     message = messages.get(record.place._replace(row=WHOLE))
     if message is None:
         return None
     ts = message.headers.ts if message.headers else None
     rows = None if record.place.row == WHOLE else rows_as_written(message.value or b"")
+    if rows is None and record.place.row != WHOLE and _names_object(message.value or b""):
+        return Content(record, record.raw, 1, whole=False, ts=ts)
     if rows is None:
         return Content(record, message.value or b"", record.rows, whole=True, ts=ts)
     return Content(record, rows[record.place.row].encode(), 1, whole=False, ts=ts)
@@ -70,6 +76,14 @@ def edited(content: Content, text: bytes, name: str, *, clocked: bool) -> Conten
     if clocked and content.whole and rows == [value]:
         text = b"[" + text + b"]"
     return Content(content.record, text, len(rows), content.whole, content.ts)
+
+
+def _names_object(value: bytes) -> bool:
+    try:
+        Claim.read(value)
+    except RejectRecord:
+        return False
+    return True
 
 
 def _wanted(content: Content) -> str:

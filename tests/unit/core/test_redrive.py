@@ -1,6 +1,7 @@
 """Putting rejected records back: what is sent, what is refused, what a terminal gets to see."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,12 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamweir.broker.records import Record
+from streamweir.claims import Claim
 from streamweir.cli import escaped
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.messages import ORIGINS, VALUE_BYTES, Headers, Kind
 from streamweir.contracts.rejected import Reason
-from streamweir.contracts.streams import Stream
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration
 from streamweir.redrive import putting_back
 from streamweir.redrive.contents import MOST_ROWS, Content, as_it_is, deliveries, edited
@@ -97,6 +99,17 @@ def test_a_row_goes_back_with_the_very_characters_it_came_with() -> None:
         False,
         TS,
     )
+
+
+def test_a_row_of_an_object_goes_back_as_it_was_written_down() -> None:
+    claim = orjson.dumps(Claim.of(ObjectKey("streams", "chunks/7.csv"), b"rows").to_json())
+    record = replace(rejected("chunks/0/3/12"), raw=b'{"amount":"x","ts":1}')
+    found = as_it_is(record, message_at("chunks/0/3", claim))
+    assert found is not None
+    assert (found.value, found.rows, found.whole, found.ts) == (record.raw, 1, False, TS)
+    whole = as_it_is(rejected("chunks/0/3", rows=9), message_at("chunks/0/3", claim))
+    assert whole is not None
+    assert (whole.value, whole.rows, whole.whole) == (claim, 9, True)
 
 
 def test_a_whole_message_and_a_message_of_one_object_go_back_byte_by_byte() -> None:
