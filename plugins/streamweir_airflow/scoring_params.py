@@ -165,6 +165,15 @@ def pattern_params(defaults: Mapping[str, Any], presets: Iterable[str], *, time_
             description="Values of an earlier text of the assignment, in place of those above.",
             section=_SCORING,
         ),
+        "flush_after_s": Param(
+            None,
+            type=["null", "integer"],
+            least=1,
+            title="Short files after, seconds",
+            description="A file of detections is written, though it is not full, when the oldest one has "
+            "waited for so long. Empty: when it is full, at the end of a run, or when the detector stops.",
+            section=_SCORING,
+        ),
         "time_zone": Param(
             time_zone,
             type="string",

@@ -134,8 +134,11 @@ class Files(Protocol):
     def write(self) -> Remainder:
         """Write the files that the micro-batch fills, behind its tables; returns what waits then."""
 
+    def is_due(self, last: Commit) -> bool:
+        """Whether what waits behind this micro-batch is to be written though no file is full."""
+
     def end(self, last: Commit) -> None:
-        """Write what waits when the scorer stops behind this micro-batch."""
+        """Write it: it is due, or the scorer stops. No micro-batch is being written."""
 
 
 def stored_columns(table: Table) -> tuple[Column, ...]:

@@ -100,6 +100,7 @@ def _watch(scorer: Scorer, reporter: QueryReporter) -> None:
         # A search for the rows that a model fails on may take minutes, and moves all the same.
         searching = scorer.sink.evaluations > evaluations
         evaluations = scorer.sink.evaluations
+        scorer.sink.tick()
         reporter.tick(moving=searching or not query.status["isTriggerActive"])
     if stopping.asked:
         say("stopping")

@@ -5,6 +5,7 @@ a crash leaves the same output. The driver itself writes the parquet files: ther
 is listed, renamed or left behind.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -43,8 +44,9 @@ class Sink:
 
     schema: of the core's scored rows. before_writing: may raise, to keep a micro-batch from being written.
     lateness_s, retention_s: how late a row may be, and for how long an id makes duplicates, virtual clock.
-    files: CSV files beside the tables, where there are some.
-    dropped: rows that Spark itself has dropped so far; only the listener's thread counts them.
+    files: CSV files beside the tables, where there are some. last: the commit record of the micro-batch that
+    was written last; None before the first. dropped: rows that Spark itself has dropped so far; only the
+    listener's thread counts them.
     """
 
     def __init__(
@@ -68,11 +70,10 @@ class Sink:
         self._scoring = Scoring(pipeline, self._scored_table, results, schema) if self._scored_table else None
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._publisher = publisher
-        self._schema = schema
-        self._results = results
-        self._before_writing = before_writing
-        self._lateness_s, self._retention_s, self._files = lateness_s, retention_s, files
-        self._last: Commit | None = None
+        self._schema, self._results = schema, results
+        self._before_writing, self._files, self._writing = before_writing, files, threading.Lock()
+        self._lateness_s, self._retention_s = lateness_s, retention_s
+        self.last: Commit | None = None
         self.dropped = 0
         self._dropped_told = 0
 
@@ -81,17 +82,19 @@ class Sink:
         """How often rows were given to the model; it grows while a micro-batch looks for rows that fail."""
         return self._scoring.evaluations if self._scoring else 0
 
-    @property
-    def last(self) -> Commit | None:
-        """The commit record of the micro-batch that was written last; None before the first."""
-        return self._last
-
     def newest(self, known: int | None) -> Commit | None:
         """The stream's newest commit record, also when an earlier driver wrote it; None before the first.
 
         known: a micro-batch that was committed, as the stream's status says.
         """
-        return self._last or newest(self._store, self._stream, known)
+        return self.last or newest(self._store, self._stream, known)
+
+    def tick(self) -> None:
+        """Write what has waited for a file for too long; called now and then, also when nothing comes."""
+        if self._files and not self._writing.locked() and self.last and self._files.is_due(self.last):
+            with self._writing:
+                # What came meanwhile goes with it.
+                self._files.end(self.last)
 
     def end(self, known: int | None) -> None:
         """Write what waits for a file; nothing more is written then. known: as in `newest`."""
@@ -102,23 +105,23 @@ class Sink:
         """Write a micro-batch, for `foreachBatch`."""
         shares = outputs.toArrow()
         if not self._is_done(batch_id):
-            with collector_paused():
+            with collector_paused(), self._writing:
                 self._write(shares, batch_id)
 
     def _write(self, shares: pa.Table, batch_id: int) -> None:
         scored, lines = unpack(shares, self._schema)
-        before = self._last or self._before(batch_id)
+        before = self.last or self._before(batch_id)
         doubts = Doubts.of(before.doubts, self._retention_s)
         done = self._scored(scored, lines, doubts)
         state_bytes = sum(shares["state_bytes"].to_pylist())
-        self._last = self._put(batch_id, before, done, doubts, state_bytes)
+        self.last = self._put(batch_id, before, done, doubts, state_bytes)
 
     def _is_done(self, batch_id: int) -> bool:
         # Spark repeats its last micro-batch after a crash, also one whose commit record was written.
-        if self._last is None:
-            self._last = self._read(batch_id)
-            return self._last is not None
-        return False
+        if self.last is not None:
+            return False
+        self.last = self._read(batch_id)
+        return self.last is not None
 
     def _before(self, batch_id: int) -> Commit:
         found = self._read(batch_id - 1) if batch_id else BEGINNING
@@ -196,12 +199,9 @@ class Sink:
         if self._scored_table is not None:
             tables[self._scored_table.name] = scored
         for name, rows in figures.items():
-            if isinstance(rows, pa.Table):
-                tables[name] = rows
-                continue
             table = self._pipeline.table(name)
-            show_windows(table, rows)
-            tables[name] = windows(table, rows, spans)
+            show_windows(table, rows if isinstance(rows, list) else ())
+            tables[name] = windows(table, rows, spans) if isinstance(rows, list) else rows
         return tables
 
     def _put_objects(self, batch_id: int, tables: Mapping[str, pa.Table], totals: bytes | None) -> None:

@@ -16,7 +16,7 @@ from streamweir.contracts.ecommerce_fraud import LOOKBACK_S, PIPELINE, SESSION_T
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.datagen import DEFAULT_SEED, generator
 from streamweir.progress import console_progress
-from tests.bench import card_fraud, clickstream_anomaly
+from tests.bench import card_fraud, clickstream_anomaly, merchant_patterns
 from tests.bench.ecommerce_fraud import CatchingUp, RealTime, catching_up, real_time
 from tests.bench.servers import bench_stack
 
@@ -48,7 +48,13 @@ def main(
         live = real_time(bench, dataset, model, seconds)
         cards = card_fraud.measured(replace(bench, **card_fraud.BENCH))
         clicks = clickstream_anomaly.measured(replace(bench, **clickstream_anomaly.BENCH))
-    tables = (_table(backlog, live, batches), card_fraud.table(cards), clickstream_anomaly.table(clicks))
+        chunks = merchant_patterns.measured(replace(bench, **merchant_patterns.BENCH))
+    tables = (
+        _table(backlog, live, batches),
+        card_fraud.table(cards),
+        clickstream_anomaly.table(clicks),
+        merchant_patterns.table(chunks),
+    )
     text = "\n".join(tables)
     # What follows was measured by other means.
     _, heading, other = table.read_text().partition("\n## ") if table.exists() else ("", "", "")

@@ -34,6 +34,7 @@ PARAMS = {
     "child_mean_below": 23.0,
     "dei_min_female": 100,
     "preset": None,
+    "flush_after_s": None,
     "time_zone": "Asia/Kolkata",
     "warn_rejected_share": 0.05,
 }

@@ -26,7 +26,7 @@ Rows = Counter[str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The rows of a run by where they lie (`table x`, `topic x`, `file x`, `ledger`, ...); what was lost."""
+    """The rows of a run by where they lie (`table x`, `topic x`, `files x`, `ledger`, ...); what was lost."""
 
     rows: Mapping[str, Rows]
     unexplained: int
@@ -55,8 +55,9 @@ def outcome(run: Run, subject: Subject, kafka: KafkaConnection, store: ObjectSto
     for key in store.list(run.stream.root):
         if key.key.endswith(".csv"):
             text = io.StringIO((store.get(key) or b"").decode(), newline="")
-            name = key.key.removeprefix(f"{run.stream.root.key}/")
-            found[f"file {name}"] = _rows(csv.DictReader(text, restkey="rest"), left_out)
+            # A stop in between may cut a file in two.
+            place = f"files {key.key.removeprefix(run.stream.root.key).rpartition('/')[0]}"
+            found[place] = found.get(place, Rows()) + _rows(csv.DictReader(text, restkey="rest"), left_out)
     for key in store.list(run.plots):
         if key.key.endswith(".json"):
             found[f"plot {key.key.rpartition('/')[2]}"] = _rows(store.get_json(key)["points"], left_out)

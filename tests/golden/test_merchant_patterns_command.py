@@ -15,7 +15,7 @@ SPEC = ScorerSpec(
     time_zone=TIME_ZONE,
     lateness_s=LATENESS_S,
     max_messages=PIPELINE.max_messages,
-    options={**DEFAULTS, "preset": "assignment_v1"},
+    options={**DEFAULTS, "preset": "assignment_v1", "flush_after_s": None},
 )
 
 

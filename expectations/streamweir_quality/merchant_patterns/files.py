@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from streamweir.contracts.merchant_patterns import DETECTIONS, FILE_ROWS, detections_folder
-from streamweir_quality.checks import Subject, all_equal, between, rows, unique
+from streamweir_quality.checks import WARNING, Subject, all_equal, between, rows, unique
 from streamweir_quality.inputs import Inputs
 
 _TIMES = ("YStartTime", "detectionTime")
@@ -26,7 +26,8 @@ def files_subjects(inputs: Inputs) -> Iterator[Subject]:
         (
             unique("file"),
             between("rows", 1, FILE_ROWS, f"a file holds at most {FILE_ROWS} rows"),
-            all_equal("short", f"every file but a run's last holds {FILE_ROWS} rows"),
+            # No fault where the detector was stopped, or was to write short files; a person can tell.
+            between("missing", 0, 0, f"every file but a run's last holds {FILE_ROWS} rows", WARNING),
             all_equal("misnamed", "a file's name is the number of its first row"),
         ),
     )
@@ -56,18 +57,18 @@ def _read(inputs: Inputs, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
             continue
         name = key.key.rpartition("/")[2]
         expected = f"{DETECTIONS.name}_{numbers[0]:08d}.csv"
-        is_short = len(found) < FILE_ROWS and numbers[-1] < last
+        missing = FILE_ROWS - len(found) if numbers[-1] < last else 0
         files.append(
             {
                 "file": name,
                 "rows": len(found),
-                "short": f"{name} holds {len(found)} rows" if is_short else None,
+                "missing": missing,
                 "misnamed": None if name == expected else f"{name} begins with {numbers[0]}",
             }
         )
         lines += own
     return (
-        pd.DataFrame(files, columns=["file", "rows", "short", "misnamed"]),
+        pd.DataFrame(files, columns=["file", "rows", "missing", "misnamed"]),
         pd.DataFrame(lines, columns=list(DETECTIONS.names), dtype=str),
     )
 

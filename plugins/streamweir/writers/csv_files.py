@@ -50,8 +50,10 @@ class CsvFiles:
         return Remainder(before.first + written, lines[written:])
 
     def without_rest(self, waiting: Remainder) -> Remainder:
-        """What waits once a rest was written between two steps, of which no commit record tells: when a
-        stream stopped. A file that holds more than what waits is a later step's, which will come again.
+        """What waits once a rest was written between two steps, of which no commit record tells.
+
+        It was written when the stream stopped, or when its rows had waited for long. A file that holds more
+        than what waits is a later step's, which will come again.
         """
         written = "".join([_line(self.table.names), *waiting.lines]).encode()
         if self.read(waiting.first) == written:

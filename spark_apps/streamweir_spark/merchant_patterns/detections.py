@@ -1,5 +1,6 @@
 """The detections: numbered through the stream, written as a table, and as CSV files of 50 once each."""
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,16 +47,24 @@ class Detections:
     """The table of detections and its files; see `streamweir_spark.micro_batch.Results` and `Files`.
 
     check: may raise, to keep a micro-batch from being written. time_zone: of the times in the files.
+    flush_after_s: how long a detection may wait for a full file; None: as long as it takes.
     """
 
     probes: Sequence[Mapping[str, object]] = ()
 
-    def __init__(self, store: ObjectStore, stream: Stream, time_zone: str, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        stream: Stream,
+        time_zone: str,
+        check: Callable[[], None],
+        flush_after_s: int | None = None,
+    ) -> None:
         self._started = first_start(store, stream)
         self._intent = Intent(store, stream)
         self._files = CsvFiles(store, detections_folder(stream), DETECTIONS, FILE_ROWS)
         self._zone, self._check = ZoneInfo(time_zone), check
-        self._settled = False
+        self._flush_after_s, self._out = flush_after_s, 0
         self._step = _Step(-1, Remainder())
 
     def score(self, scored: pa.Table) -> pa.Table:
@@ -64,7 +73,10 @@ class Detections:
 
     def begin(self, before: Commit) -> None:
         """Begin the micro-batch behind this one."""
-        self._step = _Step(before.batch_id + 1, self._waiting(before.remainder))
+        waiting = before.remainder
+        self._step = _Step(
+            before.batch_id + 1, self._files.without_rest(waiting) if waiting.lines else waiting
+        )
 
     def figures(
         self, totals: Any, scored: pa.Table, max_ts: int | None, closed: Sequence[tuple[object, ...]]
@@ -93,17 +105,22 @@ class Detections:
             waiting = self._files.write(waiting, part, self._check, rest=True)
         return self._files.write(waiting, last, self._check)
 
+    def is_due(self, last: Commit) -> bool:
+        """Whether the oldest detection that waits was made too long ago."""
+        waiting = last.remainder
+        if self._flush_after_s is None or not waiting.lines or waiting.first == self._out:
+            return False
+        oldest = dict(zip(DETECTIONS.names, next(csv.reader(waiting.lines)), strict=True))
+        made_at = datetime.fromisoformat(oldest["detectionTime"]).timestamp()
+        return now_us() / 1_000_000 - made_at >= self._flush_after_s
+
     def end(self, last: Commit) -> None:
-        """Write the rest when the stream stops; the next start finds the file."""
+        """Write the rest; whoever goes on finds the file."""
         waiting = last.remainder
         # The file is there after a stop at the same place, or when a micro-batch that comes again was begun.
         if waiting.lines and self._files.read(waiting.first) is None:
             self._files.write(waiting, (), self._check, rest=True)
-
-    def _waiting(self, remainder: Remainder) -> Remainder:
-        """What waits for a file; at a start without what was written when the stream stopped."""
-        at_start, self._settled = not self._settled, True
-        return self._files.without_rest(remainder) if at_start and remainder.lines else remainder
+        self._out = waiting.first
 
     def _fixed_time(self, step: int) -> int:
         """When the micro-batch was worked on, as whoever began it has fixed it."""

@@ -14,5 +14,7 @@ def prepare(scorer: Scorer) -> tuple[Domain, Detections]:
     spec = scorer.spec
     rules = Rules.of(spec.options)
     places = places_of(text_rows(scorer.static_file(IMPORTANCE)), rules)
-    results = Detections(scorer.store, spec.stream, spec.time_zone, scorer.before_writing)
+    results = Detections(
+        scorer.store, spec.stream, spec.time_zone, scorer.before_writing, spec.options["flush_after_s"]
+    )
     return Domain(rules, places, spec.lateness_s), results

@@ -187,6 +187,29 @@ def test_the_rest_is_written_when_the_stream_stops_and_a_start_goes_on_behind_it
     }
 
 
+def test_what_has_waited_for_too_long_is_written_once_and_the_next_go_on_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    detections = Detections(store, STREAM, "UTC", lambda: None, flush_after_s=10)
+    before, _ = step(detections, BEGINNING, found(0, 7))
+    assert not detections.is_due(before)
+    assert not open_at(store).is_due(before)
+    now = module.now_us()
+    monkeypatch.setattr(module, "now_us", lambda: now + 11_000_000)
+    assert detections.is_due(before)
+    detections.end(before)
+    assert not detections.is_due(before)
+    before, _ = step(detections, before, found(1, 51))
+    assert {name: len(lines(data)) for name, data in files(store).items()} == {
+        "detections_00000001.csv": 7,
+        "detections_00000008.csv": 50,
+    }
+    assert not detections.is_due(before)
+    monkeypatch.setattr(module, "now_us", lambda: now + 22_000_000)
+    assert detections.is_due(before)
+
+
 def test_a_stop_after_a_crash_leaves_to_the_next_start_what_was_begun() -> None:
     store = MemoryStore()
     detections = open_at(store)

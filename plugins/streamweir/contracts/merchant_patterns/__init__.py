@@ -134,7 +134,7 @@ PIPELINE = Pipeline(
     shards=1,
     # A message is 10,000 rows.
     max_messages=40,
-    options=(*DEFAULTS, "preset"),
+    options=(*DEFAULTS, "preset", "flush_after_s"),
 )
 
 
