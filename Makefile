@@ -115,7 +115,7 @@ test-dags: setup ## the DAGs' shape and their tasks
 	$(PYTEST) tests/dags
 
 .PHONY: test-golden
-test-golden: setup ## what Airflow hands to Spark, against recorded files
+test-golden: setup ## what Airflow hands to Spark and what the docs quote, against recorded files
 	$(PYTEST) tests/golden
 
 .PHONY: test-supervision
