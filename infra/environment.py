@@ -12,7 +12,7 @@ from streamweir.connections import KafkaConnection, SparkConnection, StoreConnec
 from streamweir.settings import Settings
 from streamweir.variables import AIRFLOW_URL, PREFIX, SPARK_CLASSES, SPARK_JARS, STACK, WORK
 
-_FROM_USER = ("HOME", "LANG", "LC_ALL", "LOGNAME", "TMPDIR", "USER")
+_FROM_USER = ("HOME", "LANG", "LC_ALL", "LOGNAME", "SSL_CERT_FILE", "TMPDIR", "USER")
 # A shell that sourced var/env must not hand the embedded accounts' secrets to every service.
 _NOT_PASSED_ON = (f"{PREFIX}KAFKA_", f"{PREFIX}STORE_")
 

@@ -41,6 +41,12 @@ Anything else may pass: a disk that is full, clocks that differ, too many reques
 """
 _EXPIRED = "Request has expired"
 """Said with AccessDenied of a signed request when a clock is behind."""
+_NEVER = {
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted here; SSL_CERT_FILE names whom to trust",
+    "WRONG_VERSION_NUMBER": "it speaks http only; say so by `secure: false`",
+    "HTTP request to an HTTPS server": "it speaks https only; leave `secure` true",
+}
+"""Signs, in what a client says, of what does not get better by waiting, and what to do."""
 _CONNECTIONS = 16
 """How many threads may use a store at the same time without losing their connection to another."""
 
@@ -217,6 +223,8 @@ class ObjectStore:
         except S3Error as error:
             raise self._refusal(key, error.code or "", error.message or "") from error
         except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
+            if remedy := next((said for sign, said in _NEVER.items() if sign in str(error)), None):
+                raise BadConfiguration(f"object store {self.connection.endpoint}: {remedy}") from error
             raise DependencyUnreachable(
                 f"object store {self.connection.endpoint} is out of reach for {key}: {type(error).__name__}"
             ) from error

@@ -9,19 +9,11 @@ import kafka
 from kafka import errors
 from kafka.net.compat import KafkaNetClient
 
+from streamweir.broker import rdkafka
 from streamweir.connections import KafkaConnection
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 
 T = TypeVar("T")
-
-CLIENT_ID = "streamweir"
-"""As what all clients present themselves to Kafka."""
-
-TRANSACTION_TIMEOUT_MS = 90_000
-"""Kafka aborts a transaction that its producer left open for so long; readers wait for it until then.
-
-On a busy machine a micro-batch of 50,000 alerts takes longer than 20 s.
-"""
 
 _REFUSED = (
     errors.AuthorizationError,
@@ -40,7 +32,7 @@ _REFUSED = (
 )
 
 _CLIENT = {
-    "client_id": CLIENT_ID,
+    "client_id": rdkafka.CLIENT_ID,
     # kafka-python's default of 100 ms would be most of a small transaction's time.
     "retry_backoff_ms": 10,
     "reconnect_backoff_max_ms": 1_000,
@@ -96,10 +88,12 @@ def admin(connection: KafkaConnection) -> kafka.KafkaAdminClient:
 
 
 def _opened(kind: Callable[..., T], connection: KafkaConnection, **settings: Any) -> T:
-    """A client. One that cannot reach Kafka leaves no thread and no connection behind.
+    """A client. One that cannot reach Kafka says why, and leaves no thread and no connection behind.
 
-    kafka-python starts both before it asks for the cluster, and does not end them when that fails.
+    kafka-python starts both before it asks for the cluster, and does not end them when that fails; of every
+    reason it says only that it was not able to ask.
     """
+    rdkafka.security(connection)
     made: list[KafkaNetClient] = []
 
     def net_client(**config: Any) -> KafkaNetClient:
@@ -108,9 +102,11 @@ def _opened(kind: Callable[..., T], connection: KafkaConnection, **settings: Any
 
     try:
         return kind(kafka_client=net_client, **(_CLIENT | connection.client_args()), **settings)
-    except Exception:
+    except Exception as error:
         for client in made:
             client.close()
+        if isinstance(error, errors.KafkaTimeoutError):
+            raise rdkafka.why_unreachable(connection) or error from error
         raise
 
 

@@ -1,22 +1,36 @@
 """librdkafka's transactional producer with the house's settings, and its errors as kafka-python's.
 
+It also says why a cluster cannot be reached, which kafka-python does not.
+
 One vocabulary of errors serves both clients: `broker.clients` says of each whether Kafka refused.
 """
 
 import logging
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from kafka import errors
 
-from streamweir.broker.clients import CLIENT_ID, TRANSACTION_TIMEOUT_MS
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.errors import BadConfiguration
 
+CLIENT_ID = "streamweir"
+"""As what all clients present themselves to Kafka."""
+
+TRANSACTION_TIMEOUT_MS = 90_000
+"""Kafka aborts a transaction that its producer left open for so long; readers wait for it until then.
+
+On a busy machine a micro-batch of 50,000 alerts takes longer than 20 s.
+"""
+
+_ASK_S = 3
 _SETTINGS = {
     "client.id": CLIENT_ID,
     "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
@@ -46,6 +60,10 @@ _SECURITY = {
     "ssl_ciphers": "ssl.cipher.suites",
 }
 """What says whom to trust and who one is: kafka-python's word and librdkafka's."""
+_FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
+_NOT_SPOKEN = (
+    "it takes connections, but does not answer: `security_protocol` says whether it wants TLS and SASL"
+)
 _OF_SECURITY = ("security_", "sasl_", "ssl_")
 
 _Code = confluent_kafka.KafkaError
@@ -78,7 +96,7 @@ def producer(
         **_SETTINGS,
         "bootstrap.servers": connection.bootstrap,
         "transactional.id": transactional_id,
-        **_security(connection),
+        **security(connection),
     }
     with translated():
         return confluent_kafka.Producer(settings, logger=logging.getLogger("kafka"), **callbacks)
@@ -103,7 +121,42 @@ def known(error: confluent_kafka.KafkaError) -> errors.KafkaError:
     return errors.KafkaError(f"{error.name()}: {error.str()}")
 
 
-def _security(connection: KafkaConnection) -> dict[str, Any]:
+def why_unreachable(connection: KafkaConnection) -> errors.KafkaError | None:
+    """Why a cluster does not let this client in: credentials, mechanism, certificate, protocol.
+
+    None when nobody answers at all.
+    """
+    heard: list[confluent_kafka.KafkaError] = []
+    settings = {"bootstrap.servers": connection.bootstrap, **security(connection)}
+    try:
+        client = AdminClient(settings, logger=logging.getLogger("kafka"), error_cb=heard.append)
+        with suppress(KafkaException):
+            client.list_topics(timeout=_ASK_S)
+        client.poll(0)
+    except KafkaException as refused:
+        heard = [refused.args[0]]
+    for error in heard:
+        if error.code() == _Code._SSL and "certificate" in error.str():
+            return errors.KafkaConfigurationError(f"{error.str()}; `ssl_cafile` names whom to trust")
+        if error.code() in (_Code._AUTHENTICATION, _Code._INVALID_ARG):
+            return known(error)
+    return errors.KafkaConnectionError(_NOT_SPOKEN) if _accepts(connection.bootstrap) else None
+
+
+def _accepts(bootstrap: str) -> bool:
+    host, _, port = bootstrap.split(",")[0].rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_ASK_S):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def security(connection: KafkaConnection) -> dict[str, Any]:
+    """librdkafka's settings for what the connection says about security.
+
+    Raises BadConfiguration for a word that librdkafka has no word for, and for a file that is not there.
+    """
     said = dict(connection.security)
     check_names = said.pop("ssl_check_hostname", True)
     if unknown := [name for name in said if name.startswith(_OF_SECURITY) and name not in _SECURITY]:
@@ -111,5 +164,10 @@ def _security(connection: KafkaConnection) -> dict[str, Any]:
             f"the Kafka connection says {unknown[0]}, which its producer cannot follow; it knows "
             f"{', '.join(_SECURITY)} and ssl_check_hostname"
         )
+    for name in _FILES:
+        if name in said and not Path(said[name]).is_file():
+            raise BadConfiguration(
+                f"the Kafka connection says {name}={said[name]}, and there is no such file"
+            )
     settings: dict[str, Any] = {_SECURITY[name]: value for name, value in said.items() if name in _SECURITY}
     return settings | {"ssl.endpoint.identification.algorithm": "https" if check_names else "none"}

@@ -9,7 +9,8 @@ from functools import cached_property
 from kafka import KafkaConsumer, TopicPartition
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
-from streamweir.broker.clients import TRANSACTION_TIMEOUT_MS, consumer, kafka_errors
+from streamweir.broker.clients import consumer, kafka_errors
+from streamweir.broker.rdkafka import TRANSACTION_TIMEOUT_MS
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, partition_of
 from streamweir.errors import BadConfiguration, DependencyUnreachable

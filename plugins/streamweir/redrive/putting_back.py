@@ -25,7 +25,7 @@ from streamweir.replay.position import Position
 from streamweir.replay.transmission import Link
 
 MOST_MESSAGES = 50_000
-"""In one transaction, which Kafka ends when it takes longer than `broker.clients.TRANSACTION_TIMEOUT_MS`."""
+"""In one transaction, which Kafka ends when it takes longer than `broker.rdkafka.TRANSACTION_TIMEOUT_MS`."""
 
 
 @dataclass

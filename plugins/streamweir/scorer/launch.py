@@ -24,7 +24,7 @@ from streamweir.variables import DATABASE_URL, PREFIX, SPARK_CONF, SPARK_MASTER,
 
 FORMAT = 1
 """Of what is stored as a scorer's settings; the first ones of it do not say so."""
-_INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "TMPDIR", "TZ")
+_INHERITED = ("PATH", "HOME", "LANG", "JAVA_HOME", "SSL_CERT_FILE", "TMPDIR", "TZ")
 _CONNECTIONS = f"{PREFIX}KAFKA_", f"{PREFIX}STORE_", DATABASE_URL, SPARK_MASTER, SPARK_CONF
 _SECONDS_TO_STOP = 90
 _LOOK_S = 1.0

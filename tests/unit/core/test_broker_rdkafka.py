@@ -1,5 +1,6 @@
 """librdkafka's producer: what it is told of a connection, and what its errors mean."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,11 @@ def told(monkeypatch: pytest.MonkeyPatch, security: dict[str, Any]) -> dict[str,
     return made
 
 
-def test_the_producer_is_told_where_kafka_is_and_whom_to_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_producer_is_told_where_kafka_is_and_whom_to_trust(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.touch()
     made = told(
         monkeypatch,
         {
@@ -32,7 +37,7 @@ def test_the_producer_is_told_where_kafka_is_and_whom_to_trust(monkeypatch: pyte
             "sasl_mechanism": "SCRAM-SHA-512",
             "sasl_plain_username": "me",
             "sasl_plain_password": "secret",
-            "ssl_cafile": "/ca.pem",
+            "ssl_cafile": str(ca),
             "request_timeout_ms": "30000",
         },
     )
@@ -44,7 +49,7 @@ def test_the_producer_is_told_where_kafka_is_and_whom_to_trust(monkeypatch: pyte
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "me",
         "sasl.password": "secret",
-        "ssl.ca.location": "/ca.pem",
+        "ssl.ca.location": str(ca),
         "ssl.endpoint.identification.algorithm": "https",
     }
     assert made["client.id"] == "streamweir"
@@ -63,8 +68,14 @@ def test_security_that_cannot_be_had_is_refused_and_not_left_out() -> None:
 def test_librdkafka_knows_every_setting_and_refuses_a_file_that_is_not_there() -> None:
     assert isinstance(producer(KafkaConnection("one:9092"), "id"), confluent_kafka.Producer)
     secured = KafkaConnection("one:9092", {"security_protocol": "SSL", "ssl_cafile": "/not/there"})
-    with pytest.raises(BadConfiguration, match="refused to write"), kafka_errors(secured, "write"):
+    with pytest.raises(BadConfiguration, match=r"ssl_cafile=/not/there, and there is no such file"):
         producer(secured, "id")
+    senseless = KafkaConnection("one:9092", {"security_protocol": "SASL_SSL", "sasl_mechanism": "FOO"})
+    with (
+        pytest.raises(BadConfiguration, match=r"refused to write.*mechanism: FOO"),
+        kafka_errors(senseless, "write"),
+    ):
+        producer(senseless, "id")
 
 
 @pytest.mark.parametrize(

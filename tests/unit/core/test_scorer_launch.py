@@ -231,6 +231,7 @@ def test_a_spark_process_inherits_nothing_of_airflow_and_no_other_account() -> N
     inherited = {
         "PATH": "/bin",
         "JAVA_HOME": "/java",
+        "SSL_CERT_FILE": "/ca.pem",
         "AIRFLOW__CORE__FERNET_KEY": "k",
         "AIRFLOW_CONN_MINIO_DEFAULT": "c",
         "AWS_SECRET_ACCESS_KEY": "a",
@@ -243,6 +244,7 @@ def test_a_spark_process_inherits_nothing_of_airflow_and_no_other_account() -> N
     assert {name: made.get(name) for name in inherited} == {
         "PATH": "/bin",
         "JAVA_HOME": "/java",
+        "SSL_CERT_FILE": "/ca.pem",
         "AIRFLOW__CORE__FERNET_KEY": None,
         "AIRFLOW_CONN_MINIO_DEFAULT": None,
         "AWS_SECRET_ACCESS_KEY": None,

@@ -1,0 +1,172 @@
+"""Servers as they are elsewhere: Kafka with SASL, TLS and rights, a store with https, a private authority."""
+
+import ipaddress
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from infra.plan import installed_tools
+from infra.ports import accepts, free_ports
+from streamweir.connections import KafkaConnection, StoreConnection
+
+USER, PASSWORD = "streamweir", "right-password"
+_KAFKA = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=SASL_SSL://127.0.0.1:{port},INSIDE://127.0.0.1:{inside},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=SASL_SSL://127.0.0.1:{port},INSIDE://127.0.0.1:{inside}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=INSIDE
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login} required;
+ssl.keystore.type=PEM
+ssl.keystore.location={folder}/server.pem
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+auto.create.topics.enable=false
+"""
+_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule"
+_READY_WITHIN_S = 120
+
+
+@dataclass(frozen=True)
+class Authority:
+    """PEM files: an authority that nobody knows, a server's key with its certificates, another one."""
+
+    ca: Path
+    server: Path
+    other: Path
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A Kafka cluster as a user sees it, and as its administrators do."""
+
+    kafka: KafkaConnection
+    inside: KafkaConnection
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Made for these tests."""
+    folder = tmp_path_factory.mktemp("authority")
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca, other = _certificate("a private authority", ca_key), _certificate("another authority", key)
+    server = _certificate("a server", key, by=("a private authority", ca_key))
+    made = Authority(folder / "ca.pem", folder / "server.pem", folder / "other.pem")
+    made.ca.write_bytes(ca)
+    made.other.write_bytes(other)
+    made.server.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + server + ca
+    )
+    return made
+
+
+@pytest.fixture(scope="session")
+def elsewhere(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """A broker that asks for a password, over TLS, and gives nobody a right by itself."""
+    folder = tmp_path_factory.mktemp("kafka")
+    port, inside, controller = free_ports(3)
+    (folder / "server.pem").write_bytes(authority.server.read_bytes())
+    config = folder / "server.properties"
+    config.write_text(
+        _KAFKA.format(port=port, inside=inside, controller=controller, folder=folder, login=_LOGIN)
+    )
+    tools = installed_tools()
+    java = [str(tools["java_home"] / "bin" / "java"), "-Xmx384m", "-XX:+UseSerialGC"]
+    java += ["-cp", f"{tools['kafka_jars']}/*"]
+    account = f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"
+    storage = [*java, "kafka.tools.StorageTool", "format", "--cluster-id=MkU3OEVBNTcwNTJENDM2Qg"]
+    subprocess.run(
+        [*storage, f"--config={config}", f"--add-scram={account}"], check=True, capture_output=True
+    )
+    security = {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": USER,
+        "sasl_plain_password": PASSWORD,
+        "ssl_cafile": str(authority.ca),
+    }
+    with _running([*java, "kafka.Kafka", str(config)], {}, inside, folder / "kafka.log"):
+        yield Elsewhere(
+            KafkaConnection(f"127.0.0.1:{port}", security), KafkaConnection(f"127.0.0.1:{inside}")
+        )
+
+
+@pytest.fixture(scope="session")
+def https_store(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreConnection]:
+    """A store that speaks https, with a certificate of the private authority."""
+    folder = tmp_path_factory.mktemp("minio")
+    (folder / "certs").mkdir()
+    whole = authority.server.read_bytes()
+    at = whole.index(b"-----BEGIN CERTIFICATE")
+    (folder / "certs" / "private.key").write_bytes(whole[:at])
+    (folder / "certs" / "public.crt").write_bytes(whole[at:])
+    port, console = free_ports(2)
+    argv = [str(installed_tools()["minio"]), "server", "--quiet", "--certs-dir", str(folder / "certs")]
+    argv += ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
+    env = {"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD}
+    with _running([*argv, str(folder / "data")], env, port, folder / "minio.log"):
+        yield StoreConnection(f"127.0.0.1:{port}", USER, PASSWORD)
+
+
+@contextmanager
+def _running(argv: Sequence[str], env: dict[str, str], port: int, log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, env={**os.environ, **env}, stdout=output, stderr=output)
+    listens = Retrying(
+        retry=retry_if_result(lambda open_: not open_),
+        stop=stop_after_delay(_READY_WITHIN_S),
+        wait=wait_fixed(0.2),
+    )
+    try:
+        listens(accepts, port)
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, by: tuple[str, ec.EllipticCurvePrivateKey] | None = None
+) -> bytes:
+    """An authority's own certificate, or that of a server on 127.0.0.1 by an authority; PEM."""
+    issuer, signer = by or (name, key)
+    now = datetime.now(UTC)
+    here = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(_named(name))
+        .issuer_name(_named(issuer))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(here), critical=False)
+        .sign(signer, SHA256())
+    )
+    return made.public_bytes(Encoding.PEM)
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

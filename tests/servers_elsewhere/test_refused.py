@@ -1,0 +1,83 @@
+"""What a server elsewhere refuses is said with its cause, and is not tried again."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from streamweir.broker.clients import admin, kafka_errors, keep_quiet
+from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.streams import ObjectKey
+from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
+from streamweir.objectstore import ObjectStore
+from tests.servers_elsewhere.conftest import Authority, Elsewhere
+
+WRONG = {
+    "a wrong password": ({"sasl_plain_password": "wrong"}, BadConfiguration, "invalid credentials"),
+    "an unknown account": ({"sasl_plain_username": "nobody"}, BadConfiguration, "invalid credentials"),
+    "a missing file": (
+        {"ssl_cafile": "/nowhere.pem"},
+        BadConfiguration,
+        "ssl_cafile=/nowhere.pem, and there is",
+    ),
+    "another mechanism": (
+        {"sasl_mechanism": "PLAIN"},
+        BadConfiguration,
+        "supported mechanisms: SCRAM-SHA-512",
+    ),
+    "no such mechanism": ({"sasl_mechanism": "FOO"}, BadConfiguration, "Unsupported SASL mechanism: FOO"),
+    "no TLS": ({"security_protocol": "SASL_PLAINTEXT"}, DependencyUnreachable, "`security_protocol` says"),
+}
+"""Not to be told from a broker that hangs: no TLS."""
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in every program of ours; and nobody waits for what does not come."""
+    keep_quiet()
+    monkeypatch.setitem(admin.__globals__["_CLIENT"], "bootstrap_timeout_ms", 2_000)
+
+
+def refusal(kafka: KafkaConnection, **said: str) -> StreamweirError:
+    """What is raised when this is said of the cluster."""
+    connection = replace(kafka, security={**kafka.security, **said})
+    with (
+        pytest.raises(StreamweirError) as raised,
+        kafka_errors(connection, "list the topics"),
+        closing(admin(connection)) as client,
+    ):
+        client.list_topics()
+    return raised.value
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_kafka_refuses_is_said(elsewhere: Elsewhere, what: str) -> None:
+    said, kind, words = WRONG[what]
+    error = refusal(elsewhere.kafka, **said)
+    assert type(error) is kind
+    assert words in str(error)
+
+
+def test_a_broker_of_an_unknown_authority_is_not_trusted(elsewhere: Elsewhere, authority: Authority) -> None:
+    error = refusal(elsewhere.kafka, ssl_cafile=str(authority.other))
+    assert type(error) is BadConfiguration
+    assert "certificate" in str(error)
+    assert "`ssl_cafile` names whom to trust" in str(error)
+
+
+def test_a_store_of_an_unknown_authority_is_not_trusted(https_store: StoreConnection) -> None:
+    with pytest.raises(BadConfiguration, match="certificate is not trusted here; SSL_CERT_FILE names"):
+        ObjectStore(https_store).get(ObjectKey("streams", "x"))
+
+
+def test_a_store_that_wants_https_says_so(https_store: StoreConnection) -> None:
+    with pytest.raises(BadConfiguration, match="speaks https only; leave `secure` true"):
+        ObjectStore(replace(https_store, secure=False)).get(ObjectKey("streams", "x"))
+
+
+def test_a_store_of_a_known_authority_is_read(
+    https_store: StoreConnection, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    with pytest.raises(BadConfiguration, match="NoSuchBucket"):
+        ObjectStore(https_store).get(ObjectKey("streams", "x"))

@@ -1,0 +1,76 @@
+"""What an account needs in Kafka, as docs/own-servers.md says it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
+
+from streamweir.broker.clients import admin
+from streamweir.broker.records import await_readable, log_end, read_topic
+from streamweir.broker.topics import delete, delete_records, provision
+from streamweir.broker.transactions import TransactionalWriter
+from streamweir.contracts.card_fraud import PIPELINE, TRANSACTIONS_TOPIC
+from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
+from tests.servers_elsewhere.conftest import USER, Elsewhere
+
+STREAM = Stream(PIPELINE.name, "rights")
+TOPICS = ("CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE", "DELETE")
+TRANSACTIONAL_IDS = ("DESCRIBE", "WRITE")
+
+
+def rights(operations: tuple[str, ...], kind: ResourceType) -> list[ACL]:
+    """On everything of the pipeline's."""
+    pattern = ResourcePattern(kind, f"{PIPELINE.name}.", ACLResourcePatternType.PREFIXED)
+    return [
+        ACL(f"User:{USER}", "*", ACLOperation[name], ACLPermissionType.ALLOW, pattern) for name in operations
+    ]
+
+
+@pytest.fixture
+def give(elsewhere: Elsewhere) -> Iterator[object]:
+    """Gives rights on topics; all of them are taken back."""
+    with closing(admin(elsewhere.inside)) as inside:
+
+        def call(*topics: str) -> None:
+            given = rights(topics, ResourceType.TOPIC)
+            inside.create_acls(given + rights(TRANSACTIONAL_IDS, ResourceType.TRANSACTIONAL_ID))
+
+        yield call
+        everything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+        inside.delete_acls([ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, everything)])
+
+
+def test_an_account_with_these_rights_can_do_all_that_is_done(elsewhere: Elsewhere, give: object) -> None:
+    give(*TOPICS)  # type: ignore[operator]
+    provision(elsewhere.kafka, STREAM, PIPELINE)
+    assert provision(elsewhere.kafka, STREAM, PIPELINE).created == ()
+    topic = STREAM.topic(TRANSACTIONS_TOPIC.name)
+    with closing(TransactionalWriter(elsewhere.kafka, f"{STREAM}.writer".replace("/", "."))) as writer:
+        writer.begin()
+        writer.send(topic, 0, b"{}", Headers("r", 0, 0, 1, Kind.BATCH, 1).encode())
+        ends = writer.commit()
+    await_readable(elsewhere.kafka, topic, {place[1]: end for place, end in ends.items()})
+    assert [record.value for record in read_topic(elsewhere.kafka, topic)] == [b"{}"]
+    assert delete_records(elsewhere.kafka, topic, log_end(elsewhere.kafka, topic))
+    assert topic in delete(elsewhere.kafka, STREAM)
+
+
+def test_the_right_to_read_a_topics_settings_is_named_when_it_is_missing(
+    elsewhere: Elsewhere, give: object
+) -> None:
+    give(*(name for name in TOPICS if name != "DESCRIBE_CONFIGS"))  # type: ignore[operator]
+    with pytest.raises(BadConfiguration, match="the account needs DescribeConfigs on topic card_fraud"):
+        provision(elsewhere.kafka, STREAM, PIPELINE)
+    delete(elsewhere.kafka, STREAM)
