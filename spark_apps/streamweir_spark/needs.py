@@ -58,9 +58,21 @@ class ModelNeeds:
                 return f"{column} is {row.get(column)!r:.80}, which {BY_MODEL} was not trained on"
         for column, (low, high) in self.ranges.items():
             value = row.get(column)
-            if not (isinstance(value, int | float) and low <= value <= high):
+            if not _within(value, low, high):
                 return f"{column} is {value!r:.80}, outside {BY_MODEL}'s range {low:g} to {high:g}"
         return None
+
+    def met_by(self, columns: Mapping[str, Iterable[object]]) -> bool:
+        """Whether `problem` says nothing of any of the rows of these columns: seen by distinct values."""
+        asked = {*self.present, *self.categories, *self.ranges}
+        distinct = {name: set(columns.get(name, (None,))) for name in asked}
+        return (
+            not any(_missing(value) for name in self.present for value in distinct[name])
+            and all(
+                _known(value, known) for name, known in self.categories.items() for value in distinct[name]
+            )
+            and all(_within(value, *ends) for name, ends in self.ranges.items() for value in distinct[name])
+        )
 
     def probes(self, columns: Iterable[Column]) -> list[dict[str, object]]:
         """Made-up rows that fulfil the needs: all numbers of a row are alike, or the nearest that it takes.
@@ -91,6 +103,10 @@ def _known(value: object, known: frozenset[str]) -> bool:
     if isinstance(value, int | float):
         return float(value) in _numbers(known)
     return value in known
+
+
+def _within(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and low <= value <= high
 
 
 @lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """How `ecommerce_fraud` remembers browsing rows and judges transactions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,21 +16,24 @@ from streamweir.contracts.ecommerce_fraud import (
     SESSION_TIME_ZONE,
     TRANSACTIONS_TOPIC,
 )
-from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY
+from streamweir.contracts.ecommerce_fraud.dataset import BROWSING_KEY, TRANSACTION_COLUMNS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir.errors import RejectRecord
 from streamweir.values import identifier, identifiers
 from streamweir_spark.core import Judged, Reject, Released
 from streamweir_spark.decode import Row, canonical
-from streamweir_spark.ecommerce_fraud.features import Customer, LocalClock, features, typed
+from streamweir_spark.ecommerce_fraud.features import Customer, LocalClock, features
 from streamweir_spark.ecommerce_fraud.memory import Asked, Memory, State
-from streamweir_spark.ecommerce_fraud.parsing import Parsed, parse, parse_at_once
+from streamweir_spark.ecommerce_fraud.parsing import PARSED, Parsed, parse, parse_at_once
 from streamweir_spark.ecommerce_fraud.reader import opened
 
 _MICROSECONDS = 1_000_000
 _SCORED_COLUMNS = tuple(column for column in MODEL_COLUMNS if column.name != "ts")
 _NAMES = tuple(column.name for column in MODEL_COLUMNS)
+_scored = itemgetter(*map(MODEL_COLUMNS.index, _SCORED_COLUMNS))
+_TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS)
+_texts_of = itemgetter(*_TEXTS)
 _IDS = ("session_id", "transaction_id", "customer_id")
 
 
@@ -45,29 +49,27 @@ class Prepared(NamedTuple):
 
 
 class _Bought(NamedTuple):
-    """Transactions that came in time, by column.
+    """Transactions that came in time. found: turn and ts of the message, place in it, and the row.
 
-    turn, ts: of the message. place: in it. The ids are those that `values.identifier` reads.
+    columns: their texts, None for one that is missing; ids as `values.identifier` reads them.
     """
 
-    turn: Sequence[int]
-    ts: Sequence[int]
-    place: Sequence[int]
-    row: Sequence[Row]
-    session_id: Sequence[str]
-    transaction_id: Sequence[str]
-    customer_id: Sequence[str]
+    found: Sequence[tuple[int, int, int, Row]]
+    columns: Mapping[str, Sequence[Any]]
 
     @classmethod
-    def of(cls, messages: Sequence[tuple[int, Released]]) -> "_Bought":
+    def of(cls, messages: Iterable[tuple[int, Released]]) -> "_Bought":
         """Those of messages with their turns."""
         found = [(turn, one.ts, *pair) for turn, one in messages for pair in one.rows]
-        turn, ts, place, row = zip(*found, strict=True) if found else ((),) * 4
-        return cls(turn, ts, place, row, *(identifiers([one[name] for one in row]) for name in _IDS))
+        columns = _columns([row for *_, row in found])
+        return cls(found, columns | {name: identifiers(columns[name]) for name in _IDS})
 
     def take(self, numbers: Sequence[int]) -> "_Bought":
-        """Some of them."""
-        return _Bought._make([column[number] for number in numbers] for column in self)
+        """Some of them, in their order."""
+        if len(numbers) == len(self.found):
+            return self
+        columns = {name: [column[number] for number in numbers] for name, column in self.columns.items()}
+        return _Bought([self.found[number] for number in numbers], columns)
 
 
 class Needs(Protocol):
@@ -75,6 +77,9 @@ class Needs(Protocol):
 
     def problem(self, row: Mapping[str, object]) -> str | None:
         """Why the model would skip or refuse this row, with column and value; None when it would not."""
+
+    def met_by(self, columns: Mapping[str, Iterable[object]]) -> bool:
+        """Whether there is no such problem with any of the rows of these columns."""
 
 
 class Domain:
@@ -160,46 +165,53 @@ class Domain:
         return opened(message.rows) if is_browsing and message.rows else message.rows
 
     def _judged(self, bought: _Bought) -> Iterator[Prepared]:
-        customers = list(map(self.customers.get, bought.customer_id))
-        parsed = list(map(_parsed, bought.row, customers, parse_at_once(bought.row)))
-        sound = [number for number, found in enumerate(parsed) if isinstance(found, Parsed)]
-        known = [self.customers[bought.customer_id[number]] for number in sound]
-        columns = self._columns(bought.take(sound), known, [one for one in parsed if isinstance(one, Parsed)])
-        values = zip(*(columns[column.name] for column in _SCORED_COLUMNS), strict=True)
-        asked = zip(*(columns[name] for name in _NAMES), strict=True)
-        for found, place, row, session, name in zip(
-            parsed, bought.place, bought.row, bought.session_id, bought.transaction_id, strict=True
-        ):
-            if isinstance(found, str):
-                yield Prepared(place, row, session, name, None, found)
+        sessions, names, customers = (bought.columns[name] for name in _IDS)
+        rows = [row for *_, row in bought.found]
+        found = list(map(self._parsed, rows, customers, parse_at_once(bought.columns)))
+        sound = [number for number, said in enumerate(found) if not isinstance(said, str)]
+        columns = self._values(bought.take(sound), [said for said in found if not isinstance(said, str)])
+        values = zip(*(columns[column.name] for column in MODEL_COLUMNS), strict=True)
+        is_met = self.needs.met_by(columns)
+        for said, (*_, place, row), session, name in zip(found, bought.found, sessions, names, strict=True):
+            if isinstance(said, str):
+                yield Prepared(place, row, session, name, None, said)
             else:
-                problem = self.needs.problem(dict(zip(_NAMES, next(asked), strict=True)))
-                yield Prepared(place, row, session, name, next(values), problem)
+                one = next(values)
+                problem = None if is_met else self.needs.problem(dict(zip(_NAMES, one, strict=True)))
+                yield Prepared(place, row, session, name, _scored(one), problem)
 
-    def _columns(
-        self, bought: _Bought, customers: Sequence[Customer], parsed: Sequence[Parsed]
-    ) -> dict[str, Sequence[Any]]:
-        """What a model may use, by name."""
-        ts, own_ts = (np.array(found, np.int64) for found in (bought.ts, [row["ts"] for row in bought.row]))
+    def _values(self, bought: _Bought, found: Sequence[Parsed]) -> dict[str, Sequence[Any]]:
+        """The columns that a model may use."""
+        parsed = dict(zip(PARSED, zip(*found, strict=True) if found else ((),) * len(PARSED), strict=True))
+        numbers = [(turn, ts, row["ts"]) for turn, ts, _, row in bought.found]
+        turn, ts, own_ts = np.array(numbers, np.int64).reshape(-1, 3).T
         # A redriven row keeps its own ts. It looks back as far as the state reaches in any micro-batch.
         earliest = np.maximum(own_ts, ts - self.lateness_s) - self.lookback_s
-        created = np.array([one.created for one in parsed], np.int64)
-        turn = np.array(bought.turn, np.int64)
-        seen = self.memory.visits(Asked(bought.session_id, earliest, own_ts, created, turn))
+        created = np.array(parsed["created_at"], np.int64)
+        seen = self.memory.visits(Asked(bought.columns["session_id"], earliest, own_ts, created, turn))
+        customers = [self.customers[customer] for customer in bought.columns["customer_id"]]
         return {
-            **typed(bought.row, parsed),
-            **{name: getattr(bought, name) for name in _IDS},
+            **bought.columns,
+            **parsed,
             **features(seen, parsed, customers, self.clock),
-            "ts": bought.ts,
+            "ts": ts.tolist(),
             "event_ts": (ts * _MICROSECONDS).tolist(),
         }
 
+    def _parsed(self, row: Row, customer: str, parsed: Parsed | None) -> Parsed | str:
+        """What the row's texts say, or why it cannot be scored."""
+        if customer not in self.customers:
+            return f"customer_id {row['customer_id'][:80]!r} is not a known customer"
+        try:
+            return parsed or parse(row)
+        except RejectRecord as problem:
+            return str(problem)
 
-def _parsed(row: Row, customer: Customer | None, parsed: Parsed | None) -> Parsed | str:
-    """What the row's texts say, or why it cannot be scored."""
-    if customer is None:
-        return f"customer_id {row['customer_id'][:80]!r} is not a known customer"
+
+def _columns(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:
+    """The columns of a transaction; None where a row lacks one."""
     try:
-        return parsed or parse(row)
-    except RejectRecord as problem:
-        return str(problem)
+        found = zip(*map(_texts_of, rows), strict=True) if rows else ((),) * len(_TEXTS)
+        return dict(zip(_TEXTS, found, strict=True))
+    except KeyError:
+        return {name: [row.get(name) for row in rows] for name in _TEXTS}

@@ -7,14 +7,17 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
-from streamweir.contracts.tables import Type
 from streamweir.values import identifier, parse_date
+from streamweir_spark.columnar import Ints
 from streamweir_spark.ecommerce_fraud.memory import Visits
-from streamweir_spark.ecommerce_fraud.parsing import NUMBERS, Parsed
 
-_TEXTS = tuple(column.name for column in TRANSACTION_COLUMNS if column.type is Type.STRING)
+_MICROSECONDS = 1_000_000
+_HOUR, _DAY = 3_600 * _MICROSECONDS, 86_400 * _MICROSECONDS
+_SPAN = 900 * _MICROSECONDS
+"""No zone changes its clock twice within it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Columns = Mapping[str, Sequence[Any]]
 
 
 class LocalClock:
@@ -23,9 +26,18 @@ class LocalClock:
     def __init__(self, time_zone: str) -> None:
         self.zone = ZoneInfo(time_zone)
 
-    def __call__(self, micros: int) -> datetime:
-        """The local date and time of microseconds since the epoch."""
-        return (_EPOCH + timedelta(microseconds=micros)).astimezone(self.zone)
+    def __call__(self, micros: Ints) -> Ints:
+        """The local times, in microseconds since 1970 began there, of microseconds since the epoch."""
+        spans, which = np.unique(micros // _SPAN, return_inverse=True)
+        begin, end = ([self._ahead(span * _SPAN) for span in (spans + more).tolist()] for more in (0, 1))
+        ahead: Ints = np.array(begin, np.int64)[which]
+        for place in np.flatnonzero(np.not_equal(begin, end)[which]).tolist():
+            ahead[place] = self._ahead(int(micros[place]))
+        return micros + ahead
+
+    def _ahead(self, micros: int) -> int:
+        local = (_EPOCH + timedelta(microseconds=micros)).astimezone(self.zone)
+        return (local.utcoffset() or timedelta()) // timedelta(microseconds=1)
 
 
 class Customer(NamedTuple):
@@ -47,36 +59,28 @@ def time_of_day(hour: int) -> str:
 
 
 def features(
-    seen: Visits, found: Sequence[Parsed], customers: Sequence[Customer], clock: LocalClock
-) -> dict[str, list[Any]]:
-    """The contract's FEATURES, column by column."""
-    created = [one.created for one in found]
+    seen: Visits, parsed: Columns, customers: Sequence[Customer], clock: LocalClock
+) -> dict[str, Sequence[Any]]:
+    """The contract's FEATURES but for what is parsed, column by column."""
+    created = np.array(parsed["created_at"], np.int64)
     known, events = seen.levels[:, 1:].sum(axis=1), seen.levels.sum(axis=1)
-    middle = np.where(events > 0, (seen.first + seen.last) // 2, np.array(created, np.int64))
+    middle = np.where(events > 0, (seen.first + seen.last) // 2, created)
     # Without rows of a known level there are none of level 1 or 2 either.
     whole = np.maximum(known, 1)
+    days = zip(customers, (clock(created) // _DAY).tolist(), strict=True)
     return {
         "L1_ratio": (100.0 * seen.levels[:, 1] / whole).tolist(),
         "L2_ratio": (100.0 * seen.levels[:, 2] / whole).tolist(),
-        "time_of_day": [time_of_day(clock(micros).hour) for micros in middle.tolist()],
-        "num_purchase": [one.quantity for one in found],
-        "age": [
-            None if one.birthdate is None else _years_between(one.birthdate, clock(micros).date())
-            for one, micros in zip(customers, created, strict=True)
-        ],
+        "time_of_day": list(map(time_of_day, (clock(middle) % _DAY // _HOUR).tolist())),
+        "age": [one.birthdate and _years_between(one.birthdate, _date_of(day)) for one, day in days],
         "first_join_year": [one.first_join_date and one.first_join_date.year for one in customers],
         "gender": [one.gender for one in customers],
         "session_events": events.tolist(),
     }
 
 
-def typed(rows: Sequence[Mapping[str, str]], found: Sequence[Parsed]) -> dict[str, list[Any]]:
-    """The original columns, typed; a missing text is null."""
-    values: dict[str, list[Any]] = {name: [row.get(name) for row in rows] for name in _TEXTS}
-    values["created_at"] = [one.created for one in found]
-    for place, name in enumerate(NUMBERS):
-        values[name] = [one.numbers[place] for one in found]
-    return values
+def _date_of(day: int) -> date:
+    return date.fromordinal(_EPOCH.toordinal() + day)
 
 
 def _years_between(birth: date, day: date) -> int:

@@ -5,7 +5,7 @@ Two ways to the same: row by row, which also says what is wrong; many rows at on
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,47 +33,44 @@ _PLAIN = 1 << 53
 _MOST = 1 << 31
 """Quantities below it can be summed up."""
 
-Row = Mapping[str, str]
+PARSED = (_CREATED, *NUMBERS, "num_purchase")
+"""What a row's texts say: microseconds since the epoch, numbers, and the quantity of all products."""
 
-
-class Parsed(NamedTuple):
-    """created: microseconds since the epoch. numbers: of the columns NUMBERS. quantity: of all products."""
-
-    created: int
-    numbers: tuple[float, ...]
-    quantity: int
+Row = Mapping[str, str | None]
+Parsed = tuple[Any, ...]
+"""The values of PARSED."""
 
 
 def parse(row: Row) -> Parsed:
     """Parse a row; raises RejectRecord with the first column that cannot be parsed."""
     created = _created(row)
-    return Parsed(
-        created, tuple(_number(name, row.get(name)) for name in NUMBERS), _quantity(row.get(_PRODUCTS))
-    )
+    return created, *(_number(name, row.get(name)) for name in NUMBERS), _quantity(row.get(_PRODUCTS))
 
 
-def parse_at_once(rows: Sequence[Row]) -> Iterator[Parsed | None]:
-    """The same of many rows; None for those that are to be parsed one by one."""
-    for first in range(0, len(rows), _AT_ONCE):
-        some = rows[first : first + _AT_ONCE]
-        found = None if len(some) < _FEWEST else _parsed(some)
-        yield from found or repeat(None, len(some))
+def parse_at_once(columns: Mapping[str, Sequence[str | None]]) -> Iterator[Parsed | None]:
+    """The same of the rows of these columns; None for those that are to be parsed one by one."""
+    rows = len(columns[_CREATED])
+    for first in range(0, rows, _AT_ONCE):
+        some = {name: column[first : first + _AT_ONCE] for name, column in columns.items()}
+        count = len(some[_CREATED])
+        found = None if count < _FEWEST else _parsed(some)
+        yield from repeat(None, count) if found is None else found
 
 
-def _parsed(rows: Sequence[Row]) -> list[Parsed] | None:
-    times = _column(rows, _CREATED, times_of)
-    quantities = _column(rows, _PRODUCTS, _quantities)
-    numbers = [_column(rows, name, numbers_of) for name in NUMBERS]
-    if times is None or quantities is None or None in numbers:
-        return None
-    lines = zip(*filter(None, numbers), strict=True)
-    return list(map(Parsed, times, lines, quantities))
+def _parsed(columns: Mapping[str, Sequence[str | None]]) -> Iterator[Parsed] | None:
+    found = [
+        _column(columns[_CREATED], times_of),
+        *(_column(columns[name], numbers_of) for name in NUMBERS),
+        _column(columns[_PRODUCTS], _quantities),
+    ]
+    sound = [column for column in found if column is not None]
+    return zip(*sound, strict=True) if len(sound) == len(found) else None
 
 
 def _column(
-    rows: Sequence[Row], name: str, read: Callable[[pa.StringArray], npt.NDArray[Any] | None]
+    column: Sequence[str | None], read: Callable[[pa.StringArray], npt.NDArray[Any] | None]
 ) -> list[Any] | None:
-    texts = pa.array([row.get(name) for row in rows], pa.string())
+    texts = pa.array(column, pa.string())
     found = None if texts.null_count else read(texts)
     return None if found is None else found.tolist()
 
@@ -96,7 +93,7 @@ def _quantities(texts: pa.StringArray) -> Ints | None:
 
 def _created(row: Row) -> int:
     try:
-        return moment(row[_CREATED])
+        return moment(row[_CREATED] or "")
     except ValueError as error:
         raise RejectRecord(f"{_CREATED} {error}") from error
 

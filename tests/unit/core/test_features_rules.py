@@ -1,15 +1,20 @@
 """The features of a transaction, rule by rule."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS
 from streamweir.contracts.tables import Type
 from streamweir_spark.core import Received
 from streamweir_spark.ecommerce_fraud.domain import Domain
-from streamweir_spark.ecommerce_fraud.features import Customer, customers_of, time_of_day
+from streamweir_spark.ecommerce_fraud.features import Customer, LocalClock, customers_of, time_of_day
 from streamweir_spark.needs import ModelNeeds
 from tests.unit.core.ecommerce_stream import (
     CUSTOMERS,
@@ -24,6 +29,13 @@ from tests.unit.core.ecommerce_stream import (
     scored,
     transaction,
 )
+
+# About a change of the clock: in Melbourne, in Newfoundland at a minute past, in Liberia by odd seconds.
+CHANGES = [
+    change + timedelta(microseconds=offset)
+    for change in (datetime(2024, 4, 6, 16), datetime(2006, 10, 29, 2, 31), datetime(1972, 1, 7, 0, 44, 30))
+    for offset in (-1, 0, 60_000_000)
+]
 
 
 def features_of(*messages: Received, dom: Domain | None = None) -> dict[str, Any]:
@@ -138,6 +150,19 @@ def test_the_day_has_four_parts(hour: int, name: str) -> None:
 )
 def test_time_of_day_is_the_session_time_zones_with_its_summer_time(created: str, expected: str) -> None:
     assert features_of(*batch(0, [], [transaction(time=created)]))["time_of_day"] == expected
+
+
+@given(
+    st.lists(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)) | st.sampled_from(CHANGES), max_size=5),
+    st.sampled_from(["Australia/Melbourne", "Asia/Kolkata", "America/St_Johns", "Africa/Monrovia", "UTC"]),
+)
+def test_the_clock_is_the_zones_at_any_time(times: list[datetime], zone: str) -> None:
+    epoch = datetime(1970, 1, 1)
+    local = [time.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) for time in times]
+    micros, expected = (
+        [(time - epoch) // timedelta(microseconds=1) for time in some] for some in (times, local)
+    )
+    assert LocalClock(zone)(np.array(micros, np.int64)).tolist() == expected
 
 
 def test_time_of_day_is_that_of_the_middle_between_the_first_and_last_event() -> None:

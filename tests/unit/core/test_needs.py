@@ -3,6 +3,8 @@
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamweir.contracts.tables import Column, Type
 from streamweir_spark.needs import ModelNeeds
@@ -42,8 +44,32 @@ def test_a_problem_names_column_and_value(column: str, value: object, sentence: 
     assert NEEDS.problem({**GOOD, column: value}) == sentence
 
 
+VALUES = {
+    "payment_method": st.sampled_from(["OVO", "Gopay", "Bitcoin", None]),
+    "total_amount": st.sampled_from([10_000_000.0, 5.5, 5, 5.4, "x", None]),
+    "age": st.sampled_from([0, 0.5, None, float("nan")]),
+    "num_purchase": st.sampled_from([0, 10, 10.5, -1, "5", None]),
+}
+
+
+@given(
+    st.lists(
+        st.sampled_from(sorted(GOOD)).flatmap(
+            lambda name: VALUES[name].map(lambda value: GOOD | {name: value})
+        ),
+        max_size=3,
+    )
+)
+def test_rows_meet_the_needs_when_none_has_a_problem(rows: list[dict]) -> None:
+    rows = [GOOD, *rows]
+    columns = {name: [row[name] for row in rows] for name in GOOD}
+    assert NEEDS.met_by(columns) == all(NEEDS.problem(row) is None for row in rows)
+
+
 def test_an_absent_column_is_a_problem() -> None:
-    assert NEEDS.problem({key: value for key, value in GOOD.items() if key != "payment_method"}) is not None
+    absent = {key: value for key, value in GOOD.items() if key != "payment_method"}
+    assert NEEDS.problem(absent) is not None
+    assert not NEEDS.met_by({name: [value] for name, value in absent.items()})
 
 
 def test_a_hostile_value_does_not_make_the_sentence_long() -> None:

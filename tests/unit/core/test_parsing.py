@@ -26,6 +26,10 @@ def _few_are_many() -> Iterator[None]:
         yield
 
 
+def at_once(rows: list[dict]) -> list[Parsed | None]:
+    return list(parse_at_once({name: [row.get(name) for row in rows] for name in transaction()}))
+
+
 def one_by_one(rows: list[dict]) -> list[Parsed] | None:
     try:
         return list(map(parse, rows))
@@ -51,7 +55,7 @@ def products(*changes: dict[str, Any]) -> str:
 )
 def test_usual_rows_are_parsed_at_once_and_as_one_by_one(change: dict) -> None:
     rows = [transaction(), transaction() | change, transaction(product_metadata=products({}, {}))]
-    assert list(parse_at_once(rows)) == one_by_one(rows)
+    assert at_once(rows) == one_by_one(rows)
     assert one_by_one(rows) is not None
 
 
@@ -82,27 +86,27 @@ def test_usual_rows_are_parsed_at_once_and_as_one_by_one(change: dict) -> None:
 )
 def test_where_one_row_says_nothing_all_are_parsed_one_by_one(change: dict) -> None:
     rows = [transaction(), transaction() | change, transaction()]
-    assert list(parse_at_once(rows)) == [None] * 3
+    assert at_once(rows) == [None] * 3
     assert one_by_one(rows) is None
-    assert None not in list(parse_at_once(rows[::2]))
+    assert None not in at_once(rows[::2])
 
 
 def test_a_row_that_lacks_a_text_is_parsed_by_itself() -> None:
     for name in ("product_metadata", *parsing.NUMBERS):
         rows = [transaction(), {key: text for key, text in transaction().items() if key != name}]
-        assert list(parse_at_once(rows)) == [None, None]
+        assert at_once(rows) == [None, None]
 
 
 def test_a_row_that_says_nothing_holds_up_only_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "_AT_ONCE", 2)
     rows = [transaction()] * 2 + [transaction(total_amount="?")] + [transaction()] * 2
-    assert [found is None for found in parse_at_once(rows)] == [False, False, True, True, False]
+    assert [found is None for found in at_once(rows)] == [False, False, True, True, False]
 
 
 def test_many_rows_are_parsed_at_once_and_few_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "_FEWEST", 100)
-    for number, at_once in ((99, False), (100, True), (500, True)):
-        assert [found is not None for found in parse_at_once([transaction()] * number)] == [at_once] * number
+    for number, is_parsed in ((99, False), (100, True), (500, True)):
+        assert [found is not None for found in at_once([transaction()] * number)] == [is_parsed] * number
 
 
 def test_a_scored_row_is_the_same_whether_it_was_parsed_at_once_or_by_itself() -> None:
@@ -140,8 +144,7 @@ rows = st.builds(
 @settings(max_examples=400)
 @given(st.lists(rows, min_size=1, max_size=3))
 def test_what_is_parsed_at_once_is_what_is_parsed_one_by_one(found: list[dict]) -> None:
-    at_once = list(parse_at_once(found))
-    assert at_once in (one_by_one(found), [None] * len(found))
+    assert at_once(found) in (one_by_one(found), [None] * len(found))
 
 
 @settings(max_examples=300)
