@@ -13,8 +13,6 @@ from streamweir_spark.ecommerce_fraud.memory import Visits
 
 _MICROSECONDS = 1_000_000
 _HOUR, _DAY = 3_600 * _MICROSECONDS, 86_400 * _MICROSECONDS
-_SPAN = 900 * _MICROSECONDS
-"""No zone changes its clock twice within it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Columns = Mapping[str, Sequence[Any]]
@@ -28,8 +26,9 @@ class LocalClock:
 
     def __call__(self, micros: Ints) -> Ints:
         """The local times, in microseconds since 1970 began there, of microseconds since the epoch."""
-        spans, which = np.unique(micros // _SPAN, return_inverse=True)
-        begin, end = ([self._ahead(span * _SPAN) for span in (spans + more).tolist()] for more in (0, 1))
+        days, which = np.unique(micros // _DAY, return_inverse=True)
+        begin, end = ([self._ahead(day * _DAY) for day in (days + more).tolist()] for more in (0, 1))
+        # No zone ever changed its clock and changed it back within a day.
         ahead: Ints = np.array(begin, np.int64)[which]
         for place in np.flatnonzero(np.not_equal(begin, end)[which]).tolist():
             ahead[place] = self._ahead(int(micros[place]))
