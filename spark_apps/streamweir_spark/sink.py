@@ -221,13 +221,14 @@ class Sink:
     def _outgoing(self, tables: Mapping[str, pa.Table]) -> list[Outgoing]:
         return [
             Outgoing(
-                topic.of(self._stream),
+                name,
                 partition_of(sequence or 0, topic.partitions),
                 value,
                 [("run", (run or "").encode())],
             )
             for topic in self._pipeline.outputs
             if topic.table.name in tables
+            for name in (topic.of(self._stream),)
             for sequence, run, value in self._messages(topic, tables[topic.table.name])
         ]
 

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from streamweir.values import ProductLine
-
 LARGEST = 2**63 - 1
 """Sums end here: what the tables' integers can hold. Only absurd quantities get there."""
 
@@ -71,18 +69,16 @@ class Book:
         """Enter an end, in order and before the rows: those behind it begin anew."""
         self.stretches.append(Stretch(ts + 1))
 
-    def add(self, ts: int, is_fraud: bool, products: Iterable[ProductLine]) -> None:
-        """Enter a scored row."""
+    def add(self, ts: int, scored: int, frauds: int, sold: Iterable[tuple[int, int]]) -> None:
+        """Enter scored rows of a ts; sold: id and quantity of each product of those that are not fraud."""
         place = bisect_right(self.stretches, ts, key=lambda stretch: stretch.begin)
         self.stretches[max(place - 1, 0)].add(ts)
         slot = self.slots.setdefault(ts // self.slot_s * self.slot_s, Slot())
-        slot.scored += 1
-        if is_fraud:
-            slot.frauds += 1
-            return
-        for line in products:
-            slot.quantity = min(slot.quantity + line.quantity, LARGEST)
-            _sell(slot.products, str(line.product_id), line.quantity)
+        slot.scored += scored
+        slot.frauds += frauds
+        for product, quantity in sold:
+            slot.quantity = min(slot.quantity + quantity, LARGEST)
+            _sell(slot.products, str(product), quantity)
 
     def closing(self, table: str, length: int, slide: int, closed: int) -> Iterator[tuple[int, int]]:
         """Start and end of each window that was not put out yet and ends at `closed` or before, in order.

@@ -7,6 +7,7 @@ none lies between two runs, however far apart they are.
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -22,8 +23,9 @@ from streamweir.contracts.ecommerce_fraud import (
     TOP_PRODUCTS_SHOWN,
     TOP_WINDOW_S,
 )
-from streamweir.values import identifier, parse_products
+from streamweir.values import identifier
 from streamweir_spark.ecommerce_fraud.book import LARGEST, Book
+from streamweir_spark.ecommerce_fraud.parsing import sold_at_once
 
 SLOT_S = gcd(FRAUD_SLIDE_S, FRAUD_WINDOW_S, SOLD_WINDOW_S, TOP_WINDOW_S)
 _MICROSECONDS = 1_000_000
@@ -71,8 +73,12 @@ class Figures:
         book = Book(totals, SLOT_S)
         for ts in sorted(set(ends)):
             book.end(ts)
-        for row in scored:
-            book.add(row.ts, row.prediction != 0, parse_products(row.product_metadata))
+        sold = sold_at_once([row.product_metadata for row in scored])
+        # The rows of a batch lie side by side.
+        for ts, batch in groupby(zip(scored, sold, strict=True), key=lambda found: found[0].ts):
+            rows = list(batch)
+            honest = [products for row, products in rows if row.prediction == 0]
+            book.add(ts, len(rows), len(rows) - len(honest), chain.from_iterable(honest))
         closed = 0 if max_ts is None else max_ts - self.lateness_s
         tables = {
             FRAUD_WINDOWS.name: list(_fraud_windows(book, closed)),

@@ -4,7 +4,7 @@ Two ways to the same: row by row, which also says what is wrong; many rows at on
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,19 @@ def parse_at_once(columns: Mapping[str, Sequence[str | None]]) -> Iterator[Parse
         yield from repeat(None, count) if found is None else found
 
 
+def sold_at_once(texts: Sequence[str]) -> Iterator[Sequence[tuple[int, int]]]:
+    """Id and quantity of each product of each of the texts, all of which are lists of products."""
+    for first in range(0, len(texts), _AT_ONCE):
+        some = texts[first : first + _AT_ONCE]
+        found = None if len(some) < _FEWEST else _products(pa.array(some, pa.string()))
+        if found is None:
+            yield from ([(line.product_id, line.quantity) for line in parse_products(text)] for text in some)
+        else:
+            products, quantities, ends = (column.tolist() for column in found)
+            lines = list(zip(products, quantities, strict=True))
+            yield from (lines[begin:end] for begin, end in pairwise(ends))
+
+
 def _parsed(columns: Mapping[str, Sequence[str | None]]) -> Iterator[Parsed] | None:
     found = [
         _column(columns[_CREATED], times_of),
@@ -76,6 +89,16 @@ def _column(
 
 
 def _quantities(texts: pa.StringArray) -> Ints | None:
+    found = _products(texts)
+    if found is None:
+        return None
+    _, quantities, ends = found
+    sums: Ints = np.concatenate([[0], np.cumsum(quantities)])
+    return np.diff(sums[ends])
+
+
+def _products(texts: pa.StringArray) -> tuple[Ints, Ints, Ints] | None:
+    """Ids and quantities of all products; and where those of each text begin, and the last ones end."""
     # As `values.parse_products` makes JSON of them.
     values = [text.replace("'", '"').encode() for text in texts.to_pylist()]
     lists = lists_of(values, _PRODUCT)
@@ -86,9 +109,7 @@ def _quantities(texts: pa.StringArray) -> Ints | None:
         return None
     if not np.all((quantities >= 1) & (quantities < _MOST)):
         return None
-    sums: Ints = np.concatenate([[0], np.cumsum(quantities)])
-    ends = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
-    return np.diff(sums[ends])
+    return products, quantities, np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy())])
 
 
 def _created(row: Row) -> int:

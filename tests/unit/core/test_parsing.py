@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamweir.errors import RejectRecord
-from streamweir.values import parse_number
+from streamweir.values import parse_number, parse_products
 from streamweir_spark.columnar import numbers_of
 from streamweir_spark.ecommerce_fraud import parsing
-from streamweir_spark.ecommerce_fraud.parsing import Parsed, parse, parse_at_once
+from streamweir_spark.ecommerce_fraud.parsing import Parsed, parse, parse_at_once, sold_at_once
 from tests.unit.core.ecommerce_stream import batch, domain, run, transaction
 
 PRODUCT = {"product_id": 3231, "quantity": 2, "item_price": 367619}
@@ -145,6 +145,19 @@ rows = st.builds(
 @given(st.lists(rows, min_size=1, max_size=3))
 def test_what_is_parsed_at_once_is_what_is_parsed_one_by_one(found: list[dict]) -> None:
     assert at_once(found) in (one_by_one(found), [None] * len(found))
+
+
+def sold(text: str) -> list[tuple[int, int]] | None:
+    try:
+        return [(line.product_id, line.quantity) for line in parse_products(text)]
+    except ValueError:
+        return None
+
+
+@settings(max_examples=300)
+@given(st.lists(lists.filter(sold), min_size=1, max_size=5))
+def test_products_are_found_at_once_as_one_by_one(texts: list[str]) -> None:
+    assert [list(found) for found in sold_at_once(texts)] == list(map(sold, texts))
 
 
 @settings(max_examples=300)
