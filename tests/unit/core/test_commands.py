@@ -1,6 +1,7 @@
 """`streamweir`: what it lists, shows and opens, as text and as JSON; how it ends; what it never reads."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from streamweir import errors
 from streamweir.__main__ import EXIT_CODES, program
-from streamweir.commands import common, report
+from streamweir.commands import common, rejected, report
 from streamweir.commands import status as status_command
 from streamweir.contracts.models import ModelKeys
 from streamweir.contracts.runs import Run
@@ -21,6 +22,7 @@ from streamweir.replay.position import Position
 from streamweir.scorer import health
 from streamweir.scorer.status import State, Status, timestamp, write
 from tests.support.made_up_bundle import made_up_bundle
+from tests.support.made_up_run import MadeUpRun
 from tests.support.memory_store import MemoryStore
 
 DOCS = Path(__file__).parents[3] / "docs" / "command-line.md"
@@ -269,6 +271,26 @@ def test_datasets_are_listed_and_shown(store: Store) -> None:
     assert shown["fingerprint"] == dataset.fingerprint
     assert "transactions.csv" in said("dataset", "show", row["fingerprint"], "--pipeline", "card_fraud")
     assert refused("dataset", "show", "0" * 8, "--pipeline", "card_fraud").exit_code == 2
+
+
+def test_rejected_records_are_listed_and_shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = MadeUpRun(batches=60)
+    store.objects = made_up.store.objects
+    monkeypatch.setattr(rejected, "places_put_back", lambda *_: set())
+    monkeypatch.setattr(rejected, "messages_at", lambda *_: {})
+    named = ["--stream", made_up.run.stream.id]
+    rows = told("rejected", "list", *named)
+    counted = Counter[str]()
+    for row in rows:
+        counted[row["reason"]] += row["records"]
+    assert counted == {reason: made_up.counts[reason] for reason in counted}
+    assert counted.keys() == {"late", "malformed", "unscorable", "duplicate"}
+    assert "transactions/1/3/0" in said("rejected", "list", *named)
+    one = next(row for row in rows if row["reason"] == "unscorable")
+    shown = told("rejected", "show", one["for_example"], *named)
+    assert (shown["reason"], shown["put_back"], shown["ts"]) == ("unscorable", False, None)
+    assert "customer '<b>x</b>' is unknown" in said("rejected", "show", one["for_example"], *named)
+    assert "no reason" in str(refused("rejected", "redrive", "--reason", "nonsense", *named))
 
 
 def test_what_was_written_by_others_cannot_steer_a_terminal(store: Store) -> None:
