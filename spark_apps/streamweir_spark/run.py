@@ -108,9 +108,9 @@ def _watch(scorer: Scorer, reporter: QueryReporter) -> None:
             reporter.show(state=State.STOPPING)
         stopping.wait_for_micro_batch()
         query.stop()
-        if stopping.lost is None and scorer.failure is None:
-            scorer.sink.end(reporter.batch_id)
     _raise_failure(scorer)
+    # Only a scorer that stops in order: what failed comes again.
+    scorer.sink.end(reporter.batch_id)
 
 
 def _stop_requested(scorer: Scorer) -> bool:

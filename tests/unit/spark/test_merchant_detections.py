@@ -334,3 +334,24 @@ def test_the_sink_writes_table_topic_and_files_and_keeps_what_waits_in_the_commi
     told = [orjson.loads(one.value) for one in published.messages if one.topic.endswith("detections")]
     assert [one["customerName"] for one in told] == [customer for *_, customer in whole.detections]
     assert set(told[0]) == set(DETECTIONS.names)
+
+
+def test_the_sink_writes_the_rest_at_a_stop_and_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    cheap = [payment(f"C{n:02}", "M1", "1") for n in range(4) for _ in range(3)]
+    sent = [message(0, cheap[:6]), message(1, cheap[6:])]
+    first = run_apart([[sent[0]]], **RULES).every
+    both = run_apart([[one] for one in sent], **RULES).every
+    store, published = MemoryStore(), Published()
+    sink = sink_at(store, published)
+    sink.write(Shares(first), 0)  # type: ignore[arg-type]
+    sink.tick()
+    assert files(store) == {}
+    monkeypatch.setattr(Detections, "is_due", lambda self, last: last.batch_id == 1)
+    sink.tick()
+    assert files(store) == {}
+    sink.end(0)
+    assert [len(lines(data)) for data in files(store).values()] == [2]
+    again = sink_at(store, published)
+    again.write(Shares(both[len(first) :]), 1)  # type: ignore[arg-type]
+    again.tick()
+    assert list(files(store)) == ["detections_00000001.csv", "detections_00000003.csv"]
