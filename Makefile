@@ -133,7 +133,7 @@ test-e2e: setup ## the whole pipeline through Airflow, against an independent co
 # Integration, e2e and drills share one pytest call, so that their stack starts once.
 .PHONY: test-servers
 test-servers: setup ## integration, e2e and a few drills on one stack, then servers as they are elsewhere
-	$(PYTEST) tests/integration tests/e2e tests/drills tests/servers_elsewhere
+	$(PYTEST) --durations=25 tests/integration tests/e2e tests/drills tests/servers_elsewhere
 
 .PHONY: test-elsewhere
 test-elsewhere: setup ## Kafka with SASL, TLS and rights, a store with https
