@@ -34,7 +34,15 @@ failed has a report, too; to carry it on, clear the tasks that did not succeed, 
   that failed first together with those after it.
 """
 
-from streamweir.contracts.merchant_patterns import CHUNK_ROWS, DEFAULTS, PIPELINE, PRESETS, TIME_ZONE
+from streamweir.contracts.merchant_patterns import (
+    CHUNK_ROWS,
+    DEFAULTS,
+    IDLE_STOP_S,
+    PIPELINE,
+    PRESETS,
+    TIME_ZONE,
+)
+from streamweir.contracts.merchant_patterns.dataset import watched_folder
 from streamweir_airflow.assets import dataset_asset, run_asset
 from streamweir_airflow.factory import UNLIMITED, pipeline_dag
 from streamweir_airflow.operators.prepare import EnsureDataset, ProvisionTopics
@@ -43,7 +51,7 @@ from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile,
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
 from streamweir_airflow.operators.stopping import StopScorer
 from streamweir_airflow.params import batch_params, dataset_params, replay_params, stream_params
-from streamweir_airflow.scoring_params import pattern_params
+from streamweir_airflow.scoring_params import feeder_params, pattern_params
 
 PARAMS = {
     **dataset_params(),
@@ -51,12 +59,13 @@ PARAMS = {
     "batch_rows": batch_params(rows_per_batch=CHUNK_ROWS)["batch_rows"],
     # The order of chunks decides what is found: none can be late.
     **{name: param for name, param in replay_params(speed=1).items() if name != "late"},
+    **feeder_params(idle_stop_s=IDLE_STOP_S),
     **stream_params(),
     **pattern_params(DEFAULTS, PRESETS, time_zone=TIME_ZONE),
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):
-    provision_topics = ProvisionTopics(task_id="provision_topics")
+    provision_topics = ProvisionTopics(task_id="provision_topics", read_first={"watch": watched_folder})
     ensure_dataset = EnsureDataset(task_id="ensure_dataset", trains=False, makes=dataset_asset(PIPELINE))
     dataset = ensure_dataset.result("fingerprint")
     start_scorer = StartScorer(task_id="start_scorer", dataset=dataset)

@@ -8,7 +8,7 @@ from airflow.sdk import Param
 from streamweir.contracts.tables import Column
 from streamweir_airflow.params import TEXT, Params
 
-_SCORING = "Scoring"
+_SCORING, _FEEDER = "Scoring", "Feeder"
 
 
 def scoring_params(*, lookback_s: int, lateness_s: int, time_zone: str) -> Params:
@@ -105,6 +105,36 @@ def threshold_params(flags: Iterable[Column], defaults: Mapping[str, float]) -> 
             section=_SCORING,
         )
         for flag in flags
+    }
+
+
+def feeder_params(*, idle_stop_s: int) -> Params:
+    """Where chunks come from."""
+    return {
+        "feeder": Param(
+            "replay",
+            type="string",
+            enum=["replay", "watch"],
+            title="Feeder",
+            description="replay: the dataset's file is cut into chunks. watch: what others drop is sent.",
+            section=_FEEDER,
+        ),
+        "watch": Param(
+            None,
+            type=TEXT,
+            title="Watched folder",
+            description="With the feeder `watch`: bucket/prefix of the object store, as datasets/drop. Each "
+            "object that is there or appears is announced once; weights come from the dataset.",
+            section=_FEEDER,
+        ),
+        "idle_stop_s": Param(
+            idle_stop_s,
+            type="integer",
+            least=1,
+            title="Idle stop, seconds",
+            description="The feeder `watch` ends when no object was new for so long.",
+            section=_FEEDER,
+        ),
     }
 
 

@@ -135,6 +135,7 @@ def test_every_fault_is_named_at_once(asked: Asked) -> None:
         ("card_fraud", "fraud_share", 2, "fraud_share is 2: give a number from 0 to 1"),
         ("clickstream_anomaly", "page_view_drop", -0.1, "page_view_drop is -0.1: give a number, 0 or more"),
         ("merchant_patterns", "upgrade_share", 1.5, "upgrade_share is 1.5: give a number from 0 to 1"),
+        ("merchant_patterns", "watch", "drop", "watch is 'drop': give a bucket, / and a prefix"),
         ("merchant_patterns", "batch_rows", 0, "batch_rows is 0: give a whole number, 1 or more"),
         ("merchant_patterns", "time_zone", "Pune", "time_zone 'Pune' is not known"),
         ("clickstream_anomaly", "event_types", "view:page_view,cart:basket", "'cart:basket' is not a type"),

@@ -24,6 +24,9 @@ PARAMS = {
     "speed": 1,
     "batches": None,
     "start_ts": None,
+    "feeder": "replay",
+    "watch": None,
+    "idle_stop_s": 60,
     "stream": None,
     "keep_scorer": False,
     "outage_s": None,
@@ -60,6 +63,7 @@ def test_the_params_and_their_defaults(dag) -> None:
         ("upgrade_weight", "total", "median"),
         ("preset", "assignment_v1", "assignment_v2"),
         ("child_min_transactions", 5, 5.5),
+        ("feeder", "watch", "mail"),
     ],
 )
 def test_a_param_is_of_its_type_or_one_of_its_values(dag, name: str, good: object, wrong: object) -> None:

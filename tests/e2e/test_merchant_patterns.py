@@ -14,6 +14,7 @@ from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.merchant_patterns import DETECTIONS, detections_folder
 from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
 from tests.oracle import merchant_patterns as oracle
@@ -85,6 +86,24 @@ def test_every_row_is_accounted_for(store: ObjectStore, run: Run, folder: Path) 
     assert (ledger["unexplained"], ledger["batch_count"]) == (0, CHUNKS)
     assert (counts["produced"], counts["used"]) == (CHUNKS * CHUNK_ROWS, sound)
     assert counts["malformed"] == CHUNKS * CHUNK_ROWS - sound > 0
+
+
+def test_what_others_drop_is_worked_on_as_well(
+    airflow: AirflowApi, store: ObjectStore, folder: Path, detections: pd.DataFrame
+) -> None:
+    """The same file in chunks, of which the names say the order."""
+    header, *lines = (folder / "transactions.csv").read_bytes().splitlines(keepends=True)
+    prefix = ObjectKey("datasets", "drop/merchants")
+    for number in range(CHUNKS):
+        rows = lines[number * CHUNK_ROWS : (number + 1) * CHUNK_ROWS]
+        store.put(prefix / f"chunk_{number}.csv", b"".join([header, *rows]))
+    watch = {"feeder": "watch", "watch": str(prefix), "idle_stop_s": 3}
+    run = finished_run(airflow, "merchant_patterns", {"dataset": str(folder), "speed": 0, **watch, **RULES})
+    ledger: dict[str, Any] = store.get_json(run.ledger)
+    assert (ledger["unexplained"], ledger["batch_count"]) == (0, CHUNKS)
+    found = table(store, run, DETECTIONS.name)
+    own = ["number", "patternId", "MerchantId", "customerName", "chunk"]
+    pd.testing.assert_frame_equal(found[own], detections[own])
 
 
 def test_the_bundle_is_complete_and_the_report_speaks_of_the_run(store: ObjectStore, run: Run) -> None:

@@ -135,7 +135,9 @@ class Source(Protocol):
 
     BATCH_ROWS: int
 
-    def recording(self, folder: Path, *, batch_rows: int, limit: int | None, unsorted_ok: bool) -> Recording:
+    def recording(
+        self, folder: Path, *, batch_rows: int, limit: int | None, unsorted_ok: bool, options: Options
+    ) -> Recording:
         """What a run sends, from the folder of a dataset; limit: how many batches, None for all."""
 
     def value(self, rows: Sequence[Row], ts: int) -> bytes:

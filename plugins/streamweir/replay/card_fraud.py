@@ -131,7 +131,12 @@ def times_of(file: CsvFile) -> Iterator[float]:
 
 
 def recording(
-    folder: Path, *, batch_rows: int = BATCH_ROWS, limit: int | None = None, unsorted_ok: bool = False
+    folder: Path,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    limit: int | None = None,
+    unsorted_ok: bool = False,
+    options: Options | None = None,
 ) -> Transactions:
     """The file as a recording; an unsorted one is put in order, whatever `unsorted_ok` says.
 

@@ -136,7 +136,12 @@ def _named(file: CsvFile, rows: Iterable[list[str]]) -> list[dict[str, str]]:
 
 
 def recording(
-    folder: Path, *, batch_rows: int = BATCH_ROWS, limit: int | None = None, unsorted_ok: bool = False
+    folder: Path,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    limit: int | None = None,
+    unsorted_ok: bool = False,
+    options: Options | None = None,
 ) -> TwoTables:
     """The live files as a recording.
 

@@ -2,7 +2,8 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -11,14 +12,21 @@ from typing import Any, NamedTuple
 import orjson
 
 from streamweir.claims import Claim
-from streamweir.contracts.merchant_patterns import CHUNK_ROWS, CHUNKS_TOPIC, chunk_key
-from streamweir.contracts.merchant_patterns.dataset import TRANSACTION_COLUMNS, TRANSACTIONS
+from streamweir.contracts.merchant_patterns import CHUNK_ROWS, CHUNKS_TOPIC, WATCH, chunk_key
+from streamweir.contracts.merchant_patterns.dataset import (
+    TRANSACTION_COLUMNS,
+    TRANSACTIONS,
+    rows_of,
+    watched_folder,
+)
 from streamweir.contracts.messages import ROW_BYTES
-from streamweir.contracts.streams import Stream
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
 from streamweir.replay.batches import Batch, Label, Row
 from streamweir.replay.csvfile import find, separator_of
+from streamweir.replay.drops import Watcher
 from streamweir.replay.plan import Options, Plan
 
 BATCH_ROWS = CHUNK_ROWS
@@ -111,20 +119,60 @@ class Chunks:
                 data = header + file.read(stretch.end - stretch.start)
                 claim = Claim.of(chunk_key(stream, chunk), data)
                 _put(store, claim, data)
-                body = {
-                    "chunk": chunk,
-                    **claim.to_json(),
-                    "rows": stretch.rows,
-                    "first_row": stretch.first,
-                    "last_row": stretch.first + stretch.rows - 1,
-                }
+                body = _body(chunk, claim, stretch.rows, stretch.first)
                 yield Batch(index, index, {CHUNKS_TOPIC.name: Announced(body, stretch.rows)})
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """The chunks that others drop below a prefix of the store; it ends when none was new for `idle_stop_s`.
+
+    limit: how many of them, None for all that come. plan, store: of the run, once it is made for one.
+    """
+
+    prefix: ObjectKey
+    idle_stop_s: float
+    limit: int | None
+    plan: Plan | None = None
+    store: ObjectStore | None = None
+    rows: None = None
+    seconds: None = None
+    finding: None = None
+    labels: Sequence[Label] = ()
+
+    def made_for(self, plan: Plan, store: ObjectStore) -> "Dropped":
+        """The same for a run."""
+        return replace(self, plan=plan, store=store)
+
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """The chunks from the one with this index on, as they come."""
+        plan, store = self.plan, self.store
+        if plan is None or store is None:
+            raise AssertionError("chunks are announced for a run")
+        run = Run(Stream(plan.pipeline, plan.stream), plan.run)
+        began = datetime.fromisoformat(plan.planned_at).timestamp()
+        watcher = Watcher(store, self.prefix, run.announced, self.idle_stop_s, rows_of, began)
+        left = None if self.limit is None else max(0, self.limit - first)
+        for index, drop in enumerate(islice(watcher.drops(first), left), start=first):
+            body = _body(plan.first_sequence + index, drop.claim, drop.rows, 1)
+            yield Batch(index, drop.second, {CHUNKS_TOPIC.name: Announced(body, drop.rows)})
+
+
 def recording(
-    folder: Path, *, batch_rows: int = BATCH_ROWS, limit: int | None = None, unsorted_ok: bool = False
-) -> Chunks:
-    """The file as a recording, in its own order; raises DatasetUnusable when it cannot be read."""
+    folder: Path,
+    *,
+    batch_rows: int = BATCH_ROWS,
+    limit: int | None = None,
+    unsorted_ok: bool = False,
+    options: Options | None = None,
+) -> Chunks | Dropped:
+    """The file in chunks, in its own order; or with `feeder=watch` what others drop.
+
+    Raises DatasetUnusable when the file cannot be read, BadConfiguration for a folder that is none.
+    """
+    said = options or {}
+    if said.get("feeder") == WATCH:
+        return Dropped(watched_folder(said.get("watch") or ""), said["idle_stop_s"], limit)
     path = find(folder, [TRANSACTIONS])
     check_header(path)
     chunks = Chunks(path, batch_rows, limit)
@@ -156,6 +204,17 @@ def check_header(path: Path) -> None:
         if names.count(name) != 1:
             problem = "is there more than once" if name in names else "is missing"
             raise DatasetUnusable(f"{path} line 1: column {name} {problem}")
+
+
+def _body(chunk: int, claim: Claim, rows: int, first: int) -> dict[str, object]:
+    """What a message says."""
+    return {
+        "chunk": chunk,
+        **claim.to_json(),
+        "rows": rows,
+        "first_row": first,
+        "last_row": first + rows - 1,
+    }
 
 
 def count_rows(path: Path) -> int:

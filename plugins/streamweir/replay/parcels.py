@@ -21,6 +21,7 @@ from streamweir.contracts.messages import Headers
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.errors import RunFailed, StreamweirError
 from streamweir.objectstore import ObjectStore
+from streamweir.replay.arriving import Arriving
 from streamweir.replay.batches import Recipe, Recording, source_of
 from streamweir.replay.deliveries import Message, SpanStart, deliveries
 from streamweir.replay.plan import Plan
@@ -72,10 +73,13 @@ class Parcel(NamedTuple):
 
 
 class Backlog:
-    """Parcels in order. One that was taken stays open until it is confirmed, or put back."""
+    """Parcels in order. One that was taken stays open until it is confirmed, or put back.
 
-    def __init__(self, parcels: Iterator[Parcel]) -> None:
-        self._parcels = parcels
+    waiting: whether whoever asks for a further one would have to wait.
+    """
+
+    def __init__(self, parcels: Iterator[Parcel], waiting: Callable[[], bool] = never) -> None:
+        self._parcels, self._waiting = parcels, waiting
         self._ready: deque[Parcel] = deque()
         self._open: list[Parcel] = []
 
@@ -84,6 +88,11 @@ class Backlog:
         if not self._ready and (parcel := next(self._parcels, None)) is not None:
             self._ready.append(parcel)
         return self._ready[0] if self._ready else None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `peek` would wait for something to come."""
+        return not self._ready and self._waiting()
 
     def take(self) -> Parcel:
         """Open the parcel that `peek` showed."""
@@ -142,14 +151,16 @@ class Job(NamedTuple):
     flush: int | None = None
 
 
-def parcels(job: Job, stopped: Callable[[], bool]) -> Generator[Parcel]:
+def parcels(job: Job, stopped: Callable[[], bool]) -> Generator[Parcel] | Arriving[Parcel]:
     """The parcels that are not counted, in order; those that the topics hold carry no messages.
 
     stopped: whether the run was asked to end; only an endless one is. Raises what reading the dataset raised;
     RunFailed when the process is gone.
     """
     seconds = job.recording.seconds
-    if seconds is not None and len(seconds) >= MANY:
+    if seconds is None:
+        return Arriving(packed(job, stopped))
+    if len(seconds) >= MANY:
         return _apart(job)
     return prepared(packed(job, stopped))
 

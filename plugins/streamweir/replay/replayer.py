@@ -18,6 +18,7 @@ from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import Progress, no_progress
 from streamweir.replay.agreement import agree, refuse_other_run, stored_plan
+from streamweir.replay.arriving import Arriving
 from streamweir.replay.batches import Recording, Source, source_of
 from streamweir.replay.deliveries import SpanStart, check_late
 from streamweir.replay.parcels import Backlog, Job, Parcel, parcels
@@ -74,7 +75,8 @@ def replay(
                 produced.add(parcel.counts, parcel.span)
                 advance(parcel.rows)
 
-            backlog = Backlog(_unsent(left, resumption.first, sent))
+            waiting = left.is_waiting if isinstance(left, Arriving) else never
+            backlog = Backlog(_unsent(left, resumption.first, sent), waiting)
             transmission = Transmission(run, pipeline, backlog, link, at, sent)
             transmission.send_all(plan.pace, stopped)
     finally:
@@ -94,7 +96,13 @@ def _recording(source: Source, request: Request, folder: Path) -> Recording:
             raise BadConfiguration(f"{name} is {value}; take a finite number, {least} or more")
     if request.rate is not None and not 0 < request.rate < math.inf:
         raise BadConfiguration(f"rate is {request.rate}; take more than 0 batches a second, or leave it out")
-    recording = source.recording(folder, batch_rows=rows, limit=limit, unsorted_ok=request.unsorted_ok)
+    recording = source.recording(
+        folder,
+        batch_rows=rows,
+        limit=limit,
+        unsorted_ok=request.unsorted_ok,
+        options=request.options,
+    )
     if recording.finding:
         _LOG.warning("%s; it is replayed in file order", recording.finding)
     check_late(request.late, recording.seconds)

@@ -153,7 +153,8 @@ class Transmission:
             parcel = self._backlog.take()
             self.off_schedule_s = max(self.off_schedule_s, -schedule.wait_s(parcel.due))
             self._write(writer, parcel)
-            if time.monotonic() > end:
+            # What was written becomes visible before the next is waited for.
+            if time.monotonic() > end or self._backlog.is_waiting:
                 break
         ends = writer.commit()
         self._confirm(self._backlog.after_open)

@@ -94,7 +94,11 @@ def some() -> Iterator[Batch]:
         yield Batch(index, index, {"browsing": [{"session_id": f"s{index}"}] * 2, "transactions": []})
 
 
-def transmission(link: Link, sent: Callable[[Parcel], None] = lambda parcel: None) -> Transmission:
+def transmission(
+    link: Link,
+    sent: Callable[[Parcel], None] = lambda parcel: None,
+    waiting: Callable[[], bool] = lambda: False,
+) -> Transmission:
     plan = Plan(
         run="r1",
         pipeline=PIPELINE.name,
@@ -114,7 +118,7 @@ def transmission(link: Link, sent: Callable[[Parcel], None] = lambda parcel: Non
         Parcel(sent.due, sent.span, COUNTING.of(sent), sent.values)
         for sent in deliveries(some(), plan, PIPELINE, list_of_objects)
     )
-    return Transmission(RUN, PIPELINE, Backlog(parcels), link, link.open(), sent)
+    return Transmission(RUN, PIPELINE, Backlog(parcels, waiting), link, link.open(), sent)
 
 
 def assert_exactly_once(broker: Broker) -> None:
@@ -133,6 +137,13 @@ def test_everything_is_sent_in_few_transactions_when_nothing_waits(linked: Calla
     assert broker.commits < 5
     assert (sum(parcel.rows for parcel in sent), sending.rows) == (2 * COUNT, 2 * COUNT)
     assert [parcel.sequence for parcel in sent] == list(range(COUNT + 1))
+
+
+def test_what_was_sent_is_committed_before_the_next_is_waited_for(linked: Callable[[Broker], Link]) -> None:
+    broker = Broker()
+    transmission(linked(broker), waiting=lambda: True).send_all(pace=0)
+    assert_exactly_once(broker)
+    assert broker.commits == COUNT + 1
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,9 @@ DETECTIONS_TOPIC = OutputTopic("detections", partitions=1, table=DETECTIONS)
 REJECTED_TOPIC = OutputTopic("rejected", partitions=1, table=REJECTED)
 
 CHUNK_ROWS = 10_000
+WATCH = "watch"
+"""The feeder that announces what others drop, and cuts no file."""
+IDLE_STOP_S = 60
 LATENESS_S = 60
 TIME_ZONE = "Asia/Kolkata"
 
@@ -134,7 +137,7 @@ PIPELINE = Pipeline(
     shards=1,
     # A message is 10,000 rows.
     max_messages=40,
-    options=(*DEFAULTS, "preset", "flush_after_s"),
+    options=(*DEFAULTS, "preset", "flush_after_s", "feeder", "watch", "idle_stop_s"),
 )
 
 

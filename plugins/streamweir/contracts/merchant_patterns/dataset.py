@@ -3,6 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from streamweir.contracts.streams import ObjectKey
+from streamweir.errors import BadConfiguration
+
 TRANSACTIONS = "transactions.csv"
 """What is cut into chunks, in the file's order."""
 CUSTOMER, GENDER, MERCHANT, AMOUNT = "customer", "gender", "merchant", "amount"
@@ -25,6 +28,7 @@ _PLACES = 4
 _AMOUNT = re.compile(r"(\d{1,15})(?:\.(\d{1,4}))?", re.ASCII)
 _WEIGHT = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
 _WEIGHT_PLACES = 30
+_FOLDER = re.compile(r"([a-z0-9][a-z0-9-]{1,39})/([^\x00-\x1f]*[^\x00-\x1f/])/?")
 _SHOWN = 80
 
 
@@ -32,6 +36,14 @@ def importance_columns(names: Sequence[str]) -> tuple[str, str, str]:
     """Which of these columns are customer, merchant and weight; the first spelling when none are there."""
     found = (columns for columns in IMPORTANCE_COLUMNS if set(columns) <= set(names))
     return next(found, IMPORTANCE_COLUMNS[0])
+
+
+def watched_folder(text: str) -> ObjectKey:
+    """`bucket/prefix` of the store; raises BadConfiguration for anything else."""
+    found = _FOLDER.fullmatch(text)
+    if found is None:
+        raise BadConfiguration(f"watch is {text[:_SHOWN]!r}: give a bucket, / and a prefix, as datasets/drop")
+    return ObjectKey(found[1], found[2])
 
 
 def plain(text: str) -> str:
@@ -65,3 +77,8 @@ def parse_weight(text: str) -> int:
 def split_lines(data: bytes) -> list[bytes]:
     """The lines of a file or chunk without their ends, which are LF or CRLF; an empty line is no row."""
     return [row for line in data.split(b"\n") if (row := line.rstrip(b"\r"))]
+
+
+def rows_of(data: bytes) -> int:
+    """How many rows a chunk has."""
+    return max(0, len(split_lines(data)) - 1)

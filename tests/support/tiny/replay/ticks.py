@@ -62,7 +62,9 @@ def numbers(start_ts: int, index: int, step: int) -> bytes:
     return orjson.dumps([start_ts + index * step] * (index % 5))
 
 
-def recording(folder: Path, *, batch_rows: int, limit: int | None, unsorted_ok: bool) -> Ticks:
+def recording(
+    folder: Path, *, batch_rows: int, limit: int | None, unsorted_ok: bool, options: Options
+) -> Ticks:
     return Ticks(limit)
 
 
