@@ -293,6 +293,17 @@ def test_the_first_reason_wins() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("seen", "bought"), [("90264.0", "90264"), ("90264", "90264.0"), ("90264.0", "90264.0")]
+)
+def test_ids_that_a_spreadsheet_wrote_are_the_ids_that_they_say(seen: str, bought: str) -> None:
+    rows = [transaction("5", bought, customer_id="7.0"), transaction("5.0", seen)]
+    outputs = run([*batch(0, [browsing(seen), browsing("a.0")]), *batch(1, [browsing(bought)], rows)])
+    (row,) = scored(outputs, domain())
+    assert (row["session_events"], row["session_id"], row["customer_id"]) == (2, "90264", "7")
+    assert [o.reason for o in rejected(outputs)] == ["duplicate"]
+
+
 def test_customers_are_read_from_their_file() -> None:
     row = {"customer_id": "7", "gender": "F", "birthdate": "1990-06-15", "first_join_date": "2019-03-01"}
     assert customers_of([row])["7"] == CUSTOMERS["7"]
