@@ -16,7 +16,7 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.ledger.producer import read_manifest, read_sent
-from streamweir.replay import parcels, produced, replayer, stop, transmission
+from streamweir.replay import arriving, produced, replayer, stop, transmission
 from streamweir.replay.plan import Request
 from streamweir.replay.position import Position
 from streamweir.replay.produced import Manifest
@@ -89,7 +89,7 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     monkeypatch.setattr(replayer, "await_readable", lambda *_: None)
     monkeypatch.setattr(transmission, "TRANSACTION_S", -1)
     monkeypatch.setattr(stop, "_LOOK_S", 0)
-    monkeypatch.setattr(parcels, "_AHEAD", 2)
+    monkeypatch.setattr(arriving, "_AHEAD", 2)
     return found
 
 
