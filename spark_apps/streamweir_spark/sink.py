@@ -221,10 +221,7 @@ class Sink:
     def _outgoing(self, tables: Mapping[str, pa.Table]) -> list[Outgoing]:
         return [
             Outgoing(
-                name,
-                partition_of(sequence or 0, topic.partitions),
-                value,
-                [("run", (run or "").encode())],
+                name, partition_of(sequence or 0, topic.partitions), value, [("run", (run or "").encode())]
             )
             for topic in self._pipeline.outputs
             if topic.table.name in tables
