@@ -31,8 +31,7 @@ LARGE = (0.45, 0.30)
 HABITS = 5
 """How many of the others a customer goes to."""
 _STRIDE = 11
-GENDERS = ("F", "M", "E", "U")
-GENDER_WEIGHTS = (54.6, 45.0, 0.25, 0.15)
+GENDERS = {"F": 54.6, "M": 45.0, "E": 0.25, "U": 0.15}
 CATEGORIES = (
     *("es_transportation", "es_food", "es_health", "es_wellnessandbeauty", "es_fashion"),
     *("es_barsandrestaurants", "es_hyper", "es_sportsandtoys", "es_tech", "es_home"),
@@ -41,7 +40,6 @@ CATEGORIES = (
 AMOUNTS = (0.1, 8.0, 15.0, 21.0, 26.0, 31.0, 37.0, 45.0, 60.0, 110.0, 900.0)
 SMALL_AMOUNTS = (0.5, 5.0, 9.0, 13.0, 17.0, 21.0, 25.0, 31.0)
 WEIGHTS, LOW_WEIGHTS = (5.0, 20.0, 35.0, 50.0, 80.0, 200.0), (0.01, 0.5, 1.0)
-
 WITHOUT_WEIGHT, ZERO_SHARE, BAD_SHARE, FRAUD_SHARE = 0.05, 0.0001, 0.0005, 0.012
 HALF = 0.5
 """Where, in the course of the file, what held ceases."""
@@ -50,8 +48,7 @@ MALE_MERCHANTS, LATER_FEMALE_MERCHANTS = (5, 6), (7,)
 _MOSTLY = 0.85
 
 _PEOPLE, _ROWS, _AMOUNTS, _WEIGHTS, _BAD = range(5)
-_FIRST_CUSTOMER, _FIRST_MERCHANT = 1_000_000_000, 3_000_000
-_FIELDS_OF_A_LONG_ROW = 200
+_FIRST_CUSTOMER, _FIRST_MERCHANT, _FIELDS_OF_A_LONG_ROW = 1_000_000_000, 3_000_000, 200
 
 
 class Kind(NamedTuple):
@@ -127,7 +124,7 @@ def _people(rng: np.random.Generator, count: int) -> People:
     kinds = np.repeat(np.arange(len(KINDS)), [max(0, count - sum(sizes)), *sizes])[:count]
     return People(
         kind=rng.permutation(kinds),
-        gender=pick(rng, GENDER_WEIGHTS, count),
+        gender=pick(rng, [*GENDERS.values()], count),
         age=rng.integers(0, 7, size=count),
         weighed=~chance(rng, WITHOUT_WEIGHT, count),
     )
@@ -188,12 +185,11 @@ def _weights(rng: np.random.Generator, people: People, customer: Ints) -> Floats
 def _transactions(
     people: People, customer: Ints, merchant: Ints, amount: Floats, fraud: Bools
 ) -> Iterator[str]:
-    genders = np.array(GENDERS)[people.gender]
     columns = (
         (np.arange(len(customer)) * STEPS // max(len(customer), 1)).tolist(),
         _names("C", _FIRST_CUSTOMER, customer),
         people.age[customer].tolist(),
-        genders[customer].tolist(),
+        np.array([*GENDERS])[people.gender[customer]].tolist(),
         _names("M", _FIRST_MERCHANT, merchant),
         merchant.tolist(),
         amount.tolist(),
