@@ -70,11 +70,6 @@ class Run:
         return self.bundle / "replay" / "manifest.json"
 
     @property
-    def announced(self) -> ObjectKey:
-        """The prefix of what a watcher of the store met, an object each, in its order."""
-        return self.bundle / "replay" / "announced"
-
-    @property
     def replay_stop(self) -> ObjectKey:
         """An object that asks the replay of an endless recording to end."""
         return self.bundle / "replay" / "stop.json"

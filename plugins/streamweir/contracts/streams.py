@@ -143,6 +143,11 @@ class Stream:
         return self.commits / f"{batch_id:010d}.json"
 
     @property
+    def announced(self) -> ObjectKey:
+        """The prefix of what the stream's runs found where others drop objects, in its order."""
+        return self.root / "announced"
+
+    @property
     def intent(self) -> ObjectKey:
         """What a stage decided for the step that it is at, before the step's first output."""
         return self.own / "intent.json"

@@ -1,13 +1,15 @@
-"""Objects that others put below a prefix of the store: each is met once, and the order is kept for good."""
+"""Objects that others put below a prefix of the store: a stream meets each once, and the order is kept."""
 
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
 
 from streamweir.claims import Claim, most_bytes_of_env
+from streamweir.commits import READERS
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import ObjectKey
 from streamweir.objectstore import ObjectStore, to_json
@@ -22,20 +24,21 @@ _NUMBERS = re.compile(r"([0-9]+)")
 
 @dataclass(frozen=True)
 class Drop:
-    """An object that was met. rows: in it. second: on the virtual clock, after the run's begin."""
+    """An object that was met. rows: in it. second: on the virtual clock, after the begin of the run."""
 
     claim: Claim
     rows: int
     second: int
+    run: str
 
 
 @dataclass(frozen=True)
 class Watcher:
     """Looks for objects below `prefix`, until none was new for `idle_stop_s` seconds.
 
-    kept: a prefix of the run's own: what was met is kept there before it is given, so that a run that is
-    resumed meets the same in the same order. rows: how many rows an object has. began: the Unix seconds at
-    which the clock starts. now, sleep: of the wall clock.
+    kept: a prefix of the stream's own: what its runs met is kept there before it is given, so that a run that
+    is resumed meets the same in the same order, and a later one nothing of it. run: which one asks. rows: how
+    many rows an object has. began: the Unix seconds at which the clock starts. now, sleep: of the wall clock.
 
     Those of one look come in natural order, chunk_10 behind chunk_2. One whose name sorts before another that
     was met is found as well, some looks later. An object that is replaced is not met again.
@@ -44,6 +47,7 @@ class Watcher:
     store: ObjectStore
     prefix: ObjectKey
     kept: ObjectKey
+    run: str
     idle_stop_s: float
     rows: Callable[[bytes], int]
     began: float
@@ -52,23 +56,27 @@ class Watcher:
     _met: set[str] = field(default_factory=set)
 
     def drops(self, first: int = 0) -> Iterator[Drop]:
-        """The objects from the one with this index on."""
-        return islice(self._all(), first, None)
+        """The run's objects from the one with this index on."""
+        own = (drop for drop in self._all() if drop.run == self.run)
+        return islice(own, first, None)
 
     def _all(self) -> Iterator[Drop]:
-        index = 0
-        while (found := self._kept(index)) is not None:
-            self._met.add(found.claim.key.key)
-            yield found
-            index += 1
+        """Those of earlier runs as well."""
+        known = self.store.list(self.kept)
+        with ThreadPoolExecutor(READERS) as pool:
+            for before in pool.map(self._kept, known):
+                self._met.add(before.claim.key.key)
+                yield before
+        index = len(known)
         for key in self._new():
             drop = self._read(key)
             # It was deleted since it was listed, or has come meanwhile by another replay of the run.
             if drop is None or key.key in self._met:
                 continue
             # Of two replays one keeps it; both then go by that.
-            self.store.put_if_absent(self._place(index), _encoded(drop))
-            kept = self._kept(index) or drop
+            place = self.kept / f"{index:08d}.json"
+            self.store.put_if_absent(place, _encoded(drop))
+            kept = self._kept(place)
             self._met.add(kept.claim.key.key)
             yield kept
             index += 1
@@ -99,22 +107,19 @@ class Watcher:
         data = self.store.get(key, at_most=most_bytes_of_env() + 1)
         if data is None:
             return None
-        return Drop(Claim.of(key, data), self.rows(data), max(0, int(self.now() - self.began)))
+        second = max(0, int(self.now() - self.began))
+        return Drop(Claim.of(key, data), self.rows(data), second, self.run)
 
-    def _place(self, index: int) -> ObjectKey:
-        return self.kept / f"{index:06d}.json"
-
-    def _kept(self, index: int) -> Drop | None:
-        found = self.store.get_json(self._place(index))
-        if found is None:
-            return None
-        stored_format(found, FORMAT, str(self._place(index)), "start a new run")
+    def _kept(self, place: ObjectKey) -> Drop:
+        found = self.store.get_json(place)
+        stored_format(found, FORMAT, str(place), "take another stream id")
         claim = Claim(ObjectKey(*found["key"].split("/", 1)), found["bytes"], found["sha256"])
-        return Drop(claim, found["rows"], found["second"])
+        return Drop(claim, found["rows"], found["second"], found["run"])
 
 
 def _encoded(drop: Drop) -> bytes:
-    return to_json({"format": FORMAT, **drop.claim.to_json(), "rows": drop.rows, "second": drop.second})
+    facts = {"rows": drop.rows, "second": drop.second, "run": drop.run}
+    return to_json({"format": FORMAT, **drop.claim.to_json(), **facts})
 
 
 def _natural(key: ObjectKey) -> list[Any]:

@@ -20,7 +20,6 @@ from streamweir.contracts.merchant_patterns.dataset import (
     watched_folder,
 )
 from streamweir.contracts.messages import ROW_BYTES
-from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
@@ -149,9 +148,9 @@ class Dropped:
         plan, store = self.plan, self.store
         if plan is None or store is None:
             raise AssertionError("chunks are announced for a run")
-        run = Run(Stream(plan.pipeline, plan.stream), plan.run)
+        kept = Stream(plan.pipeline, plan.stream).announced
         began = datetime.fromisoformat(plan.planned_at).timestamp()
-        watcher = Watcher(store, self.prefix, run.announced, self.idle_stop_s, rows_of, began)
+        watcher = Watcher(store, self.prefix, kept, plan.run, self.idle_stop_s, rows_of, began)
         left = None if self.limit is None else max(0, self.limit - first)
         for index, drop in enumerate(islice(watcher.drops(first), left), start=first):
             body = _body(plan.first_sequence + index, drop.claim, drop.rows, 1)

@@ -23,7 +23,7 @@ from streamweir.replay.parcels import Backlog
 from streamweir.replay.plan import Plan
 from tests.support.memory_store import MemoryStore
 
-FOLDER, KEPT = ObjectKey("datasets", "drop"), ObjectKey("runs", "r/announced")
+FOLDER, KEPT = ObjectKey("datasets", "drop"), ObjectKey("streams", "s/announced")
 
 
 class Dropping:
@@ -42,11 +42,10 @@ class Dropping:
         if self.later:
             self.drop(self.later.pop(0))
 
-    def watcher(self, idle_stop_s: float = 15) -> Watcher:
+    def watcher(self, idle_stop_s: float = 15, run: str = "r") -> Watcher:
         store: Any = self.store
-        return Watcher(
-            store, FOLDER, KEPT, idle_stop_s, rows_of, 0.0, now=lambda: self.seconds, sleep=self.rest
-        )
+        clock = {"now": lambda: self.seconds, "sleep": self.rest}
+        return Watcher(store, FOLDER, KEPT, run, idle_stop_s, rows_of, 0.0, **clock)
 
     def names(self, first: int = 0, **more: Any) -> list[str]:
         return [drop.claim.key.key.rpartition("/")[2] for drop in self.watcher(**more).drops(first)]
@@ -105,6 +104,16 @@ def test_a_resumed_run_meets_the_same_in_the_same_order_whatever_came_meanwhile(
     assert again.names(2) == ["chunk_7"]
 
 
+def test_a_later_run_of_the_stream_meets_only_what_is_new() -> None:
+    case = Dropping()
+    case.drop(chunks("chunk_1", "chunk_2"))
+    assert case.names() == ["chunk_1", "chunk_2"]
+    case.drop(chunks("chunk_0", "chunk_3"))
+    assert case.names(run="later") == ["chunk_0", "chunk_3"]
+    assert case.names(run="later", first=1) == ["chunk_3"]
+    assert case.names() == ["chunk_1", "chunk_2"]
+
+
 def test_of_two_replays_of_a_run_both_go_by_what_the_first_has_kept() -> None:
     case = Dropping()
     case.drop(chunks("chunk_1", "chunk_2"))
@@ -124,7 +133,7 @@ def test_rows_seconds_and_sizes_are_kept(monkeypatch: pytest.MonkeyPatch) -> Non
         (0, 3, 101),
     ]
     assert list(case.watcher().drops()) == found
-    case.store.put_json(KEPT / "000001.json", {"format": 2})
+    case.store.put_json(KEPT / "00000001.json", {"format": 2})
     with pytest.raises(BadConfiguration, match="has format 2, but only formats up to 1 are known"):
         list(case.watcher().drops())
 
