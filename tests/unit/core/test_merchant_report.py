@@ -8,12 +8,14 @@ import pyarrow as pa
 import pytest
 
 from streamweir.arrow import parquet, schema_of
-from streamweir.contracts.merchant_patterns import DETECTIONS
+from streamweir.contracts.merchant_patterns import DETECTIONS, PIPELINE
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.ledger.values import Batches, Ledger, Lines
 from streamweir.reporting import publish
+from streamweir.reporting.inputs import Bundle
+from streamweir.reporting.merchant_patterns import plots
 from streamweir.reporting.merchant_patterns.analysis import by_merchant, by_pattern, so_far
 from tests.support.memory_store import MemoryStore
 
@@ -46,6 +48,14 @@ def test_detections_are_summed_up_by_pattern_and_by_merchant() -> None:
         ("M2", "DEI-NEEDED", 1),
     ]
     assert so_far(FOUND, "CHILD", range(2, 10)) == [0, 1, 1, 1, 1, 2, 2, 3]
+
+
+def test_a_bar_is_called_by_its_merchant_and_action() -> None:
+    table = pa.Table.from_pylist(FOUND, schema_of(DETECTIONS))
+    figure = plots.by_merchants(Bundle(RUN, PIPELINE, tables={DETECTIONS.name: table}))
+    assert figure is not None
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["M1, CHILD", "M2, CHILD", "M2, DEI-NEEDED"]
 
 
 @pytest.mark.parametrize("found", [FOUND, []])

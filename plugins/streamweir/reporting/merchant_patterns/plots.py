@@ -36,5 +36,5 @@ def by_merchants(bundle: Bundle) -> Figure | None:
     figure, [axes] = style.panels(height=0.3 * len(rows) + 0.9)
     names = [f"{style.plain(row['merchant'])}, {row['action']}" for row in rows]
     style.bars(axes, names, [row["detections"] for row in rows])
-    style.heading(axes, "Detections by merchant and pattern")
+    axes.set_title("Detections by merchant and pattern")
     return figure
