@@ -51,7 +51,7 @@ from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile,
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
 from streamweir_airflow.operators.stopping import StopScorer
 from streamweir_airflow.params import batch_params, dataset_params, replay_params, stream_params
-from streamweir_airflow.scoring_params import feeder_params, pattern_params
+from streamweir_airflow.scoring_params import detection_file_params, feeder_params, pattern_params
 
 PARAMS = {
     **dataset_params(),
@@ -61,7 +61,8 @@ PARAMS = {
     **{name: param for name, param in replay_params(speed=1).items() if name != "late"},
     **feeder_params(idle_stop_s=IDLE_STOP_S),
     **stream_params(),
-    **pattern_params(DEFAULTS, PRESETS, time_zone=TIME_ZONE),
+    **pattern_params(DEFAULTS, PRESETS),
+    **detection_file_params(time_zone=TIME_ZONE),
 }
 
 with pipeline_dag(PIPELINE, page=__doc__, params=PARAMS):

@@ -138,7 +138,7 @@ def feeder_params(*, idle_stop_s: int) -> Params:
     }
 
 
-def pattern_params(defaults: Mapping[str, Any], presets: Iterable[str], *, time_zone: str) -> Params:
+def pattern_params(defaults: Mapping[str, Any], presets: Iterable[str]) -> Params:
     """What the patterns between customers and merchants go by; a preset's values stand above these."""
 
     def number(name: str, kind: str, title: str, meaning: str, **limits: Any) -> dict[str, Param]:
@@ -195,6 +195,12 @@ def pattern_params(defaults: Mapping[str, Any], presets: Iterable[str], *, time_
             description="Values of an earlier text of the assignment, in place of those above.",
             section=_SCORING,
         ),
+    }
+
+
+def detection_file_params(*, time_zone: str) -> Params:
+    """When the files of detections are written, and in whose time."""
+    return {
         "flush_after_s": Param(
             None,
             type=["null", "integer"],

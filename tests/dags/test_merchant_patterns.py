@@ -1,22 +1,8 @@
-"""The flow of `merchant_patterns`: the same as of the other replays, without a model, and nothing is late."""
+"""The params of `merchant_patterns`: nothing is late."""
 
 import pytest
-from airflow.sdk import TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
-UPSTREAM = {
-    "provision_topics": set(),
-    "ensure_dataset": {"provision_topics"},
-    "start_scorer": {"ensure_dataset"},
-    "replay": {"start_scorer", "ensure_dataset"},
-    "plot_live": {"start_scorer"},
-    "await_drained": {"replay", "start_scorer"},
-    "stop_scorer": {"await_drained"},
-    "reconcile": {"await_drained", "stop_scorer"},
-    "validate": {"reconcile"},
-    "plot": {"reconcile"},
-    "publish_report": {"plot_live", "stop_scorer", "validate", "plot"},
-}
 PARAMS = {
     "dataset": None,
     "seed": 42,
@@ -48,10 +34,6 @@ def dag(dags):
     return dags["merchant_patterns"]
 
 
-def test_the_tasks_and_what_each_waits_for(dag) -> None:
-    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == UPSTREAM
-
-
 def test_the_params_and_their_defaults(dag) -> None:
     assert dag.params.dump() == PARAMS
 
@@ -71,20 +53,3 @@ def test_a_param_is_of_its_type_or_one_of_its_values(dag, name: str, good: objec
     assert param.resolve(good) == good
     with pytest.raises(ParamValidationError):
         param.resolve(wrong)
-
-
-def test_the_scorer_is_stopped_and_the_run_reported_whatever_happened(dag) -> None:
-    rules = {task.task_id: task.trigger_rule for task in dag.tasks}
-    assert dag.get_task("stop_scorer").is_teardown
-    assert rules.pop("stop_scorer") == TriggerRule.ALL_DONE_SETUP_SUCCESS
-    assert dag.get_task("publish_report").on_failure_fail_dagrun
-    assert rules.pop("publish_report") == TriggerRule.ALL_DONE_SETUP_SUCCESS
-    assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
-
-
-def test_dataset_and_report_are_assets(dag) -> None:
-    assets = {task.task_id: [asset.uri for asset in task.inlets] for task in dag.tasks if task.outlets}
-    assert assets == {
-        "ensure_dataset": ["streamweir://datasets/merchant_patterns"],
-        "publish_report": ["streamweir://runs/merchant_patterns"],
-    }

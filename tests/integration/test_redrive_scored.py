@@ -31,18 +31,14 @@ def test_what_is_put_back_is_scored_once_and_accounted_for(
     scoring: Scoring, make_run: Callable[[], Run], tmp_path: Path, environment: None
 ) -> None:
     sound, run = make_run(), make_run()
-    send(scoring, sound, scoring.folder, {})
-    scoring.begin(sound.stream, lateness_s=LATENESS_S)
-    scoring.await_sequence(sound.stream, BATCHES)
+    score(scoring, sound, scoring.folder, {})
     scoring.stop(sound.stream)
     base, expected = scoring.reconcile(sound).totals["transactions"], features(scoring, sound)
     in_late_batch = {name: row for name, row in expected.items() if row["batch_index"] == LATE_BATCH}
 
     chosen = [name for name in expected if name not in in_late_batch][3:5]
     spoilt = spoil(scoring.folder, tmp_path / "spoilt", chosen)
-    send(scoring, run, spoilt, {LATE_BATCH: 5})
-    scoring.begin(run.stream, lateness_s=LATENESS_S)
-    scoring.await_sequence(run.stream, BATCHES)
+    score(scoring, run, spoilt, {LATE_BATCH: 5})
     before = scoring.reconcile(run).totals
     assert before["transactions"].worked == base.worked - len(in_late_batch) - 2
     assert before["transactions"].rejected["late"] >= len(in_late_batch) > 5
@@ -91,9 +87,12 @@ def test_what_is_put_back_is_scored_once_and_accounted_for(
     assert sum(windows["scored"].to_pylist()) == 12 * after.worked
 
 
-def send(scoring: Scoring, run: Run, folder: Path, late: dict[int, int]) -> None:
+def score(scoring: Scoring, run: Run, folder: Path, late: dict[int, int]) -> None:
+    """Send a folder's batches, some of them late, and have them scored by a scorer that goes on."""
     request = replace(Request("f" * 64, speed=0, start_ts=START_TS), late=late)
     replay(run, request, kafka=scoring.servers.kafka, store=scoring.store, folder=folder)
+    scoring.begin(run.stream, lateness_s=LATENESS_S)
+    scoring.await_sequence(run.stream, BATCHES)
 
 
 def command(*words: str) -> str:

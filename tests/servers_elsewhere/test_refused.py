@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from streamweir.broker import clients
 from streamweir.broker.clients import admin, kafka_errors, keep_quiet
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.streams import ObjectKey
@@ -35,7 +36,7 @@ WRONG = {
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in every program of ours; and nobody waits for what does not come."""
     keep_quiet()
-    monkeypatch.setitem(admin.__globals__["_CLIENT"], "bootstrap_timeout_ms", 2_000)
+    monkeypatch.setitem(clients._CLIENT, "bootstrap_timeout_ms", 2_000)
 
 
 def refusal(kafka: KafkaConnection, **said: str) -> StreamweirError:

@@ -1,6 +1,6 @@
 """What an account needs in Kafka, as docs/own-servers.md says it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -39,7 +39,7 @@ def rights(operations: tuple[str, ...], kind: ResourceType) -> list[ACL]:
 
 
 @pytest.fixture
-def give(elsewhere: Elsewhere) -> Iterator[object]:
+def give(elsewhere: Elsewhere) -> Iterator[Callable[..., None]]:
     """Gives rights on topics; all of them are taken back."""
     with closing(admin(elsewhere.inside)) as inside:
 
@@ -52,8 +52,10 @@ def give(elsewhere: Elsewhere) -> Iterator[object]:
         inside.delete_acls([ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, everything)])
 
 
-def test_an_account_with_these_rights_can_do_all_that_is_done(elsewhere: Elsewhere, give: object) -> None:
-    give(*TOPICS)  # type: ignore[operator]
+def test_an_account_with_these_rights_can_do_all_that_is_done(
+    elsewhere: Elsewhere, give: Callable[..., None]
+) -> None:
+    give(*TOPICS)
     provision(elsewhere.kafka, STREAM, PIPELINE)
     assert provision(elsewhere.kafka, STREAM, PIPELINE).created == ()
     topic = STREAM.topic(TRANSACTIONS_TOPIC.name)
@@ -68,9 +70,9 @@ def test_an_account_with_these_rights_can_do_all_that_is_done(elsewhere: Elsewhe
 
 
 def test_the_right_to_read_a_topics_settings_is_named_when_it_is_missing(
-    elsewhere: Elsewhere, give: object
+    elsewhere: Elsewhere, give: Callable[..., None]
 ) -> None:
-    give(*(name for name in TOPICS if name != "DESCRIBE_CONFIGS"))  # type: ignore[operator]
+    give(*(name for name in TOPICS if name != "DESCRIBE_CONFIGS"))
     with pytest.raises(BadConfiguration, match="the account needs DescribeConfigs on topic card_fraud"):
         provision(elsewhere.kafka, STREAM, PIPELINE)
     delete(elsewhere.kafka, STREAM)
