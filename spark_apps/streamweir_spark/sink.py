@@ -71,7 +71,8 @@ class Sink:
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._publisher = publisher
         self._schema, self._results = schema, results
-        self._before_writing, self._files, self._writing = before_writing, files, threading.Lock()
+        self._before_writing, self._files = before_writing, files
+        self._writing = threading.Lock()
         self._lateness_s, self._retention_s = lateness_s, retention_s
         self.last: Commit | None = None
         self.dropped = 0
@@ -162,7 +163,7 @@ class Sink:
         tables = self._tables(scored, lines, figures, spans)
         self._before_writing()
         # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
-        published = self._publisher.publish(batch_id, self._outgoing(tables), before.published)
+        published = self._publisher.publish(batch_id, list(self._outgoing(tables)), before.published)
         stored = None if totals is None else to_json(totals)
         self._put_objects(batch_id, tables, stored)
         remainder = self._files.write() if self._files else before.remainder
@@ -200,8 +201,10 @@ class Sink:
             tables[self._scored_table.name] = scored
         for name, rows in figures.items():
             table = self._pipeline.table(name)
-            show_windows(table, rows if isinstance(rows, list) else ())
-            tables[name] = windows(table, rows, spans) if isinstance(rows, list) else rows
+            if isinstance(rows, list):
+                show_windows(table, rows)
+                rows = windows(table, rows, spans)
+            tables[name] = rows
         return tables
 
     def _put_objects(self, batch_id: int, tables: Mapping[str, pa.Table], totals: bytes | None) -> None:
@@ -218,16 +221,13 @@ class Sink:
         for write in writes:
             write.result()
 
-    def _outgoing(self, tables: Mapping[str, pa.Table]) -> list[Outgoing]:
-        return [
-            Outgoing(
-                name, partition_of(sequence or 0, topic.partitions), value, [("run", (run or "").encode())]
-            )
-            for topic in self._pipeline.outputs
-            if topic.table.name in tables
-            for name in (topic.of(self._stream),)
-            for sequence, run, value in self._messages(topic, tables[topic.table.name])
-        ]
+    def _outgoing(self, tables: Mapping[str, pa.Table]) -> Iterator[Outgoing]:
+        for topic in self._pipeline.outputs:
+            if topic.table.name in tables:
+                name = topic.of(self._stream)
+                for sequence, run, value in self._messages(topic, tables[topic.table.name]):
+                    place = partition_of(sequence or 0, topic.partitions)
+                    yield Outgoing(name, place, value, [("run", (run or "").encode())])
 
     def _messages(self, topic: OutputTopic, rows: pa.Table) -> Messages:
         """Sequence, run and value of each message that an output topic gets of a table's rows."""

@@ -17,8 +17,6 @@ from streamweir.objectstore import ObjectStore, to_json
 DEFAULT_PIPELINE = "ecommerce_fraud"
 MOST = 20
 """How many lines a listing shows of what grows with age."""
-READERS = 8
-"""How many objects are read at the same time."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 Pipeline = Annotated[str, typer.Option(help="The pipeline's word.")]

@@ -11,7 +11,6 @@ import typer
 from streamweir.commands.common import (
     DEFAULT_PIPELINE,
     MOST,
-    READERS,
     AsJson,
     Pipeline,
     group,
@@ -20,6 +19,7 @@ from streamweir.commands.common import (
     print_rows,
     store,
 )
+from streamweir.commits import READERS
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.datagen import BATCHES, DEFAULT_SEED
 from streamweir.datasets import checks

@@ -10,7 +10,6 @@ import typer
 from streamweir.commands.common import (
     DEFAULT_PIPELINE,
     MOST,
-    READERS,
     AsJson,
     Most,
     Pipeline,
@@ -20,6 +19,7 @@ from streamweir.commands.common import (
     print_rows,
     store,
 )
+from streamweir.commits import READERS
 from streamweir.errors import BadConfiguration
 from streamweir.models.card import Card
 from streamweir.models.registry import Decision, Registry

@@ -11,7 +11,6 @@ import typer
 from streamweir.commands.common import (
     DEFAULT_PIPELINE,
     MOST,
-    READERS,
     AsJson,
     Most,
     Pipeline,
@@ -22,6 +21,7 @@ from streamweir.commands.common import (
     print_rows,
     store,
 )
+from streamweir.commits import READERS
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.runs import PLAN, SUMMARY, Run
 from streamweir.contracts.streams import RUNS, ObjectKey, Stream, stream_id_of

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from streamweir.broker.clients import keep_quiet
-from streamweir.commands.common import DEFAULT_PIPELINE, READERS, AsJson, Pipeline, print_rows, store
+from streamweir.commands.common import DEFAULT_PIPELINE, AsJson, Pipeline, print_rows, store
 from streamweir.commands.streams import every_stage
+from streamweir.commits import READERS
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.pipelines import stages_of

@@ -9,7 +9,6 @@ import typer
 
 from streamweir.commands.common import (
     DEFAULT_PIPELINE,
-    READERS,
     AsJson,
     Pipeline,
     group,
@@ -18,6 +17,7 @@ from streamweir.commands.common import (
     print_rows,
     store,
 )
+from streamweir.commits import READERS
 from streamweir.contracts.pipelines import pipeline_names, stages_of
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from streamweir.arrow import from_parquet
+from streamweir.commits import READERS
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as find_pipeline
 from streamweir.contracts.runs import DRAINED_TASK, MODEL_TASK, Run
@@ -20,7 +21,6 @@ from streamweir.objectstore import ObjectStore
 
 WORKED_AS = tuple(sorted({role.worked_as for role in Role}))
 """What the ledger may call rows that were worked on."""
-_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def load_bundle(run: Run, store: ObjectStore) -> Bundle:
     pipeline = find_pipeline(run.stream.pipeline)
     stages = [stage.name for stage in pipeline.stages]
     names = [stage.named(table.name) for stage in pipeline.stages for table in stage.tables]
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         documents = pool.map(store.get_json, (run.parameters, run.manifest, run.ledger, run.memory))
         quality = pool.submit(store.get_json, run.quality_results)
         frames = pool.map(lambda key: _frame(store, key), [run.table_file(name) for name in names])
