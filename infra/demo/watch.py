@@ -15,7 +15,6 @@ from streamweir.contracts.runs import Run
 from streamweir.errors import DependencyUnreachable
 from streamweir.objectstore import ObjectStore
 from streamweir.scorer import status
-from streamweir.scorer.status import Status
 
 _LOOK_EVERY_S = 1.0
 _LINE_EVERY_S = 10.0
@@ -109,12 +108,7 @@ class Watch:
             found = [(stage.stage or "scorer", status.read(self.store, stage)) for stage in stages]
         except DependencyUnreachable:
             return "the object store does not answer"
-        return "; ".join(_progress(name, seen) for name, seen in found if seen)
-
-
-def _progress(name: str, found: Status) -> str:
-    done, speed = f"{found.next_sequence:,} messages", f"{found.processed_rows_per_second:,.0f} rows/s"
-    return f"{name} {found.state}, micro-batch {found.batch_id}, {done} done, {speed}"
+        return "; ".join(status.in_words(seen, name) for name, seen in found if seen)
 
 
 def _seconds(task: TaskState) -> str:

@@ -10,8 +10,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from streamweir.contracts.streams import Stream
 from streamweir.errors import Retryable
 from streamweir.scorer.health import Watch
+from streamweir.scorer.status import in_words
 from streamweir_airflow.hooks import STORE, StoreHook
-from streamweir_airflow.waiting import WAITS, Outcome, Seen, Waited, look
+from streamweir_airflow.waiting import WAITS, Outcome, Waited, look
 
 _LOOK_EVERY_S = 1.0
 _SAY_EVERY = 10
@@ -79,7 +80,7 @@ class ScorerTrigger(BaseTrigger):
             else:
                 reached_at = now
                 waited = WAITS[self.wait](seen, self.flush_sequence) or self._too_late(now)
-                if looks % _SAY_EVERY == 0 and (words := _words(seen)) != said:
+                if looks % _SAY_EVERY == 0 and (words := in_words(seen.status)) != said:
                     said = words
                     self.log.info("waiting until %s: %s", self.wait, said)
             looks += 1
@@ -105,13 +106,3 @@ class ScorerTrigger(BaseTrigger):
     def _unreachable(self, error: Retryable, since: timedelta) -> Waited | None:
         given_up = self.outage_s is not None and since > timedelta(seconds=self.outage_s)
         return Waited(Outcome.GIVEN_UP, str(error)) if given_up else None
-
-
-def _words(seen: Seen) -> str:
-    if seen.status is None:
-        return "no status yet"
-    found = seen.status
-    if found.batch_id is None:
-        return f"scorer {found.state}, {found.doing or 'no micro-batch yet'}"
-    speed = f"{found.processed_rows_per_second:,.0f} rows/s"
-    return f"scorer {found.state}, micro-batch {found.batch_id}, next sequence {found.next_sequence}, {speed}"

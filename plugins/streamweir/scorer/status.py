@@ -146,6 +146,17 @@ def touched(status: Status, **changes: Any) -> Status:
     return replace(status, updated_at=timestamp(), **changes)
 
 
+def in_words(status: Status | None, name: str = "scorer") -> str:
+    """What a scorer is at, for a person who waits; name: what it is called."""
+    if status is None:
+        return "no status yet"
+    if status.batch_id is None:
+        return f"{name} {status.state}, {status.doing or 'no micro-batch yet'}"
+    speed = f"{status.processed_rows_per_second:,.0f} rows/s"
+    place = f"micro-batch {status.batch_id}, next sequence {status.next_sequence}"
+    return f"{name} {status.state}, {place}, {speed}"
+
+
 def drained(status: Status, manifest: HasFlush) -> bool:
     """Whether every message of the run, the flush included, was worked on and its results are readable."""
     return status.next_sequence > manifest.flush_sequence

@@ -119,3 +119,12 @@ def test_a_stream_that_never_had_a_scorer_is_not_asked_to_stop() -> None:
     store = MemoryStore()
     stop.request(cast(ObjectStore, store), STREAM, "a test")
     assert store.objects == {}
+
+
+def test_a_scorer_is_told_of_in_one_line_also_before_its_first_micro_batch() -> None:
+    begun = status(State.STARTING, batch_id=None)
+    assert statuses.in_words(None) == "no status yet"
+    assert statuses.in_words(begun) == "scorer starting, no micro-batch yet"
+    assert statuses.in_words(replace(begun, doing="starting Spark"), "db") == "db starting, starting Spark"
+    running = status(batch_id=7, next_sequence=41, processed_rows_per_second=1234.4)
+    assert statuses.in_words(running) == "scorer running, micro-batch 7, next sequence 41, 1,234 rows/s"
