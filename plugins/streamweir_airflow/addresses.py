@@ -5,6 +5,7 @@ from urllib.parse import quote, urlsplit
 from airflow.sdk.configuration import conf
 
 from streamweir.contracts.pipelines import pipeline_names
+from streamweir.contracts.streams import Stream
 
 PREFIX = "/streamweir"
 TRAINING = "_train"
@@ -23,14 +24,27 @@ def page(dag_id: str, run_id: str | None = None, name: str = "") -> str:
 
     name: below the bundle; empty for the list of all files. run_id: without one, of the DAG's newest runs.
     """
-    base = urlsplit(_airflow()).path
     run = "" if run_id is None else f"/runs/{quote(run_id)}/{quote(name)}"
-    return f"{base}{PREFIX}/dags/{quote(dag_id)}{run}"
+    return f"{_base()}/dags/{quote(dag_id)}{run}"
+
+
+def streams_page(number: int = 1, *, now: bool = False) -> str:
+    """The address of the page of the streams; now: of its part that changes."""
+    return f"{_base()}/streams{'/now' if now else ''}?number={number}"
+
+
+def stream_page(stream: Stream) -> str:
+    """The address that leads to a stream's newest run."""
+    return f"{page(stream.pipeline)}/streams/{stream.id}"
 
 
 def url(dag_id: str, run_id: str, name: str = "") -> str:
     """The same with Airflow's host, for a log or an event."""
     return _airflow().removesuffix(urlsplit(_airflow()).path) + page(dag_id, run_id, name)
+
+
+def _base() -> str:
+    return f"{urlsplit(_airflow()).path}{PREFIX}"
 
 
 def _airflow() -> str:

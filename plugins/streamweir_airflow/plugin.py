@@ -15,7 +15,7 @@ class StreamweirPlugin(AirflowPlugin):
     @property
     def fastapi_apps(self) -> list[Any]:  # type: ignore[override]
         """The pages; only the api-server asks for them."""
-        from streamweir_airflow.pages import app
+        from streamweir_airflow.pages.app import app
 
         return [{"app": app, "url_prefix": PREFIX, "name": "Streamweir"}]
 
@@ -25,3 +25,17 @@ class StreamweirPlugin(AirflowPlugin):
         from streamweir_airflow.links import links
 
         return links()
+
+    @property
+    def external_views(self) -> list[Any]:  # type: ignore[override]
+        """Where Airflow's own pages show these; without a slash in front: below whatever path Airflow has."""
+        here = PREFIX.removeprefix("/")
+        return [
+            {"name": "Streams", "href": f"{here}/streams", "url_route": "streams", "destination": "nav"},
+            {
+                "name": "Streamweir",
+                "href": f"{here}/dags/{{DAG_ID}}",
+                "url_route": "streamweir_runs",
+                "destination": "dag",
+            },
+        ]

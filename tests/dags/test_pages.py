@@ -1,12 +1,10 @@
 """The plugin's pages: who may open them, what they show, and that nothing of the data is code in them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from streamweir.contracts.runs import Run
@@ -26,7 +24,7 @@ SCRIPT = "<script>alert(1)</script>"
 REPORT = f"/streamweir/dags/{DAG}/runs/manual__2026-11-30T13%3A00%3A00%2B00%3A00/report.html"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def known(database: None) -> None:
     """What Airflow knows of runs."""
     from airflow.models import DagRun
@@ -43,29 +41,6 @@ def known(database: None) -> None:
             )
 
 
-@pytest.fixture(scope="module")
-def manager(known: None) -> Iterator[Any]:
-    """An auth manager that denies one DAG to everybody; Airflow's simple one knows roles only."""
-    from airflow.api_fastapi.app import _AuthManagerState
-    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-
-    class DeniesOne(SimpleAuthManager):
-        def is_authorized_dag(self, *, method, user, access_entity=None, details=None) -> bool:
-            asked = details is not None and details.id
-            return bool(
-                asked
-                and asked != DENIED
-                and super().is_authorized_dag(
-                    method=method, user=user, access_entity=access_entity, details=details
-                )
-            )
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "s" * 64)
-        patch.setattr(_AuthManagerState, "instance", DeniesOne())
-        yield _AuthManagerState.instance
-
-
 @pytest.fixture
 def store(store: MemoryStore) -> MemoryStore:
     store.put(RUN.report, f"<h1>{SCRIPT}</h1>".encode())
@@ -79,39 +54,8 @@ def store(store: MemoryStore) -> MemoryStore:
     return store
 
 
-@pytest.fixture
-def stranger(manager: Any, store: MemoryStore) -> TestClient:
-    """Somebody without a session, at the app where the plugin has Airflow mount it."""
-    from streamweir_airflow.plugin import StreamweirPlugin
-
-    (mounted,) = StreamweirPlugin().fastapi_apps
-    airflow = FastAPI()
-    airflow.mount(mounted["url_prefix"], mounted["app"])
-    return TestClient(airflow)
-
-
-@pytest.fixture
-def client(stranger: TestClient, manager: Any) -> Iterator[TestClient]:
-    """Somebody who is signed in and may look at DAGs."""
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-
-    token = manager.generate_jwt(SimpleAuthManagerUser(username="viewer", role="viewer"))
-    stranger.cookies.set("_token", token)
-    return stranger
-
-
-def routes() -> list[str]:
-    from streamweir_airflow.pages import app
-
-    return [route.path for route in app.routes]
-
-
 def address(route: str, dag: str, run: str = "r", name: str = "report.html") -> str:
     return "/streamweir" + route.replace("{name:path}", name).format(dag_id=dag, run_id=run)
-
-
-def test_every_route_is_named_here() -> None:
-    assert routes() == ["/dags/{dag_id}", "/dags/{dag_id}/runs/{run_id}/{name:path}"]
 
 
 @pytest.mark.parametrize("route", ["/dags/{dag_id}", "/dags/{dag_id}/runs/{run_id}/{name:path}"])

@@ -1,10 +1,6 @@
 """`streamweir runs`: which runs there are, and how one went, task by task."""
 
-import re
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,17 +17,14 @@ from streamweir.commands.common import (
     print_rows,
     store,
 )
-from streamweir.commits import READERS
 from streamweir.contracts.pipelines import pipeline as pipeline_of
-from streamweir.contracts.runs import PLAN, SUMMARY, Run
-from streamweir.contracts.streams import RUNS, ObjectKey, Stream, stream_id_of
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import BadConfiguration
-from streamweir.objectstore import ObjectStore
+from streamweir.overview.runs import newest_runs
 
 app = group("The runs that left a bundle.")
 RunId = Annotated[str, typer.Argument(help="The run id, as Airflow has it.")]
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dt\d\d-\d\d-\d\d")
-"""In the names of bundles: Airflow's run ids hold it."""
 _TASK = "task", "outcome", "attempt", "started_at", "seconds", "error"
 
 
@@ -43,12 +36,7 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """The newest runs: outcome, when they began, how long they took, rows that were sent."""
-    objects = store()
-    streams = [stream] if stream else _streams(objects, pipeline, most)
-    with ThreadPoolExecutor(READERS) as pool:
-        bundles = list(pool.map(partial(_newest, objects, pipeline, most=most), streams))
-        newest = sorted((bundle for some in bundles for bundle in some), key=_moment, reverse=True)
-        rows = list(pool.map(partial(_row, objects), newest[:most]))
+    rows = newest_runs(store(), pipeline_of(pipeline).name, stream, most=most)
     print_rows(rows, as_json=as_json, nothing="there is no run")
 
 
@@ -83,41 +71,3 @@ def nothing_of(run: Run) -> BadConfiguration:
         f"run {run.id} has left nothing on stream {run.stream}: see `streamweir runs list`, and name the "
         "stream by --stream if it is not the run's own"
     )
-
-
-def _streams(objects: ObjectStore, pipeline: str, most: int) -> Iterable[str]:
-    """Streams that may have the newest runs: all that have a name of their own, and the newest of the others,
-    which are called like their run."""
-    names = objects.folders(ObjectKey(RUNS, pipeline_of(pipeline).name))
-    of_a_run = sorted(filter(_MOMENT.search, names), key=_moment_in)
-    return [*(name for name in names if not _MOMENT.search(name)), *of_a_run[-most:]]
-
-
-def _newest(objects: ObjectStore, pipeline: str, stream: str, *, most: int) -> list[ObjectKey]:
-    below = ObjectKey(RUNS, f"{pipeline}/{stream}")
-    return sorted((below / name for name in objects.folders(below)), key=_moment)[-most:]
-
-
-def _moment(bundle: ObjectKey) -> tuple[str, str]:
-    return _moment_in(bundle.key.rpartition("/")[2])
-
-
-def _moment_in(name: str) -> tuple[str, str]:
-    found = _MOMENT.search(name)
-    return found[0] if found else "", name
-
-
-def _row(objects: ObjectStore, bundle: ObjectKey) -> dict[str, Any]:
-    said = objects.get_json(bundle / SUMMARY) or {}
-    run = said.get("run") or (objects.get_json(bundle / PLAN) or {}).get("run")
-    began = [task["started_at"] for task in said.get("tasks", {}).values()]
-    folders = bundle.key.split("/")
-    return {
-        "run": run or folders[-1],
-        "stream": folders[-2],
-        "outcome": said.get("outcome") or "no report yet",
-        "began": min(began, default=None),
-        "seconds": said.get("seconds"),
-        "rows": (said.get("replay") or {}).get("rows"),
-        "unexplained": said.get("unexplained"),
-    }

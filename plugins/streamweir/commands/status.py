@@ -8,18 +8,16 @@ import typer
 
 from streamweir.broker.clients import keep_quiet
 from streamweir.commands.common import DEFAULT_PIPELINE, AsJson, Pipeline, print_rows, store
-from streamweir.commands.streams import every_stage
 from streamweir.commits import READERS
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.streams import Stream
 from streamweir.objectstore import ObjectStore
+from streamweir.overview.streams import FAILED, NEVER, SILENT, every_stage, word_of
 from streamweir.replay.position import position
 from streamweir.scorer.health import Found, find
 from streamweir.scorer.status import State, read
-
-WORKING, STOPPED, FAILED, SILENT, NEVER = "working", "stopped", "failed", "silent", "never started"
 
 
 def status(
@@ -56,7 +54,7 @@ def _row(stage: Stream, found: Found) -> dict[str, Any]:
     last = found.status
     return {
         "stream": str(stage),
-        "scorer": _word(found),
+        "scorer": word_of(last, alive=found.alive) if last else NEVER,
         "state": last.state if last else None,
         "doing": last.doing if last else None,
         "behind": _behind(stage, last.next_sequence) if last and found.alive else None,
@@ -65,14 +63,6 @@ def _row(stage: Stream, found: Found) -> dict[str, Any]:
         "restarts": last.restarts if last else None,
         "error": last.error if last else None,
     }
-
-
-def _word(found: Found) -> str:
-    if found.status is None:
-        return NEVER
-    if found.alive:
-        return WORKING
-    return {State.STOPPED: STOPPED, State.FAILED: FAILED}.get(State(found.status.state), SILENT)
 
 
 def _behind(stage: Stream, next_sequence: int) -> int:

@@ -18,11 +18,10 @@ from streamweir.commands.common import (
     store,
 )
 from streamweir.commits import READERS
-from streamweir.contracts.pipelines import pipeline_names, stages_of
+from streamweir.contracts.pipelines import stages_of
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
-from streamweir.objectstore import ObjectStore
-from streamweir.retention import streams
+from streamweir.overview.streams import every_stage
 from streamweir.scorer.status import Status, read
 
 app = group("The streams that have anything in the object store.")
@@ -63,12 +62,6 @@ def show(
         print_json(facts)
     else:
         print_facts(facts)
-
-
-def every_stage(objects: ObjectStore, pipeline: str = "") -> list[Stream]:
-    """The streams of one pipeline or of all, as each of their stages has them."""
-    words = [pipeline] if pipeline else pipeline_names()
-    return [stage for word in words for stream in streams(objects, word) for stage in stages_of(stream)]
 
 
 def _row(stage: Stream, status: Status | None) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""The runs that left a bundle, and how each went."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from streamweir.commits import READERS
+from streamweir.contracts.runs import PLAN, SUMMARY
+from streamweir.contracts.streams import RUNS, ObjectKey
+from streamweir.objectstore import ObjectStore
+from streamweir.overview.newest import moment_in, named_and_of_runs
+
+UNTOLD = "no report yet"
+"""The outcome of a run whose report is not written."""
+
+
+def newest_runs(objects: ObjectStore, pipeline: str, stream: str = "", *, most: int) -> list[dict[str, Any]]:
+    """The newest runs of a pipeline or of one of its streams: run, stream, outcome, when it began, how long
+    it took, the rows that were sent, and how many are unexplained."""
+    streams = [stream] if stream else _streams(objects, pipeline, most)
+    with ThreadPoolExecutor(READERS) as pool:
+        bundles = list(pool.map(partial(_newest, objects, pipeline, most=most), streams))
+        newest = sorted((bundle for some in bundles for bundle in some), key=_moment, reverse=True)
+        return list(pool.map(partial(_row, objects), newest[:most]))
+
+
+def _streams(objects: ObjectStore, pipeline: str, most: int) -> Iterable[str]:
+    """Streams that may have the newest runs: all that have a name of their own, and the newest of the others,
+    which are called like their run."""
+    named, of_runs = named_and_of_runs(objects.folders(ObjectKey(RUNS, pipeline)))
+    return [*named, *of_runs[-most:]]
+
+
+def _newest(objects: ObjectStore, pipeline: str, stream: str, *, most: int) -> list[ObjectKey]:
+    below = ObjectKey(RUNS, f"{pipeline}/{stream}")
+    return sorted((below / name for name in objects.folders(below)), key=_moment)[-most:]
+
+
+def _moment(bundle: ObjectKey) -> tuple[str, str]:
+    return moment_in(bundle.key.rpartition("/")[2])
+
+
+def _row(objects: ObjectStore, bundle: ObjectKey) -> dict[str, Any]:
+    said = objects.get_json(bundle / SUMMARY) or {}
+    run = said.get("run") or (objects.get_json(bundle / PLAN) or {}).get("run")
+    began = [task["started_at"] for task in said.get("tasks", {}).values()]
+    folders = bundle.key.split("/")
+    return {
+        "run": run or folders[-1],
+        "stream": folders[-2],
+        "outcome": said.get("outcome") or UNTOLD,
+        "began": min(began, default=None),
+        "seconds": said.get("seconds"),
+        "rows": (said.get("replay") or {}).get("rows"),
+        "unexplained": said.get("unexplained"),
+    }
