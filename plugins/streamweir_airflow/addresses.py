@@ -28,6 +28,11 @@ def page(dag_id: str, run_id: str | None = None, name: str = "") -> str:
     return f"{_base()}/dags/{quote(dag_id)}{run}"
 
 
+def run_page(dag_id: str, run_id: str, *, now: bool = False) -> str:
+    """The address of the page of a run; now: of its part that changes."""
+    return f"{page(dag_id)}/{'now' if now else 'runs'}/{quote(run_id)}"
+
+
 def streams_page(number: int = 1, *, now: bool = False) -> str:
     """The address of the page of the streams; now: of its part that changes."""
     return f"{_base()}/streams{'/now' if now else ''}?number={number}"

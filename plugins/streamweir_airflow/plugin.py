@@ -38,4 +38,10 @@ class StreamweirPlugin(AirflowPlugin):
                 "url_route": "streamweir_runs",
                 "destination": "dag",
             },
+            {
+                "name": "Streamweir",
+                "href": f"{here}/dags/{{DAG_ID}}/runs/{{RUN_ID}}",
+                "url_route": "streamweir_run",
+                "destination": "dag_run",
+            },
         ]

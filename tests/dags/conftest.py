@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 airflow_home.use()
-DENIED = "ecommerce_fraud"
+DENIED = "clickstream_anomaly"
 """The DAG that nobody may see, by the auth manager of these tests."""
 
 

@@ -12,7 +12,7 @@ from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import DependencyUnreachable
 from tests.support.memory_store import MemoryStore
 
-DAG, DENIED = "card_fraud", "ecommerce_fraud"
+DAG, DENIED = "card_fraud", "clickstream_anomaly"
 RUN_ID = "manual__2026-11-30T13:00:00+00:00"
 RUN = Run(Stream(DAG, stream_id_of(RUN_ID)), RUN_ID)
 NAMED = Run(Stream(DAG, "prod"), "scheduled__1")

@@ -8,8 +8,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-DAG, DENIED = "card_fraud", "ecommerce_fraud"
+DAG, DENIED = "card_fraud", "clickstream_anomaly"
 OF_A_DAG = {
+    "/dags/{dag_id}/now/{run_id}",
+    "/dags/{dag_id}/runs/{run_id}",
     "/dags/{dag_id}",
     "/dags/{dag_id}/runs/{run_id}/{name:path}",
     "/dags/{dag_id}/streams/{stream_id}",

@@ -13,7 +13,7 @@ from streamweir.overview.pace import Lag, Latency
 from streamweir.scorer.status import State, Status, write
 from tests.support.memory_store import MemoryStore
 
-DAG, DENIED = "card_fraud", "ecommerce_fraud"
+DAG, DENIED = "card_fraud", "clickstream_anomaly"
 PAGE, NOW = "/streamweir/streams", "/streamweir/streams/now"
 PROD = Stream(DAG, "prod")
 SCRIPT = "<script>alert(1)</script>"
@@ -29,12 +29,12 @@ def closely(monkeypatch: pytest.MonkeyPatch) -> list[Stream]:
     """Which scorers were looked at more closely; without Kafka."""
     looked: list[Stream] = []
 
-    def lag(_: object, stage: Stream, *more: object) -> Lag:
+    def newest_message(_: object, stage: Stream) -> None:
         looked.append(stage)
-        return Lag(1_234, 5.5)
 
     monkeypatch.setattr("streamweir_airflow.hooks.KafkaHook.connection", None)
-    monkeypatch.setattr(pace, "lag", lag)
+    monkeypatch.setattr(pace, "newest_message", newest_message)
+    monkeypatch.setattr(pace, "lag", lambda *_: Lag(1_234, 5.5))
     monkeypatch.setattr(pace, "latency", lambda *_: Latency(0.25, 1.75, 0))
     return looked
 
@@ -108,7 +108,7 @@ def test_a_kafka_that_is_away_is_said_and_hides_nothing(
     def away(*_: object) -> None:
         raise DependencyUnreachable("Kafka does not answer")
 
-    monkeypatch.setattr(pace, "lag", away)
+    monkeypatch.setattr(pace, "newest_message", away)
     put_status(store, PROD, State.RUNNING)
     html = client.get(NOW).json()["html"]
     assert "Kafka does not answer" in html
@@ -119,7 +119,7 @@ def test_a_stream_leads_to_its_newest_run(client: TestClient, store: MemoryStore
     there = f"/streamweir/dags/{DAG}/streams/prod"
     store.put_json(PROD.newest_run, {"run": "a+b"})
     answer = client.get(there, follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (307, f"/streamweir/dags/{DAG}/runs/a%2Bb/")
+    assert (answer.status_code, answer.headers["location"]) == (307, f"/streamweir/dags/{DAG}/runs/a%2Bb")
     store.delete(PROD.newest_run)
     assert client.get(there, follow_redirects=False).headers["location"] == f"/streamweir/dags/{DAG}"
 
@@ -147,7 +147,11 @@ def test_all_addresses_are_below_airflows_own_path(
     assert 'href="/team/streamweir/dags/card_fraud/streams/prod"' in text
     assert 'href="/streamweir' not in text
     views = {view["destination"]: view["href"] for view in StreamweirPlugin().external_views}
-    assert views == {"nav": "streamweir/streams", "dag": "streamweir/dags/{DAG_ID}"}
+    assert views == {
+        "nav": "streamweir/streams",
+        "dag": "streamweir/dags/{DAG_ID}",
+        "dag_run": "streamweir/dags/{DAG_ID}/runs/{RUN_ID}",
+    }
 
 
 def test_a_browser_is_told_in_a_page_what_is_wrong(client: TestClient) -> None:

@@ -34,6 +34,15 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Newest:
+    """The newest message of a stream's leading input. ts: Unix seconds of the virtual clock."""
+
+    sequence: int
+    ts: int
+    appended_ms: int
+
+
+@dataclass(frozen=True)
 class Lag:
     """How far a scorer is behind. messages: of the leading input, sent and not worked on yet.
 
@@ -59,16 +68,22 @@ def latency(objects: ObjectStore, stage: Stream, status: Status) -> Latency | No
     return Latency(float(p50), float(p95), int(appended.max()) // 1000)
 
 
-def lag(kafka: KafkaConnection, stage: Stream, status: Status, known: Latency | None) -> Lag:
-    """How far the stage is behind what was sent; errors as in `broker.records.topic_end`."""
-    topic = pipeline(stage.pipeline).leading.topic.of(stage)
-    sent = [record for record in topic_end(kafka, topic).last.values() if record.headers]
-    ahead = max((record.headers.sequence + 1 for record in sent if record.headers), default=0)
-    messages = max(ahead - status.next_sequence, 0)
-    if not messages:
+def newest_message(kafka: KafkaConnection, stream: Stream) -> Newest | None:
+    """The message that was sent last; None in an empty stream. Errors as in `broker.records.topic_end`."""
+    ends = topic_end(kafka, pipeline(stream.pipeline).leading.topic.of(stream)).last.values()
+    sent = [(record.headers, record.appended_ms) for record in ends if record.headers]
+    if not sent:
+        return None
+    last, appended_ms = max(sent, key=lambda one: one[0].sequence)
+    return Newest(last.sequence, last.ts, appended_ms)
+
+
+def lag(newest: Newest | None, status: Status, known: Latency | None) -> Lag:
+    """How far a stage is behind what was sent."""
+    messages = max(newest.sequence + 1 - status.next_sequence, 0) if newest else 0
+    if not newest or not messages:
         return Lag(0, 0.0)
-    newest_ms = max(record.appended_ms for record in sent)
-    return Lag(messages, None if known is None else max(newest_ms - known.newest_ms, 0) / 1000)
+    return Lag(messages, None if known is None else max(newest.appended_ms - known.newest_ms, 0) / 1000)
 
 
 def _worked(

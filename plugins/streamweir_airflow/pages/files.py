@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Response, status
 from streamweir.contracts.streams import RUNS, ObjectKey
 from streamweir.objectstore import ObjectStore
 from streamweir_airflow.addresses import page as address
+from streamweir_airflow.addresses import run_page
 from streamweir_airflow.pages.access import OF_A_DAG, Found, FoundRun, Store
 from streamweir_airflow.pages.rendering import HTML, Link, page
 
@@ -48,12 +49,14 @@ def _files(found: Found, below: ObjectKey, objects: ObjectStore) -> Response:
         says += f": nothing is there. The run is {found.state}; its report is written last, by publish_report"
     elif len(keys) > MOST_FILES:
         says += f": the first {MOST_FILES} of {len(keys):,} files"
-    values = {
-        "title": f"Files of {run_id}",
-        "links": [Link("All files", address(found.dag_id, run_id)), Link("All runs", address(found.dag_id))],
-        "says": says,
-        "files": [Link(name, _link(found, name)) for name in names],
-    }
+    dag_id = found.dag_id
+    links = [
+        Link("The run", run_page(dag_id, run_id)),
+        Link("All files", address(dag_id, run_id)),
+        Link("All runs", address(dag_id)),
+    ]
+    listed = [Link(name, _link(found, name)) for name in names]
+    values = {"title": f"Files of {run_id}", "links": links, "says": says, "files": listed}
     return page("files.html.j2", values, code=status.HTTP_200_OK if names else status.HTTP_404_NOT_FOUND)
 
 

@@ -76,6 +76,11 @@ def moment(value: datetime | str | None) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def clock(unix_seconds: int) -> str:
+    """A moment of the virtual clock."""
+    return moment(datetime.fromtimestamp(unix_seconds, UTC))
+
+
 @cache
 def _asset(name: str) -> str:
     return files("streamweir_airflow").joinpath("templates", name).read_text()
@@ -86,6 +91,7 @@ def _policy() -> str:
     script, style = (_hash(_asset(name)) for name in ("live.js", "pages.css"))
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; "
+        "frame-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     )
 
@@ -98,5 +104,5 @@ def _hash(text: str) -> str:
 def _templates() -> jinja2.Environment:
     loader = jinja2.PackageLoader("streamweir_airflow")
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    made.filters.update({each.__name__: each for each in (number, seconds, size, moment)})
+    made.filters.update({each.__name__: each for each in (number, seconds, size, moment, clock)})
     return made

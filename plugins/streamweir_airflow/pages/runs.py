@@ -8,6 +8,7 @@ from sqlalchemy import select
 from streamweir.contracts.runs import DATA_DOCS, REPORT
 from streamweir.contracts.streams import RUNS, ObjectKey
 from streamweir_airflow.addresses import page as address
+from streamweir_airflow.addresses import run_page
 from streamweir_airflow.pages.access import OF_A_DAG, Store, known_pipeline
 from streamweir_airflow.pages.rendering import Link, page
 
@@ -32,7 +33,7 @@ def newest_runs(dag_id: str, session: SessionDep, objects: Store) -> Response:
 
 def _links(dag_id: str, run_id: str) -> list[Link]:
     return [
-        Link(run_id, address(dag_id, run_id)),
+        Link(run_id, run_page(dag_id, run_id)),
         Link("Report", address(dag_id, run_id, REPORT)),
         Link("Data Docs", address(dag_id, run_id, DATA_DOCS)),
     ]

@@ -15,7 +15,7 @@ from streamweir.overview import pace
 from streamweir.overview.pace import Lag, Latency
 from streamweir.overview.streams import Seen, look, newest_streams
 from streamweir_airflow.addresses import page as address
-from streamweir_airflow.addresses import stream_page, streams_page
+from streamweir_airflow.addresses import run_page, stream_page, streams_page
 from streamweir_airflow.hooks import KafkaHook
 from streamweir_airflow.pages.access import OF_A_DAG, Readable, Store, known_pipeline
 from streamweir_airflow.pages.rendering import Link, page, part
@@ -82,11 +82,12 @@ def _closely(objects: ObjectStore, kafka: KafkaConnection, seen: Seen) -> Line:
     if seen.status is None:
         return _line(seen)
     known = pace.latency(objects, seen.stage, seen.status)
-    return replace(_line(seen), lag=pace.lag(kafka, seen.stage, seen.status, known), latency=known)
+    newest = pace.newest_message(kafka, seen.stage)
+    return replace(_line(seen), lag=pace.lag(newest, seen.status, known), latency=known)
 
 
 @of_a_dag.get("/streams/{stream_id}")
 def newest_run(dag_id: str, stream_id: str, objects: Store) -> Response:
     """The page of the stream's newest run."""
     found = objects.get_json(Stream(known_pipeline(dag_id), stream_id).newest_run)
-    return RedirectResponse(address(dag_id, found["run"]) if found else address(dag_id))
+    return RedirectResponse(run_page(dag_id, found["run"]) if found else address(dag_id))

@@ -12,7 +12,7 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import WORKED
 from streamweir.contracts.streams import Stream
 from streamweir.overview import pace
-from streamweir.overview.pace import Lag, Latency
+from streamweir.overview.pace import Lag, Latency, Newest
 from streamweir.overview.streams import look, newest_streams
 from streamweir.scorer.status import State, Status, write
 from tests.support.made_up_tables import parquet
@@ -105,7 +105,10 @@ def test_lag_is_what_was_sent_and_not_worked_on(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(pace, "topic_end", end)
     known = Latency(1, 1, NOON_US // 1000 - 2_459)
-    assert pace.lag(None, STREAM, status(next_sequence=40), known) == Lag(2, 2.5)  # type: ignore[arg-type]
-    assert pace.lag(None, STREAM, status(next_sequence=40), None) == Lag(2, None)  # type: ignore[arg-type]
-    assert pace.lag(None, STREAM, status(next_sequence=42), known) == Lag(0, 0.0)  # type: ignore[arg-type]
-    assert set(asked) == {"ecommerce_fraud.prod.transactions"}
+    newest = pace.newest_message(None, STREAM)  # type: ignore[arg-type]
+    assert newest == Newest(41, 1, NOON_US // 1000 + 41)
+    assert asked == ["ecommerce_fraud.prod.transactions"]
+    assert pace.lag(newest, status(next_sequence=40), known) == Lag(2, 2.5)
+    assert pace.lag(newest, status(next_sequence=40), None) == Lag(2, None)
+    assert pace.lag(newest, status(next_sequence=42), known) == Lag(0, 0.0)
+    assert pace.lag(None, status(), None) == Lag(0, 0.0)

@@ -1,0 +1,167 @@
+"""The page of a run: how far it is, what went wrong, and what came out."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import Stream, stream_id_of
+from streamweir.errors import DependencyUnreachable
+from streamweir.overview import pace
+from streamweir.overview.pace import Newest
+from streamweir.reporting import publish
+from streamweir.scorer.status import State, Status, timestamp, write
+from tests.support.made_up_bundle import made_up_bundle
+from tests.support.made_up_run import MadeUpRun
+from tests.support.memory_store import MemoryStore
+
+DAG = "ecommerce_fraud"
+ENDED, UNDER_WAY, BARE = "ended__1", "manual__2026-01-01", "bare__1"
+RUNS = f"/streamweir/dags/{DAG}/runs"
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known(database: None) -> None:
+    """What Airflow knows of runs and their tasks."""
+    from airflow.models import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunType
+
+    made_up = {"stream": "made-up"}
+    states = [
+        (ENDED, made_up, DagRunState.SUCCESS),
+        (UNDER_WAY, made_up, DagRunState.RUNNING),
+        (BARE, {}, DagRunState.FAILED),
+    ]
+    with create_session() as session:
+        for run_id, conf, state in states:
+            run = DagRun(
+                dag_id=DAG,
+                run_id=run_id,
+                run_type=DagRunType.MANUAL,
+                conf=conf,
+                start_date=datetime(2026, 11, 30, 13, tzinfo=UTC),
+                state=state,
+            )
+            session.add(run)
+
+
+@pytest.fixture(scope="module")
+def made_up() -> MadeUpRun:
+    """A run that went well, with its report; read only."""
+    made = made_up_bundle(batches=40)
+    publish(made.run, made.store)  # type: ignore[arg-type]
+    return made
+
+
+@pytest.fixture
+def store(store: MemoryStore, made_up: MadeUpRun) -> MemoryStore:
+    """A complete bundle, and one with the replay's plan only, whose stream still has its commit records."""
+    ended = Run(made_up.run.stream, ENDED)
+    for name, data in made_up.store.objects.items():
+        if name.startswith(f"{made_up.run.bundle}/"):
+            store.objects[name.replace(str(made_up.run.bundle), str(ended.bundle))] = data
+    for name, data in MadeUpRun(batches=40).store.objects.items():
+        if name.startswith("streams/") or name == str(made_up.run.plan):
+            store.objects[name] = data
+    at = [timestamp()] * 3
+    more = {"batch_id": 5, "next_sequence": 38, "input_rows_per_second": 1234.0}
+    write(store, made_up.run.stream, Status("s", "s", "h", State.RUNNING, *at, **more))  # type: ignore[arg-type]
+    return store
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Kafka says was sent last."""
+    monkeypatch.setattr("streamweir_airflow.hooks.KafkaHook.connection", None)
+    monkeypatch.setattr(pace, "newest_message", lambda *_: Newest(39, 1_767_300_039, 0))
+
+
+def test_a_run_that_is_under_way_tells_how_far_it_is(
+    client: TestClient, store: MemoryStore, sent: None, made_up: MadeUpRun
+) -> None:
+    for key in store.list(made_up.run.stream.commits):
+        store.put_json(key, {**store.get_json(key), "rows": 10})
+    first = client.get(f"{RUNS}/{UNDER_WAY}")
+    assert f'data-from="/streamweir/dags/{DAG}/now/{UNDER_WAY}"' in first.text
+    assert "<script>" in first.text
+    told = client.get(f"/streamweir/dags/{DAG}/now/{UNDER_WAY}").json()
+    assert told["again_s"] == 5
+    reasons = ("duplicate", "late", "malformed", "unscorable")
+    rejected = ", ".join(f"{made_up.counts[reason]:,} {reason}" for reason in reasons)
+    assert min(made_up.counts[reason] for reason in reasons) > 0
+    for said in ("40 messages", "38 messages worked on", "1,234 rows/s", "60 records", rejected):
+        assert said in told["html"], said
+    assert 'max="40" value="38"' in told["html"]
+
+
+def test_a_task_that_failed_says_why(client: TestClient, store: MemoryStore, made_up: MadeUpRun) -> None:
+    from streamweir_airflow.pages.app import app
+    from streamweir_airflow.pages.run import tasks_of
+
+    at = datetime(2026, 11, 30, 13, tzinfo=UTC)
+    states = {"provision_topics": "success", "replay": "failed", "plot": None}
+    tasks = [
+        SimpleNamespace(task_id=name, state=state, start_date=at, duration=125.0)
+        for name, state in states.items()
+    ]
+    store.put_json(made_up.run.task("replay"), {"error": f"Kafka was lost {SCRIPT}"})
+    app.dependency_overrides[tasks_of] = lambda: tasks
+    try:
+        text = client.get(f"{RUNS}/{UNDER_WAY}").text
+    finally:
+        app.dependency_overrides.clear()
+    assert "Kafka was lost &lt;script&gt;" in text
+    assert SCRIPT not in text
+    assert text.count("2 min") == 3
+    assert "waits" in text
+
+
+def test_a_kafka_that_is_away_hides_nothing_else(
+    client: TestClient, store: MemoryStore, sent: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DependencyUnreachable(f"Kafka does not answer {SCRIPT}")
+
+    monkeypatch.setattr(pace, "newest_message", away)
+    html = client.get(f"/streamweir/dags/{DAG}/now/{UNDER_WAY}").json()["html"]
+    assert "Kafka does not answer &lt;script&gt;" in html
+    assert "38 messages worked on" in html
+
+
+def test_a_finished_run_shows_what_came_out(client: TestClient, store: MemoryStore) -> None:
+    answer = client.get(f"{RUNS}/{ENDED}")
+    assert "data-from" not in answer.text, "nothing changes any more, and nothing is asked"
+    summary = store.get_json(Run(Stream(DAG, "made-up"), ENDED).summary)
+    assert f"{summary['replay']['rows']:,} rows" in answer.text
+    assert summary["outcome"] in answer.text
+    assert f'<iframe src="{RUNS}/{ENDED}/report.html" title="report of the run" sandbox=' in answer.text
+    plots = [name for name in store.objects if "/plots/" in name and ENDED.replace("_", "-")[:5] in name]
+    assert len(plots) > 2
+    for name in plots:
+        assert f'<img src="{RUNS}/{ENDED}/plots/{name.rpartition("/")[2]}"' in answer.text
+    for name in ("report.html", "quality/index.html", ""):
+        assert f'href="{RUNS}/{ENDED}/{name}"' in answer.text
+    assert "frame-src 'self'" in answer.headers["content-security-policy"]
+    assert client.get(f"/streamweir/dags/{DAG}/now/{ENDED}").json()["again_s"] is None
+
+
+def test_failures_are_texts(client: TestClient, store: MemoryStore) -> None:
+    run = Run(Stream(DAG, "made-up"), ENDED)
+    summary: dict[str, Any] = store.get_json(run.summary)
+    summary |= {"outcome": "failed", "failures": [{"task": "replay", "sentence": SCRIPT}]}
+    store.put_json(run.summary, summary)
+    text = client.get(f"{RUNS}/{ENDED}").text
+    assert "replay: &lt;script&gt;" in text
+    assert SCRIPT not in text
+
+
+def test_a_run_that_left_nothing_says_so(client: TestClient, store: MemoryStore) -> None:
+    assert stream_id_of(BARE) not in str(store.objects)
+    assert "It left no report." in client.get(f"{RUNS}/{BARE}").text
+    assert client.get(f"{RUNS}/unknown").status_code == 404
