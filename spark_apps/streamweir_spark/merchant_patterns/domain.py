@@ -1,15 +1,20 @@
 """How `merchant_patterns` works on chunks: in order, each once, looking after each for what holds now."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from streamweir.contracts.merchant_patterns import LATENESS_S, PIPELINE, Rules
 from streamweir.contracts.tables import Column
+from streamweir.errors import BadConfiguration
 from streamweir_spark.core import Judged, Reject, Released
-from streamweir_spark.merchant_patterns.patterns import Found, Merchant, Places, holding
+from streamweir_spark.merchant_patterns.pairs import Ints, Pairs
+from streamweir_spark.merchant_patterns.patterns import Found, Places, holding
 from streamweir_spark.merchant_patterns.reader import END, Payments
 
+FORMAT = 2
+"""Of the state; format 1 did not say so, and held the pairs one by one."""
 ENDED: tuple[()] = ()
 """What `closed` gives for the end of a run, behind the detections before it."""
 
@@ -17,8 +22,8 @@ ENDED: tuple[()] = ()
 class Domain:
     """Remembers all payments, summed up; see `streamweir_spark.core.Domain`.
 
-    What a chunk costs follows from its rows and from the customers of its merchants, not from the chunks
-    before it. rules: what the patterns go by. places: of the weights, as `places_of` gives them.
+    What a chunk costs follows from its rows and from how many pairs there are, not from the chunks before it.
+    rules: what the patterns go by. places: of the weights, as `places_of` gives them.
     """
 
     reads = PIPELINE.reads
@@ -29,21 +34,22 @@ class Domain:
         self.load(None)
 
     def load(self, state: tuple[Any, ...] | None) -> None:
-        """Go on from a state, or from nothing."""
-        merchants, reported, waiting = state or ((), set(), {})
-        self.merchants = defaultdict(Merchant, {name: Merchant(*known) for name, *known in merchants})
+        """Go on from a state, or from nothing; raises BadConfiguration for a state of another format."""
+        written, pairs, reported, waiting = state or (FORMAT, (), set(), ())
+        if written != FORMAT:
+            raise BadConfiguration(
+                "the stream's checkpoint is of a version that remembered payments otherwise: take another "
+                "stream id, or the version of Streamweir that wrote it"
+            )
+        self.pairs = Pairs.of(pairs) if pairs else Pairs()
         self.reported: set[tuple[str, str, str]] = reported
-        # Customers whose payments were put back by hand, by merchant: they are looked at with the next chunk.
-        self._waiting: Mapping[str, set[str]] = waiting
+        # Pairs whose payments were put back by hand: they are looked at with the next chunk.
+        self._waiting = np.array(waiting, np.int64)
         self._closed: list[tuple[object, ...]] = []
 
     def dump(self, max_ts: int | None) -> tuple[Any, ...]:
         """The sums of all payments, and what was reported."""
-        merchants = [
-            (name, one.transactions, one.customers, one.female, one.male)
-            for name, one in self.merchants.items()
-        ]
-        return merchants, self.reported, self._waiting
+        return FORMAT, self.pairs.plain(), self.reported, self._waiting
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Count the payments of a chunk, and report what holds after it for the first time."""
@@ -51,12 +57,12 @@ class Domain:
             self._closed.append(ENDED)
             return 0, ()
         payments = Payments(*rows)
-        touched = self._count(payments)
+        touched = np.union1d(self.pairs.add(payments.sums), self._waiting)
         if payments.again:
             self._waiting = touched
         else:
-            self._waiting = {}
-            self._report(payments, sorted(set(self._holding(touched)) - self.reported))
+            self._waiting = touched[:0]
+            self._report(payments, self._holding(touched))
         return payments.rows, ()
 
     def prepare(self, messages: Sequence[Released]) -> list[Any]:
@@ -79,22 +85,10 @@ class Domain:
             detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
             yield Reject(-1, late, None, detail, None)
 
-    def _count(self, payments: Payments) -> dict[str, set[str]]:
-        """Remember a chunk; gives its customers by merchant, with those that wait."""
-        touched = defaultdict(set, {name: set(customers) for name, customers in self._waiting.items()})
-        for (merchant, customer), (number, total) in payments.pairs.items():
-            self.merchants[merchant].add(customer, number, total)
-            touched[merchant].add(customer)
-        for merchant, customer in payments.female:
-            self.merchants[merchant].female.add(customer)
-        for merchant, customer in payments.male:
-            self.merchants[merchant].male.add(customer)
-        return dict(touched)
-
-    def _holding(self, touched: Mapping[str, set[str]]) -> Iterator[Found]:
-        for name, customers in touched.items():
-            places = self._places.get(name, {})
-            yield from holding(name, self.merchants[name], customers, self._rules, places)
+    def _holding(self, touched: Ints) -> list[Found]:
+        """What holds and was not reported."""
+        found = holding(self.pairs, touched, self._rules, self._places) if len(touched) else ()
+        return sorted(set(found) - self.reported)
 
     def _report(self, payments: Payments, found: list[Found]) -> None:
         # As plain texts: a state outlives the classes.

@@ -1,13 +1,15 @@
 """Which patterns hold between customers and merchants. Pure and exact: integers and fractions only."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
+import numpy as np
+
 from streamweir.contracts.merchant_patterns import Pattern, Rules
 from streamweir.contracts.merchant_patterns.dataset import importance_columns, parse_weight, plain
+from streamweir_spark.merchant_patterns.pairs import Ints, Pairs, customer_of, merchant_of
 
 Places = Mapping[str, Mapping[str, int]]
 """By merchant and customer the place of the pair's weight among all weights: equal weights have the same."""
@@ -21,58 +23,54 @@ class Found(NamedTuple):
     customer: str
 
 
-@dataclass
-class Merchant:
-    """What is remembered of a merchant.
-
-    transactions: how many. customers: by name their number of transactions, and the sum in units. female,
-    male: its customers of these genders.
-    """
-
-    transactions: int = 0
-    customers: dict[str, tuple[int, int]] = field(default_factory=dict)
-    female: set[str] = field(default_factory=set)
-    male: set[str] = field(default_factory=set)
-
-    def add(self, customer: str, number: int, total: int) -> None:
-        """Count transactions of a customer."""
-        before = self.customers.get(customer, (0, 0))
-        self.customers[customer] = (before[0] + number, before[1] + total)
-        self.transactions += number
-
-
-def percentile_disc(ascending: Sequence[int], share: Fraction) -> int:
+def percentile_disc(ascending: Sequence[int] | Ints, share: Fraction) -> int:
     """The smallest of these values whose cumulative share is at least `share`; there is one at least."""
-    return ascending[max(ceil(share * len(ascending)), 1) - 1]
+    return int(ascending[max(ceil(share * len(ascending)), 1) - 1])
 
 
-def holding(
-    name: str, merchant: Merchant, touched: Collection[str], rules: Rules, places: Mapping[str, int]
-) -> Iterator[Found]:
-    """Which patterns hold at a merchant.
+def holding(pairs: Pairs, touched: Ints, rules: Rules, places: Places) -> Iterator[Found]:
+    """Which patterns hold at the merchants of some pairs.
 
-    touched: its customers of whom something changed; of the others CHILD is what it was. places: of its
-    customers that have a weight.
+    touched: the keys of the pairs of which something changed; of the others CHILD is what it was.
     """
-    if merchant.transactions > rules.upgrade_above:
-        yield from (Found(Pattern.UPGRADE, name, one) for one in _upgraded(merchant, rules.share, places))
-    for one in touched:
-        number, total = merchant.customers[one]
-        if number >= rules.child_from and total < rules.child_mean * number:
-            yield Found(Pattern.CHILD, name, one)
-    if rules.female_above < len(merchant.female) < len(merchant.male):
-        yield Found(Pattern.DEI_NEEDED, name, "")
+    merchants, customers = list(pairs.merchants), list(pairs.customers)
+    for key in _children(pairs, touched, rules):
+        yield Found(Pattern.CHILD, merchants[merchant_of(key)], customers[customer_of(key)])
+    starts = pairs.starts()
+    columns = (pairs.number, pairs.female, pairs.male)
+    transactions, female, male = (np.add.reduceat(one, starts, dtype=np.int64) for one in columns)
+    ends = np.append(starts[1:], len(pairs.key))
+    for one in np.unique(merchant_of(touched)):
+        name, own = merchants[one], slice(starts[one], ends[one])
+        if transactions[one] > rules.upgrade_above and name in places:
+            names = [customers[number] for number in customer_of(pairs.key[own]).tolist()]
+            for customer in _upgraded(names, pairs.number[own], rules.share, places[name]):
+                yield Found(Pattern.UPGRADE, name, customer)
+        if rules.female_above < female[one] < male[one]:
+            yield Found(Pattern.DEI_NEEDED, name, "")
 
 
-def _upgraded(merchant: Merchant, share: Fraction, places: Mapping[str, int]) -> Iterator[str]:
-    weighed = [one for one in merchant.customers if one in places]
-    if not weighed:
+def _children(pairs: Pairs, touched: Ints, rules: Rules) -> Ints:
+    """The keys of the pairs for which CHILD holds."""
+    at = pairs.places(touched)
+    at = at[pairs.number[at] >= rules.child_from]
+    # Python's ints hold every product.
+    number, total = pairs.number[at].astype(object), pairs.total[at].astype(object)
+    holds = total * rules.child_mean.denominator < number * rules.child_mean.numerator
+    return pairs.key[at[holds.astype(bool)]]
+
+
+def _upgraded(
+    customers: Sequence[str], numbers: Ints, share: Fraction, places: Mapping[str, int]
+) -> Iterator[str]:
+    """Who of a merchant's customers is. numbers: of their transactions. places: of those with a weight."""
+    place = np.array([places.get(one, -1) for one in customers])
+    known = np.sort(place[place >= 0])
+    if not len(known):
         return
-    least = percentile_disc(sorted(number for number, _ in merchant.customers.values()), 1 - share)
-    most = percentile_disc(sorted(map(places.__getitem__, weighed)), share)
-    for one in weighed:
-        if merchant.customers[one][0] >= least and places[one] <= most:
-            yield one
+    least, most = percentile_disc(np.sort(numbers), 1 - share), percentile_disc(known, share)
+    for at in np.flatnonzero((numbers >= least) & (place >= 0) & (place <= most)).tolist():
+        yield customers[at]
 
 
 def places_of(rows: Iterable[Mapping[str, str]], rules: Rules) -> dict[str, dict[str, int]]:

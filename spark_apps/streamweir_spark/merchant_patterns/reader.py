@@ -1,17 +1,14 @@
 """How a chunk is read: summed up by customer and merchant, its malformed rows apart."""
 
 import csv
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from streamweir.contracts.merchant_patterns.dataset import (
     CUSTOMER,
-    FEMALE,
-    MALE,
     TRANSACTION_KEY,
     parse_amount,
     plain,
@@ -21,33 +18,25 @@ from streamweir.contracts.messages import ROW_BYTES, Headers, Kind
 from streamweir.errors import RejectRecord
 from streamweir_spark.core import Reject
 from streamweir_spark.decode import canonical, row_list
+from streamweir_spark.merchant_patterns.pairs import Sums
+from streamweir_spark.merchant_patterns.summing import lines_as_texts, summed_up, texts_of
 from streamweir_spark.row_checks import sort_out
 
 END: tuple[()] = ()
 """What stands for the rows of a flush."""
-_CACHED = 200_000
-
-# Values come again and again: a name in thousands of rows, an amount in dozens.
-_plain, _amount = lru_cache(_CACHED)(plain), lru_cache(_CACHED)(parse_amount)
-
-
-Payment = tuple[tuple[str, str], str, int]
-"""Merchant and customer; the gender as the file has it; units."""
+_of_key = itemgetter(*TRANSACTION_KEY)
 
 
 class Payments(NamedTuple):
     """A chunk summed up. run, chunk: which one it is. rows: how many payments there are.
 
-    pairs: (merchant, customer) with the number of payments and their sum in units. female, male: (merchant,
-    customer). again: whether it was put back by hand, and is no chunk of its own.
+    again: whether it was put back by hand, and is no chunk of its own.
     """
 
     run: str
     chunk: int
     rows: int
-    pairs: Mapping[tuple[str, str], tuple[int, int]]
-    female: frozenset[tuple[str, str]]
-    male: frozenset[tuple[str, str]]
+    sums: Sums
     again: bool
 
 
@@ -68,10 +57,11 @@ class Reader:
             if not headers.rows:
                 return {}, []
             good, rejects = sort_out(row_list(value, headers), (), headers, CUSTOMER, _problem)
-            payments = [_payment([row[name] for name in TRANSACTION_KEY]) for _, row in good]
+            sums, _ = summed_up(texts_of([_of_key(row) for _, row in good]))
         else:
-            payments, rejects = _of_chunk(headers, split_lines(value))
-        return {0: tuple(_summed_up(headers, payments))}, rejects
+            sums, rejects = _of_chunk(headers, split_lines(value))
+        rows, again = int(sums.number.sum()), headers.kind is Kind.REDRIVE
+        return {0: tuple(Payments(headers.run, headers.sequence, rows, sums, again))}, rejects
 
     def read_at_once(self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int) -> None:
         """Never: a chunk is large enough by itself."""
@@ -80,27 +70,51 @@ class Reader:
 READER = Reader()
 
 
-def _of_chunk(headers: Headers, lines: Sequence[bytes]) -> tuple[list[Payment], list[Reject]]:
-    names = _header(lines)
-    if len(lines) - 1 != headers.rows:
-        raise RejectRecord(f"the chunk has {len(lines) - 1} rows where its header says {headers.rows}")
+def _of_chunk(headers: Headers, lines: Sequence[bytes]) -> tuple[Sums, list[Reject]]:
+    names, rows = _header(lines), lines[1:]
+    if len(rows) != headers.rows:
+        raise RejectRecord(f"the chunk has {len(rows)} rows where its header says {headers.rows}")
+    odd = _odd(rows, len(names) - 1)
+    places = [place for place in range(len(rows)) if place not in odd]
+    texts = lines_as_texts([rows[place] for place in places], names)
     of_key = itemgetter(*map(names.index, TRANSACTION_KEY))
-    good: list[Payment] = []
-    rejects: list[Reject] = []
-    for place, line in enumerate(lines[1:]):
+    keys: list[Sequence[str]] = []
+    problems: dict[int, str] = {}
+    for place in sorted(odd):
         try:
-            values = _values(line)
-            if len(values) != len(names):
-                raise ValueError(f"the row has {len(values)} values for {len(names)} columns")
-            good.append(_payment(of_key(values)))
+            keys.append(of_key(_values(rows[place], len(names))))
+            places.append(place)
         except ValueError as error:
-            rejects.append(_reject(place, line, names, headers.ts, str(error)))
-    return good, rejects
+            problems[place] = str(error)
+    texts = pa.concat_tables([texts, texts_of(keys)])
+    sums, bad = summed_up(texts)
+    for at in bad:
+        problems[places[at]] = _problem({name: texts[name][at].as_py() for name in TRANSACTION_KEY}) or ""
+    return sums, [
+        _reject(place, rows[place], names, headers.ts, problem) for place, problem in sorted(problems.items())
+    ]
+
+
+def _odd(rows: Sequence[bytes], commas: int) -> set[int]:
+    """The places of the rows that need a closer look than a comma between two values."""
+    counts = map(methodcaller("count", b","), rows)
+    found = {place for place, count in enumerate(counts) if count != commas}
+    if _is_odd(b"\n".join(rows)):
+        found.update(place for place, line in enumerate(rows) if _is_odd(line))
+    return found
+
+
+def _is_odd(lines: bytes) -> bool:
+    try:
+        lines.decode()
+    except UnicodeDecodeError:
+        return True
+    return b'"' in lines or b"\r" in lines
 
 
 def _header(lines: Sequence[bytes]) -> list[str]:
     try:
-        names = [plain(name) for name in _values(lines[0].removeprefix(b"\xef\xbb\xbf"))] if lines else []
+        names = [plain(name) for name in _split(lines[0].removeprefix(b"\xef\xbb\xbf"))] if lines else []
     except ValueError as error:
         raise RejectRecord(f"the chunk's header line cannot be read: {error}") from error
     for name in TRANSACTION_KEY:
@@ -109,7 +123,15 @@ def _header(lines: Sequence[bytes]) -> list[str]:
     return names
 
 
-def _values(line: bytes) -> list[str]:
+def _values(line: bytes, count: int) -> list[str]:
+    """So many values of a line; raises ValueError for others, and as `_split`."""
+    values = _split(line)
+    if len(values) != count:
+        raise ValueError(f"the row has {len(values)} values for {count} columns")
+    return values
+
+
+def _split(line: bytes) -> list[str]:
     """The values of a line; raises ValueError when it is not UTF-8 or no CSV."""
     text = line.decode()
     if '"' not in text:
@@ -121,23 +143,17 @@ def _values(line: bytes) -> list[str]:
         raise ValueError(f"the row is no CSV: {error}") from error
 
 
-def _payment(key: Sequence[str]) -> Payment:
-    """The payment that the values of a row say; raises ValueError when they do not."""
-    customer, gender, merchant, amount = key
-    pair = _plain(merchant), _plain(customer)
-    if not pair[1]:
-        raise ValueError("there is no customer")
-    if not pair[0]:
-        raise ValueError("there is no merchant")
-    return pair, gender, _amount(amount)
-
-
 def _problem(row: Mapping[str, str]) -> str | None:
-    """What is wrong with a row that was put back, as `row_checks.Closer`."""
+    """What is wrong with a row, as `row_checks.Closer`."""
     try:
-        _payment([row[name] for name in TRANSACTION_KEY])
+        customer, _, merchant, amount = _of_key(row)
     except KeyError as error:
         return f"column {error.args[0]} is missing"
+    for what, name in (("customer", customer), ("merchant", merchant)):
+        if not plain(name):
+            return f"there is no {what}"
+    try:
+        parse_amount(amount)
     except ValueError as error:
         return str(error)
     return None
@@ -146,7 +162,7 @@ def _problem(row: Mapping[str, str]) -> str | None:
 def _reject(place: int, line: bytes, names: Sequence[str], ts: int, problem: str) -> Reject:
     """A malformed row, as JSON that can be mended and put back; what has no column is in `rest`."""
     try:
-        values = _values(line)
+        values = _split(line)
     except ValueError:
         values = [line.decode(errors="replace")]
         names = ()
@@ -155,18 +171,3 @@ def _reject(place: int, line: bytes, names: Sequence[str], ts: int, problem: str
         row["rest"] = ",".join(more)
     customer = row.get(CUSTOMER)
     return Reject(place, 1, plain(str(customer)) if customer else None, problem, canonical(row))
-
-
-def _summed_up(headers: Headers, payments: Sequence[Payment]) -> Payments:
-    sums: dict[tuple[str, str], tuple[int, int]] = {}
-    of_gender: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for pair, gender, units in payments:
-        number, total = sums.get(pair, (0, 0))
-        sums[pair] = (number + 1, total + units)
-        of_gender[gender].add(pair)
-    female, male = (
-        frozenset(chain.from_iterable(of_gender[said] for said in of_gender if plain(said) == gender))
-        for gender in (FEMALE, MALE)
-    )
-    again = headers.kind is Kind.REDRIVE
-    return Payments(headers.run, headers.sequence, len(payments), sums, female, male, again)

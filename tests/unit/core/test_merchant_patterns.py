@@ -1,5 +1,7 @@
 """Payments in chunks: what is read, which patterns hold after each, in which order they are reported."""
 
+import csv
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +15,13 @@ from hypothesis import strategies as st
 
 from streamweir.contracts.merchant_patterns import Rules
 from streamweir.contracts.merchant_patterns.dataset import parse_amount, parse_weight, plain
-from streamweir.contracts.messages import Kind
+from streamweir.contracts.messages import Headers, Kind
 from streamweir.datagen.merchant_patterns import generate
 from streamweir.errors import BadConfiguration
 from streamweir.replay.csvfile import text_rows
 from streamweir_spark.merchant_patterns.domain import Domain
 from streamweir_spark.merchant_patterns.patterns import percentile_disc
+from streamweir_spark.merchant_patterns.reader import READER, Payments
 from tests.oracle import merchant_patterns as oracle
 from tests.unit.core.merchants import HEADER, START, chunk_of, message, payment, run, run_apart
 
@@ -196,6 +199,92 @@ def test_a_chunk_that_cannot_be_read_is_rejected_as_a_whole(value: bytes, proble
     assert problem in (detail or "")
 
 
+NAME_TEXTS = st.sampled_from(
+    ["'C1'", "C1", "\"'C1'\"", "C2", " C2", "", "''", "'", "NULL", "nan", "é", "\x00", "C\r3", '"', "\xff"]
+)
+AMOUNT_TEXTS = st.sampled_from(
+    [
+        "1",
+        "2.5",
+        "0.0001",
+        "214748.3647",
+        "214748.3648",
+        "999999999999999.9999",
+        "",
+        "x",
+        "-1",
+        "1e3",
+        "1.23456",
+    ]
+)
+CELLS = [NAME_TEXTS] * 8 + [AMOUNT_TEXTS, NAME_TEXTS]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.tuples(*CELLS), st.tuples(*CELLS[2:]), st.tuples(*CELLS, NAME_TEXTS))))
+def test_a_chunk_is_summed_up_as_row_by_row(cells: list[tuple[str, ...]]) -> None:
+    # The last of the names stands for a byte that is no UTF-8.
+    lines = [",".join(row).encode().replace("\xff".encode(), b"\xff") for row in cells]
+    lines = [line for line in lines if line.rstrip(b"\r")]
+    headers = Headers("run", 0, 0, START, Kind.BATCH, len(lines))
+    by_shard, rejects = READER.read("chunks", headers, chunk_of(lines), 1)
+    found = Payments(*by_shard[0]).sums  # type: ignore[misc]
+    expected: dict[tuple[str, str], tuple[int, Fraction, bool, bool]] = {}
+    for place, line in enumerate(lines):
+        if (payment := row_by_row(line)) is None:
+            assert place in {one.row for one in rejects}
+            continue
+        pair, gender, amount = payment
+        number, total, female, male = expected.get(pair, (0, Fraction(0), False, False))
+        expected[pair] = number + 1, total + amount, female or gender == "F", male or gender == "M"
+    assert len(rejects) + sum(number for number, *_ in expected.values()) == len(lines)
+    pairs = [
+        (found.merchants[m], found.customers[c]) for m, c in zip(found.merchant, found.customer, strict=True)
+    ]
+    told = zip(found.number, found.total, found.female, found.male, strict=True)
+    assert {
+        pair: (number, Fraction(int(total), 10_000), female, male)
+        for pair, (number, total, female, male) in zip(pairs, told, strict=True)
+    } == expected
+    assert [set(found.merchants), set(found.customers)] == [{pair[n] for pair in expected} for n in (0, 1)]
+
+
+def row_by_row(line: bytes) -> tuple[tuple[str, str], str, Fraction] | None:
+    """Merchant and customer, gender and amount of a line, as the specification says; None when it is none."""
+    try:
+        text = line.decode().rstrip("\r")
+        [values] = csv.reader([text], strict=True) if '"' in text else [text.split(",")]
+    except (ValueError, csv.Error):
+        return None
+    if len(values) != 10:
+        return None
+    customer, gender, merchant = (
+        one[1:-1] if len(one) > 1 and one[0] == one[-1] == "'" else one
+        for one in (values[1], values[3], values[5])
+    )
+    is_amount = re.fullmatch(r"[0-9]+(\.[0-9]{1,4})?", values[8])
+    return (
+        ((merchant, customer), gender, Fraction(values[8])) if customer and merchant and is_amount else None
+    )
+
+
+def test_sums_that_64_bits_cannot_hold_are_exact() -> None:
+    most, least = "999999999999999.9999", "0.0001"
+    sent = [message(n, [payment("C1", "M1", one) for one in (most, most, least)]) for n in range(200)]
+    sent.append(message(200, [payment("C1", "M1", least)]))
+    mean = (400 * Fraction(most) + 201 * Fraction(least)) / 601
+    assert mean * 601 > 2**63 / 10_000
+    assert run(sent, **FEW | {"child_mean_below": str(mean)}).detections == []
+    above = run(sent, **FEW | {"child_mean_below": str(mean + Fraction(1, 10**9))})
+    assert above.detections == [(200, "PatId2", "M1", "C1")]
+
+
+def test_a_state_of_another_version_is_refused_with_a_remedy() -> None:
+    domain = Domain(Rules.of({}))
+    with pytest.raises(BadConfiguration, match="take another stream id"):
+        domain.load((1, (), set(), ()))
+
+
 def put_back(sequence: int, rows: Sequence[dict[str, Any]]) -> Any:
     value = orjson.dumps([{"ts": START, **row} for row in rows])
     return message(sequence, kind=Kind.REDRIVE, value=value, count=len(rows))
@@ -289,7 +378,7 @@ def test_what_a_chunk_costs_does_not_depend_on_the_chunks_before_it(monkeypatch:
     count = Domain._holding
 
     def counting(self: Domain, touched: Any) -> Any:
-        looked.append(sum(map(len, touched.values())))
+        looked.append(len(touched))
         return count(self, touched)
 
     monkeypatch.setattr(Domain, "_holding", counting)

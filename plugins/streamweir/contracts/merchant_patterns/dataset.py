@@ -23,9 +23,10 @@ IMPORTANCE_COLUMNS = (("Source", "Target", "Weight"), (CUSTOMER, MERCHANT, "weig
 FEMALE, MALE = "F", "M"
 UNITS = 10_000
 """An amount is counted in units of 1/10,000: exactly."""
+AMOUNT_PATTERN = r"(\d{1,15})(?:\.(\d{1,4}))?"
 
 _PLACES = 4
-_AMOUNT = re.compile(r"(\d{1,15})(?:\.(\d{1,4}))?", re.ASCII)
+_AMOUNT = re.compile(AMOUNT_PATTERN, re.ASCII)
 _WEIGHT = re.compile(r"([+-]?\d{1,30})(?:\.(\d{1,30}))?", re.ASCII)
 _WEIGHT_PLACES = 30
 _FOLDER = re.compile(r"([a-z0-9][a-z0-9-]{1,39})/([^\x00-\x1f]*[^\x00-\x1f/])/?")
