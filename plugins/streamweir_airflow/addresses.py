@@ -33,6 +33,11 @@ def run_page(dag_id: str, run_id: str, *, now: bool = False) -> str:
     return f"{page(dag_id)}/{'now' if now else 'runs'}/{quote(run_id)}"
 
 
+def runs_page(dag_id: str, number: int) -> str:
+    """The address of a page of a DAG's runs."""
+    return f"{page(dag_id)}?number={number}"
+
+
 def streams_page(number: int = 1, *, now: bool = False) -> str:
     """The address of the page of the streams; now: of its part that changes."""
     return f"{_base()}/streams{'/now' if now else ''}?number={number}"

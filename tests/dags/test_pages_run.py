@@ -20,6 +20,7 @@ from tests.support.memory_store import MemoryStore
 
 DAG = "ecommerce_fraud"
 ENDED, UNDER_WAY, BARE = "ended__1", "manual__2026-01-01", "bare__1"
+OTHER, OF_OTHER = "merchant_patterns", ("first", "second", "third")
 RUNS = f"/streamweir/dags/{DAG}/runs"
 SCRIPT = "<script>alert(1)</script>"
 
@@ -34,14 +35,15 @@ def known(database: None) -> None:
 
     made_up = {"stream": "made-up"}
     states = [
-        (ENDED, made_up, DagRunState.SUCCESS),
-        (UNDER_WAY, made_up, DagRunState.RUNNING),
-        (BARE, {}, DagRunState.FAILED),
+        (DAG, ENDED, made_up, DagRunState.SUCCESS),
+        (DAG, UNDER_WAY, made_up, DagRunState.RUNNING),
+        (DAG, BARE, {}, DagRunState.FAILED),
+        *((OTHER, run_id, {}, DagRunState.QUEUED) for run_id in OF_OTHER),
     ]
     with create_session() as session:
-        for run_id, conf, state in states:
+        for dag_id, run_id, conf, state in states:
             run = DagRun(
-                dag_id=DAG,
+                dag_id=dag_id,
                 run_id=run_id,
                 run_type=DagRunType.MANUAL,
                 conf=conf,
@@ -165,3 +167,57 @@ def test_a_run_that_left_nothing_says_so(client: TestClient, store: MemoryStore)
     assert stream_id_of(BARE) not in str(store.objects)
     assert "It left no report." in client.get(f"{RUNS}/{BARE}").text
     assert client.get(f"{RUNS}/unknown").status_code == 404
+
+
+def row_of(text: str, run_id: str) -> str:
+    """A run's row in the page of all runs."""
+    (row,) = [row for row in text.split("<tr>") if f'/runs/{run_id}"' in row]
+    return row
+
+
+def test_runs_are_listed_in_numbers(client: TestClient, store: MemoryStore) -> None:
+    summary: dict[str, Any] = store.get_json(Run(Stream(DAG, "made-up"), ENDED).summary)
+    text = client.get(f"/streamweir/dags/{DAG}").text
+    ended = row_of(text, ENDED)
+    said = [
+        summary["outcome"],
+        f"{summary['replay']['rows']:,}",
+        f"{summary['replay']['rows_per_second']:,.0f}",
+        f"{summary['scorer']['rows_per_second']:,.0f}",
+        f"{summary['latency_s']['p95']:.2f} s",
+        f"{summary['quality']['expectations']} checked, 1 warn",
+    ]
+    for cell in said:
+        assert f">{cell}<" in ended, cell
+    assert f'href="{RUNS}/{ENDED}/report.html"' in ended
+    assert "no report yet" in row_of(text, BARE)
+    assert ">failed<" in row_of(text, BARE)
+
+
+def test_a_failed_check_and_an_unexplained_row_are_seen_at_once(
+    client: TestClient, store: MemoryStore
+) -> None:
+    run = Run(Stream(DAG, "made-up"), ENDED)
+    summary: dict[str, Any] = store.get_json(run.summary)
+    quality = {**summary["quality"], "failed_critical": 2}
+    stages = {
+        "db": {"latency_s": {"p50": 1, "p95": 3}, "scorer": None},
+        "lake": {"latency_s": {"p50": 2, "p95": 7}},
+    }
+    store.put_json(run.summary, {**summary, "unexplained": 3, "quality": quality, "stages": stages})
+    row = row_of(client.get(f"/streamweir/dags/{DAG}").text, ENDED)
+    assert f'<span class="bad">2 of {quality["expectations"]} failed</span>' in row
+    assert 'class="n bad">3<' in row
+    assert ">7.00 s<" in row, "of several stages the slowest"
+
+
+def test_no_page_lists_all_runs(
+    client: TestClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamweir_airflow.pages.runs.SHOWN", 2)
+    there = f"/streamweir/dags/{OTHER}"
+    first, second = client.get(there).text, client.get(there, params={"number": 2}).text
+    assert [row.count("<tr>") - 1 for row in (first, second)] == [2, 1]
+    assert "/runs/first" in second
+    assert (f'href="{there}?number=2">Older' in first, "Newer" in first) == (True, False)
+    assert (f'href="{there}?number=1">Newer' in second, "Older" in second) == (True, False)

@@ -1,12 +1,13 @@
 """The runs that left a bundle, and how each went."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from streamweir.commits import READERS
-from streamweir.contracts.runs import PLAN, SUMMARY
+from streamweir.contracts.runs import PLAN, SUMMARY, Run
 from streamweir.contracts.streams import RUNS, ObjectKey
 from streamweir.objectstore import ObjectStore
 from streamweir.overview.newest import moment_in, named_and_of_runs
@@ -55,3 +56,55 @@ def _row(objects: ObjectStore, bundle: ObjectKey) -> dict[str, Any]:
         "rows": (said.get("replay") or {}).get("rows"),
         "unexplained": said.get("unexplained"),
     }
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A run in numbers; None where it did not get that far.
+
+    rows, rows_per_second: of the replay, over all topics. scored_per_second: rows a second of the scorer.
+    p50, p95: latency in seconds; both of the slowest stage. failed, warnings: expectations that were not met.
+    """
+
+    outcome: str
+    seconds: float | None
+    rows: int | None
+    rows_per_second: float | None
+    scored_per_second: float | None
+    p50: float | None
+    p95: float | None
+    unexplained: int | None
+    expectations: int | None
+    failed: int | None
+    warnings: int | None
+
+
+def figures(objects: ObjectStore, runs: Sequence[Run]) -> list[Figures | None]:
+    """Each run in numbers, from its `summary.json`; None where it has none."""
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(objects.get_json, [run.summary for run in runs])
+        return [_figures(said) if said else None for said in found]
+
+
+def _figures(said: Mapping[str, Any]) -> Figures:
+    replay, quality = said.get("replay") or {}, said.get("quality") or {}
+    stages = (said.get("stages") or {"": said}).values()
+    rates = [rate for stage in stages if (rate := (stage.get("scorer") or {}).get("rows_per_second"))]
+    slowest: Mapping[str, float] = max(
+        (stage["latency_s"] for stage in stages if stage.get("latency_s")),
+        key=lambda latency: latency["p95"],
+        default={},
+    )
+    return Figures(
+        outcome=said["outcome"],
+        seconds=said.get("seconds"),
+        rows=replay.get("rows"),
+        rows_per_second=replay.get("rows_per_second"),
+        scored_per_second=min(rates, default=None),
+        p50=slowest.get("p50"),
+        p95=slowest.get("p95"),
+        unexplained=said.get("unexplained"),
+        expectations=quality.get("expectations"),
+        failed=quality.get("failed_critical"),
+        warnings=quality.get("failed_warnings"),
+    )
