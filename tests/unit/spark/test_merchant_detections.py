@@ -19,6 +19,7 @@ from streamweir.contracts.merchant_patterns import DETECTIONS, PIPELINE, detecti
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, StreamHeld
+from streamweir_spark import micro_batch
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.merchant_patterns.detections import Detections
 from streamweir_spark.sink import Sink
@@ -334,6 +335,38 @@ def test_the_sink_writes_table_topic_and_files_and_keeps_what_waits_in_the_commi
     told = [orjson.loads(one.value) for one in published.messages if one.topic.endswith("detections")]
     assert [one["customerName"] for one in told] == [customer for *_, customer in whole.detections]
     assert set(told[0]) == set(DETECTIONS.names)
+
+
+def test_a_crash_between_two_files_or_before_the_commit_record_leaves_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in flight lies in two files: 30 detections wait, and 90 come in the next micro-batch."""
+    monkeypatch.setattr(module, "now_us", lambda: 1_700_000_000_123_000)
+    monkeypatch.setattr(micro_batch, "now_us", lambda: 1_700_000_001_000_000)
+    cheap = [payment(f"C{n:03}", "M1", "1") for n in range(120) for _ in range(3)]
+    sent = [message(0, cheap[:90]), message(1, cheap[90:])]
+    first = run_apart([[sent[0]]], **RULES).every
+    second = run_apart([[one] for one in sent], **RULES).every[len(first) :]
+    store = Failing({})
+    sink_at(store, Published()).write(Shares(first), 0)  # type: ignore[arg-type]
+    before = dict(store.objects)
+    sink_at(store, Published()).write(Shares(second), 1)  # type: ignore[arg-type]
+    undisturbed = dict(store.objects)
+    written = len(store.objects) - len(before)
+    left = set()
+    for dies_at in range(written + 1):
+        crashed = Failing(before, dies_at)
+        with pytest.raises(Crash):
+            sink_at(crashed, Published()).write(Shares(second), 1)  # type: ignore[arg-type]
+        there = read(crashed, STREAM, 1)  # type: ignore[arg-type]
+        assert there is None
+        left.add(len(files(crashed)))
+        crashed.dies_at = -1
+        sink_at(crashed, Published()).write(Shares(second), 1)  # type: ignore[arg-type]
+        assert crashed.objects == undisturbed
+    # No file, the first of the two, and both without the commit record.
+    assert left == {0, 1, 2}
+    assert [len(lines(data)) for data in files(store).values()] == [50, 50]
 
 
 def test_the_sink_writes_the_rest_at_a_stop_and_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
