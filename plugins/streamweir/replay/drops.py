@@ -13,6 +13,7 @@ from streamweir.commits import READERS
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.streams import ObjectKey
 from streamweir.objectstore import ObjectStore, to_json
+from streamweir.replay.stop import never
 
 FORMAT = 1
 """Of the objects that say what was met, and as which."""
@@ -34,7 +35,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Looks for objects below `prefix`, until none was new for `idle_stop_s` seconds.
+    """Looks for objects below `prefix`, until none was new for `idle_stop_s` seconds or it is `stopped`.
 
     kept: a prefix of the stream's own: what its runs met is kept there before it is given, so that a run that
     is resumed meets the same in the same order, and a later one nothing of it. run: which one asks. rows: how
@@ -51,6 +52,7 @@ class Watcher:
     idle_stop_s: float
     rows: Callable[[bytes], int]
     began: float
+    stopped: Callable[[], bool] = never
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _met: set[str] = field(default_factory=set)
@@ -90,7 +92,7 @@ class Watcher:
             yield from sorted(found, key=_natural)
             if found:
                 quiet_since = self.now()
-            elif is_late:
+            elif is_late or self.stopped():
                 return
             else:
                 self.sleep(LOOK_S)

@@ -20,6 +20,7 @@ from streamweir.contracts.merchant_patterns.dataset import (
     watched_folder,
 )
 from streamweir.contracts.messages import ROW_BYTES
+from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.objectstore import ObjectStore
@@ -27,6 +28,7 @@ from streamweir.replay.batches import Batch, Label, Row
 from streamweir.replay.csvfile import find, separator_of
 from streamweir.replay.drops import Watcher
 from streamweir.replay.plan import Options, Plan
+from streamweir.replay.stop import StopRequest
 
 BATCH_ROWS = CHUNK_ROWS
 
@@ -124,7 +126,7 @@ class Chunks:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The chunks that others drop below a prefix of the store; it ends when none was new for `idle_stop_s`.
+    """The chunks that others drop below a prefix, until none was new for `idle_stop_s` or its run is to end.
 
     limit: how many of them, None for all that come. plan, store: of the run, once it is made for one.
     """
@@ -148,9 +150,10 @@ class Dropped:
         plan, store = self.plan, self.store
         if plan is None or store is None:
             raise AssertionError("chunks are announced for a run")
-        kept = Stream(plan.pipeline, plan.stream).announced
-        began = datetime.fromisoformat(plan.planned_at).timestamp()
-        watcher = Watcher(store, self.prefix, kept, plan.run, self.idle_stop_s, rows_of, began)
+        run = Run(Stream(plan.pipeline, plan.stream), plan.run)
+        began, stopped = datetime.fromisoformat(plan.planned_at).timestamp(), StopRequest(store, run)
+        kept = run.stream.announced
+        watcher = Watcher(store, self.prefix, kept, run.id, self.idle_stop_s, rows_of, began, stopped)
         left = None if self.limit is None else max(0, self.limit - first)
         for index, drop in enumerate(islice(watcher.drops(first), left), start=first):
             body = _body(plan.first_sequence + index, drop.claim, drop.rows, 1)

@@ -1,6 +1,7 @@
 """Files that others drop into the store: each is announced once, in an order that stays."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
 from threading import Event
@@ -12,7 +13,8 @@ import pytest
 from streamweir.claims import Claim
 from streamweir.contracts.merchant_patterns import PIPELINE
 from streamweir.contracts.merchant_patterns.dataset import rows_of, watched_folder
-from streamweir.contracts.streams import ObjectKey
+from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration
 from streamweir.replay.arriving import Arriving
 from streamweir.replay.batches import Recipe
@@ -21,6 +23,8 @@ from streamweir.replay.drops import Watcher
 from streamweir.replay.merchant_patterns import recording, value
 from streamweir.replay.parcels import Backlog
 from streamweir.replay.plan import Plan
+from streamweir.replay.stop import never
+from streamweir.replay.stop import request as request_stop
 from tests.support.memory_store import MemoryStore
 
 FOLDER, KEPT = ObjectKey("datasets", "drop"), ObjectKey("streams", "s/announced")
@@ -42,10 +46,13 @@ class Dropping:
         if self.later:
             self.drop(self.later.pop(0))
 
-    def watcher(self, idle_stop_s: float = 15, run: str = "r") -> Watcher:
+    def watcher(
+        self, idle_stop_s: float = 15, run: str = "r", stopped: Callable[[], bool] = never
+    ) -> Watcher:
         store: Any = self.store
-        clock = {"now": lambda: self.seconds, "sleep": self.rest}
-        return Watcher(store, FOLDER, KEPT, run, idle_stop_s, rows_of, 0.0, **clock)
+        return Watcher(
+            store, FOLDER, KEPT, run, idle_stop_s, rows_of, 0.0, stopped, lambda: self.seconds, self.rest
+        )
 
     def names(self, first: int = 0, **more: Any) -> list[str]:
         return [drop.claim.key.key.rpartition("/")[2] for drop in self.watcher(**more).drops(first)]
@@ -83,6 +90,13 @@ def test_it_ends_when_nothing_was_new_for_so_long_and_not_before() -> None:
     assert case.names(idle_stop_s=10) == ["late"]
     assert case.seconds == 20
     assert Dropping(*[{}] * 10, chunks("too_late")).names(idle_stop_s=10) == []
+
+
+def test_a_stop_is_heard_when_nothing_arrives() -> None:
+    case = Dropping()
+    case.drop(chunks("chunk_1"))
+    assert case.names(idle_stop_s=1_000, stopped=lambda: case.seconds >= 3) == ["chunk_1"]
+    assert case.seconds == 3
 
 
 def test_an_object_that_is_replaced_is_not_met_again() -> None:
@@ -178,6 +192,40 @@ def test_a_run_announces_the_objects_and_ends_with_a_flush(
     ][:limit]
     assert flush.kind.value == "flush"
     assert flush.sequence == 7 + len(sent)
+
+
+def test_a_run_that_is_asked_to_end_sends_its_flush_though_nothing_arrives(tmp_path: Any) -> None:
+    store: Any = MemoryStore()
+    store.put(FOLDER / "chunk_1", chunks("chunk_1")["chunk_1"])
+    request_stop(store, Run(Stream(PIPELINE.name, "s"), "r"))
+    options = {"feeder": "watch", "watch": "datasets/drop/", "idle_stop_s": 10**6}
+    made = recording(tmp_path, options=options)
+    assert isinstance(made, Recipe)
+    *sent, flush = deliveries(made.made_for(PLAN, store).batches(), PLAN, PIPELINE, value)
+    assert [one.sequence for one in sent] == [7]
+    assert flush.kind.value == "flush"
+
+
+def test_a_task_that_is_cancelled_hears_of_it_though_nothing_arrives() -> None:
+    class Cancelled(Exception):
+        pass
+
+    def cancel(*_: Any) -> None:
+        raise Cancelled
+
+    def coming() -> Iterator[int]:
+        yield from iter(Event().wait, True)
+
+    before = signal.signal(signal.SIGALRM, cancel)
+    arriving = Arriving(coming())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Cancelled):
+            next(arriving)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        arriving.close()
 
 
 @pytest.mark.parametrize("text", ["", "drop", "Datasets/drop", "datasets/", "/drop", "datasets/a\n"])
