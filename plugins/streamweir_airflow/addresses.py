@@ -33,14 +33,14 @@ def run_page(dag_id: str, run_id: str, *, now: bool = False) -> str:
     return f"{page(dag_id)}/{'now' if now else 'runs'}/{quote(run_id)}"
 
 
-def runs_page(dag_id: str, number: int) -> str:
+def runs_page(dag_id: str, number: int = 1) -> str:
     """The address of a page of a DAG's runs."""
-    return f"{page(dag_id)}?number={number}"
+    return _turned(page(dag_id), number)
 
 
 def streams_page(number: int = 1, *, now: bool = False) -> str:
     """The address of the page of the streams; now: of its part that changes."""
-    return f"{_base()}/streams{'/now' if now else ''}?number={number}"
+    return _turned(f"{_base()}/streams{'/now' if now else ''}", number)
 
 
 def stream_page(stream: Stream) -> str:
@@ -51,6 +51,10 @@ def stream_page(stream: Stream) -> str:
 def url(dag_id: str, run_id: str, name: str = "") -> str:
     """The same with Airflow's host, for a log or an event."""
     return _airflow().removesuffix(urlsplit(_airflow()).path) + page(dag_id, run_id, name)
+
+
+def _turned(address: str, number: int) -> str:
+    return address if number == 1 else f"{address}?number={number}"
 
 
 def _base() -> str:

@@ -9,8 +9,7 @@ from airflow.sdk import DAG, Asset, Param
 from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.variables import SCHEDULE, WARN_REJECTED_SHARE
-from streamweir_airflow.addresses import TRAINING
-from streamweir_airflow.addresses import page as runs_page
+from streamweir_airflow.addresses import TRAINING, runs_page, streams_page
 from streamweir_airflow.assets import champion_asset
 from streamweir_airflow.attempt import record_lost_task
 from streamweir_airflow.params import Params
@@ -79,7 +78,8 @@ def _pipeline_dag(
 ) -> DAG:
     return _dag(
         dag_id,
-        page=page and f"{page}\n[Reports and files of the newest runs]({runs_page(dag_id)})\n",
+        page=page
+        and f"{page}\n[Runs and what they left]({runs_page(dag_id)}), [streams]({streams_page()})\n",
         schedule=_schedule(pipeline, dag_id),
         defaults={"pipeline": pipeline.name, **defaults},
         tags=[pipeline.name],

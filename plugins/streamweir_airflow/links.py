@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from streamweir.contracts.runs import DATA_DOCS, REPORT
-from streamweir_airflow.addresses import page, pipeline_of
+from streamweir_airflow.addresses import page, pipeline_of, run_page
 from streamweir_airflow.operators.prepare import EnsureDataset, EnsureModel, ProvisionTopics
 from streamweir_airflow.operators.replay import PlotLive, Replay
 from streamweir_airflow.operators.results import Plot, PublishReport, Reconcile, Validate
@@ -44,6 +44,17 @@ class FilesLink(BaseOperatorLink):
         return page(ti_key.dag_id, ti_key.run_id)
 
 
+class RunLink(BaseOperatorLink):
+    """How far the run is, and in the end what came out."""
+
+    operators: ClassVar[list[type[BaseOperator]]] = [*_OF_A_RUN, TrainModel]
+    name = "Run"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: "TaskInstanceKey") -> str:
+        """The page of the run."""
+        return run_page(ti_key.dag_id, ti_key.run_id)
+
+
 class _OfAReplay(BaseOperatorLink):
     """A file that a replay's run has and a training has not."""
 
@@ -72,4 +83,4 @@ class DataDocsLink(_OfAReplay):
 
 def links() -> list[Any]:
     """One of each."""
-    return [ReportLink(), DataDocsLink(), FilesLink()]
+    return [RunLink(), ReportLink(), DataDocsLink(), FilesLink()]

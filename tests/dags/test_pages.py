@@ -213,21 +213,28 @@ def links(dag: Any, run_id: str) -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize(
     "dag_id", ["card_fraud", "clickstream_anomaly", "ecommerce_fraud", "merchant_patterns"]
 )
-def test_every_task_of_a_run_links_to_its_report_docs_and_files(dags, dag_id: str) -> None:
+def test_every_task_of_a_run_links_to_its_page_report_docs_and_files(dags, dag_id: str) -> None:
     run = f"/streamweir/dags/{dag_id}/runs/manual__2026-11-30T13%3A00%3A00%2B00%3A00/"
-    wanted = {"Report": f"{run}report.html", "Data Docs": f"{run}quality/index.html", "Files": run}
+    wanted = {
+        "Run": run.removesuffix("/"),
+        "Report": f"{run}report.html",
+        "Data Docs": f"{run}quality/index.html",
+        "Files": run,
+    }
     assert links(dags[dag_id], RUN_ID) == dict.fromkeys(dags[dag_id].task_ids, wanted)
 
 
 @IN_AIRFLOW
-def test_a_training_links_to_its_files(dags) -> None:
-    files = {"Files": f"/streamweir/dags/{DAG}_train/runs/t/"}
+def test_a_training_links_to_its_page_and_files(dags) -> None:
+    there = f"/streamweir/dags/{DAG}_train/runs/t"
+    files = {"Run": there, "Files": f"{there}/"}
     assert links(dags[f"{DAG}_train"], "t") == {"ensure_dataset": files, "train_model": files}
 
 
-def test_a_dags_page_links_to_its_runs(dags) -> None:
+def test_a_dags_page_links_to_its_runs_and_to_the_streams(dags) -> None:
     for dag_id in (DAG, f"{DAG}_train", DENIED):
         assert f"(/streamweir/dags/{dag_id})" in dags[dag_id].doc_md
+        assert "(/streamweir/streams)" in dags[dag_id].doc_md
 
 
 def test_all_addresses_are_below_airflows_own(monkeypatch: pytest.MonkeyPatch) -> None:

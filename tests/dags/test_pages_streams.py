@@ -143,7 +143,7 @@ def test_all_addresses_are_below_airflows_own_path(
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.org/team")
     put_status(store, PROD, State.STOPPED)
     text = client.get(PAGE).text
-    assert 'data-from="/team/streamweir/streams/now?number=1"' in text
+    assert 'data-from="/team/streamweir/streams/now"' in text
     assert 'href="/team/streamweir/dags/card_fraud/streams/prod"' in text
     assert 'href="/streamweir' not in text
     views = {view["destination"]: view["href"] for view in StreamweirPlugin().external_views}

@@ -32,7 +32,7 @@ def test_each_task_links_to_report_docs_and_files_and_the_links_open(
     wanted = {"Report": run.report, "Data Docs": run.data_docs}
     assert len(links) == 12
     for task, said in links.items():
-        assert set(said["extra_links"]) == {*wanted, "Files"}, task
+        assert set(said["extra_links"]) == {*wanted, "Run", "Files"}, task
     found = links["replay"]["extra_links"]
     for name, key in wanted.items():
         assert client.get(found[name]).content == store.get(key), name
@@ -41,6 +41,18 @@ def test_each_task_links_to_report_docs_and_files_and_the_links_open(
     assert f"s3://{store.bucket(run.bundle)}/{run.bundle.key}" in files
     assert found["Report"] in files
     assert run.id in client.get(f"/streamweir/dags/{DAG}").text
+    page = client.get(found["Run"]).text
+    assert f'src="{found["Report"]}"' in page
+    assert "publish_report" in page
+
+
+def test_airflow_shows_the_pages_where_it_was_asked_to(client: httpx.Client, run: Run) -> None:
+    plugins = {plugin["name"]: plugin for plugin in client.get("/api/v2/plugins").json()["plugins"]}
+    views = {view["destination"]: view["href"] for view in plugins["streamweir"]["external_views"]}
+    for href in views.values():
+        address = href.replace("{DAG_ID}", DAG).replace("{RUN_ID}", run.id)
+        assert client.get(f"/{address}").status_code == 200, href
+    assert set(views) == {"nav", "dag", "dag_run"}
 
 
 def test_a_log_ends_with_a_link_that_opens(run: Run, airflow: Airflow, client: httpx.Client) -> None:
