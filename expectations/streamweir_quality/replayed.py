@@ -20,6 +20,7 @@ from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
+from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Payload, Pipeline, Topic
 from streamweir.duck import ROWS_AT_ONCE, sorting
 from streamweir.errors import BadConfiguration, RejectRecord
@@ -125,16 +126,21 @@ def in_turn(topic: Topic, records: Iterable[Record], first: int = 0) -> Iterator
 
 
 def with_objects(messages: Iterable[Message], store: ObjectStore) -> Iterator[Message]:
-    """The messages, with the object that a batch names in place of its own bytes.
+    """The messages in turn, with the object that a batch names in place of its own bytes.
 
-    A claim that cannot be used stays as it is: it holds no rows.
+    A claim that cannot be used stays as it is: it holds no rows. So does one to an object that a message of
+    the run has named before.
     """
-    most_bytes = most_bytes_of_env()
-    for message in messages:
+    most_bytes, named = most_bytes_of_env(), set[tuple[str, ObjectKey]]()
+    for message in sorted(messages, key=lambda one: one.headers.sequence):
         value = message.value
         if message.headers.kind is Kind.BATCH:
             with suppress(RejectRecord):
-                value = fetch(store, Claim.read(value), most_bytes)
+                claim = Claim.read(value)
+                place = message.headers.run, claim.key
+                if place not in named:
+                    value = fetch(store, claim, most_bytes)
+                named.add(place)
         yield replace(message, value=value)
 
 

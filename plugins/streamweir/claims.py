@@ -52,7 +52,20 @@ class Claim:
         return cls(ObjectKey(*key.split("/", 1)), size, sha256)
 
 
-def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> bytes:
+class Content(bytes):
+    """An object's content, with the claim to it."""
+
+    claim: Claim
+
+    @classmethod
+    def of(cls, claim: Claim, data: bytes) -> "Content":
+        """The content that was claimed."""
+        found = cls(data)
+        found.claim = claim
+        return found
+
+
+def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> Content:
     """The object's content, checked.
 
     Raises RejectRecord for one that is announced as empty or as larger than `most_bytes`, and DatasetUnusable
@@ -67,7 +80,7 @@ def fetch(store: ObjectStore, claim: Claim, most_bytes: int) -> bytes:
     # One byte more shows that the object is another, however large that one is.
     data = store.get(claim.key, at_most=claim.size + 1)
     if data is not None and Claim.of(claim.key, data) == claim:
-        return data
+        return Content.of(claim, data)
     fate = "is gone" if data is None else "has other bytes now"
     raise DatasetUnusable(
         f"object {claim.key} was announced and {fate}: put back the one with {claim.size:,} bytes "

@@ -130,7 +130,7 @@ class Reject(NamedTuple):
 class Judged(NamedTuple):
     """What became of a record that was to be scored: values when it can be scored, else reason and reject.
 
-    A duplicate has both.
+    A duplicate has both. rows: how many records that is.
     """
 
     row: int
@@ -139,6 +139,7 @@ class Judged(NamedTuple):
     reason: str | None = None
     detail: str | None = None
     raw: bytes | None = None
+    rows: int = 1
 
 
 class Reader(Protocol):

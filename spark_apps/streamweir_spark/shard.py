@@ -169,7 +169,7 @@ class _Shard:
                     _SCORED if one.reason is None else _REJECTED,
                     part,
                     row=one.row,
-                    rows=1,
+                    rows=one.rows,
                     id=one.id,
                     reason=one.reason,
                     detail=one.detail,

@@ -1,13 +1,15 @@
 """How `merchant_patterns` works on chunks: in order, each once, looking after each for what holds now."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import md5
 from typing import Any
 
 import numpy as np
 
 from streamweir.contracts.merchant_patterns import LATENESS_S, PIPELINE, Rules
+from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Column
-from streamweir.errors import BadConfiguration
+from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir_spark.core import Judged, Reject, Released
 from streamweir_spark.merchant_patterns.pairs import Ints, Pairs
 from streamweir_spark.merchant_patterns.patterns import Found, Places, holding
@@ -35,28 +37,35 @@ class Domain:
 
     def load(self, state: tuple[Any, ...] | None) -> None:
         """Go on from a state, or from nothing; raises BadConfiguration for a state of another format."""
-        written, pairs, reported, waiting = state or (FORMAT, (), set(), ())
+        written, *known = state or (FORMAT, (), set(), (), {})
         if written != FORMAT:
             raise BadConfiguration(
                 "the stream's checkpoint is of a version that remembered payments otherwise: take another "
                 "stream id, or the version of Streamweir that wrote it"
             )
+        self.reported: set[tuple[str, str, str]]
+        # By the digest of an object's key: the chunk of the run that named it first, and its SHA-256.
+        self._named: dict[bytes, tuple[int, str]]
+        pairs, self.reported, waiting, self._named = known
         self.pairs = Pairs.of(pairs) if pairs else Pairs()
-        self.reported: set[tuple[str, str, str]] = reported
         # Pairs whose payments were put back by hand: they are looked at with the next chunk.
         self._waiting = np.array(waiting, np.int64)
         self._closed: list[tuple[object, ...]] = []
 
     def dump(self, max_ts: int | None) -> tuple[Any, ...]:
         """The sums of all payments, and what was reported."""
-        return FORMAT, self.pairs.plain(), self.reported, self._waiting
+        return FORMAT, self.pairs.plain(), self.reported, self._waiting, self._named
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Count the payments of a chunk, and report what holds after it for the first time."""
         if rows == END:
             self._closed.append(ENDED)
+            self._named = {}
             return 0, ()
         payments = Payments(*rows)
+        if (first := self._first_named(payments)) != payments.chunk:
+            detail = f"object {payments.key} was announced before, by message {first} of the stream"
+            return 0, [Judged(-1, None, None, Reason.MALFORMED, detail, rows=payments.rows)]
         touched = np.union1d(self.pairs.add(payments.sums), self._waiting)
         if payments.again:
             self._waiting = touched
@@ -84,6 +93,23 @@ class Domain:
         if rows != END and (late := Payments(*rows).rows):
             detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
             yield Reject(-1, late, None, detail, None)
+
+    def _first_named(self, payments: Payments) -> int:
+        """The first chunk of the run whose message named the same object.
+
+        Raises DatasetUnusable when that had other bytes then.
+        """
+        if not payments.key:
+            return payments.chunk
+        digest, sha256 = md5(payments.key.encode(), usedforsecurity=False).digest(), payments.sha256
+        first, known = self._named.setdefault(digest, (payments.chunk, sha256))
+        if known != sha256:
+            raise DatasetUnusable(
+                f"object {payments.key} is announced a second time, with other bytes than by message {first} "
+                "of the stream: nothing behind it is worked on. Put it under a key of its own, and take "
+                "another stream id"
+            )
+        return first
 
     def _holding(self, touched: Ints) -> list[Found]:
         """What holds and was not reported."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from streamweir.claims import Content
 from streamweir.contracts.merchant_patterns.dataset import (
     CUSTOMER,
     TRANSACTION_KEY,
@@ -30,7 +31,7 @@ _of_key = itemgetter(*TRANSACTION_KEY)
 class Payments(NamedTuple):
     """A chunk summed up. run, chunk: which one it is. rows: how many payments there are.
 
-    again: whether it was put back by hand, and is no chunk of its own.
+    again: whether it was put back by hand, and is no chunk of its own. key, sha256: of its object, if any.
     """
 
     run: str
@@ -38,6 +39,8 @@ class Payments(NamedTuple):
     rows: int
     sums: Sums
     again: bool
+    key: str = ""
+    sha256: str = ""
 
 
 class Reader:
@@ -61,7 +64,8 @@ class Reader:
         else:
             sums, rejects = _of_chunk(headers, split_lines(value))
         rows, again = int(sums.number.sum()), headers.kind is Kind.REDRIVE
-        return {0: tuple(Payments(headers.run, headers.sequence, rows, sums, again))}, rejects
+        named = (str(value.claim.key), value.claim.sha256) if isinstance(value, Content) else ()
+        return {0: tuple(Payments(headers.run, headers.sequence, rows, sums, again, *named))}, rejects
 
     def read_at_once(self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int) -> None:
         """Never: a chunk is large enough by itself."""

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamweir.claims import Claim, Content
 from streamweir.contracts.merchant_patterns import Rules
 from streamweir.contracts.merchant_patterns.dataset import parse_amount, parse_weight, plain
 from streamweir.contracts.messages import Headers, Kind
+from streamweir.contracts.streams import ObjectKey
 from streamweir.datagen.merchant_patterns import generate
-from streamweir.errors import BadConfiguration
+from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.csvfile import text_rows
 from streamweir_spark.merchant_patterns.domain import Domain
 from streamweir_spark.merchant_patterns.patterns import percentile_disc
@@ -282,7 +284,39 @@ def test_sums_that_64_bits_cannot_hold_are_exact() -> None:
 def test_a_state_of_another_version_is_refused_with_a_remedy() -> None:
     domain = Domain(Rules.of({}))
     with pytest.raises(BadConfiguration, match="take another stream id"):
-        domain.load((1, (), set(), ()))
+        # As format 1 was: merchants, reported, waiting.
+        domain.load(([], set(), {}))
+
+
+def claimed(rows: Sequence[bytes], key: str = "drop/a.csv") -> Content:
+    """A chunk's object as it is fetched."""
+    data = chunk_of(rows)
+    return Content.of(Claim.of(ObjectKey("datasets", key), data), data)
+
+
+def test_an_object_that_is_announced_twice_counts_once() -> None:
+    twice, other = (
+        claimed([payment("C1", "M1", "1")] * 2),
+        claimed([payment("C1", "M1", "1")] * 2, "drop/b.csv"),
+    )
+    sent = [message(n, value=one, count=2) for n, one in enumerate((twice, twice))]
+    # Each in a micro-batch of its own: a restart does not forget the first.
+    found = run_apart([[one] for one in sent], **FEW)
+    assert (found.used(), found.detections) == (2, [])
+    [line] = [one for one in found.outputs if one.kind == "rejected"]
+    assert (line.reason, line.row, line.rows, line.sequence) == ("malformed", -1, 2, 1)
+    assert line.detail == "object datasets/drop/a.csv was announced before, by message 0 of the stream"
+    # Equal bytes under another key are another chunk.
+    again = run_apart([[one] for one in (*sent, message(2, value=other, count=2))], **FEW)
+    assert (again.used(), again.detections) == (4, [(2, "PatId2", "M1", "C1")])
+
+
+def test_an_object_that_is_announced_again_with_other_bytes_ends_the_stream() -> None:
+    sent = [message(n, value=claimed([payment("C1", "M1", f"{n}")]), count=1) for n in range(2)]
+    with pytest.raises(
+        DatasetUnusable, match=r"datasets/drop/a\.csv is announced a second time, .* another stream id"
+    ):
+        run(sent, **FEW)
 
 
 def put_back(sequence: int, rows: Sequence[dict[str, Any]]) -> Any:

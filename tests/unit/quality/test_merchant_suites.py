@@ -275,6 +275,9 @@ def test_the_batch_reads_the_objects_that_the_messages_name() -> None:
     flush = as_message(message(2, kind=Kind.FLUSH, value=b"[]"))
     found = list(with_objects([*sent, flush], store))
     assert [one.value for one in found] == [b"the chunk", none, b"[]"]
+    # Partition by partition, the repeat first: the one that was sent first is the chunk.
+    again = as_message(message(1, value=claim, count=1))
+    assert [one.value for one in with_objects([again, sent[0]], store)] == [b"the chunk", claim]
     store.put(key, b"another")
     with pytest.raises(DatasetUnusable, match=rf"{key} was announced and has other bytes now"):
         list(with_objects(sent, store))
