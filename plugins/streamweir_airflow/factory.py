@@ -12,7 +12,7 @@ from streamweir.variables import SCHEDULE, WARN_REJECTED_SHARE
 from streamweir_airflow.addresses import TRAINING, runs_page, streams_page
 from streamweir_airflow.assets import champion_asset
 from streamweir_airflow.attempt import record_lost_task
-from streamweir_airflow.params import Params
+from streamweir_airflow.params import OUTCOME, Params, comparison_params
 
 OWNER = "streamweir"
 ON_CHAMPION = "champion"
@@ -36,9 +36,9 @@ UNLIMITED = None
 def pipeline_dag(pipeline: Pipeline, *, page: str | None, params: Params) -> DAG:
     """The DAG that replays a pipeline. `page`: the DAG file's docstring, which the UI shows.
 
-    params: beside the one that decides on a run's outcome, which all have.
+    params: beside those on a run's outcome, which all have.
     """
-    own = {**params, "warn_rejected_share": _warn_share_param()}
+    own = {**params, "warn_rejected_share": _warn_share_param(), **comparison_params()}
     return _pipeline_dag(pipeline, pipeline.name, page=page, params=own, defaults={})
 
 
@@ -69,7 +69,7 @@ def _warn_share_param() -> Param:
         title="Share of rejected rows",
         description="The outcome is a warning when a larger share of a topic's rows was rejected. A run that "
         "could use none of them has failed, whatever this says.",
-        section="Outcome",
+        section=OUTCOME,
     )
 
 

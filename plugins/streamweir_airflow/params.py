@@ -13,6 +13,7 @@ Params = dict[str, Param]
 _DATA = "Data and model"
 _REPLAY = "Replay"
 STREAM = "Stream"
+OUTCOME = "Outcome"
 TEXT = ["null", "string"]
 
 
@@ -171,6 +172,21 @@ def rate_params() -> Params:
             description="Batches a second, evenly, instead of the speed; the virtual clock in the messages "
             "stays as it is. Empty: by speed.",
             section=_REPLAY,
+        ),
+    }
+
+
+def comparison_params() -> Params:
+    """Which run the new one is set beside."""
+    return {
+        "compare_with": Param(
+            None,
+            type=TEXT,
+            title="Compare with",
+            description="A finished run of the same recording, by its id, or as stream/id where it was not "
+            "on its own stream: the report then says row by row what differs. Needs the same start of the "
+            "virtual clock. Empty: none.",
+            section=OUTCOME,
         ),
     }
 

@@ -12,6 +12,7 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
 from streamweir_airflow.attempt import Attempt
+from tests.support.made_up_pair import made_up_run
 from tests.support.memory_store import MemoryStore
 
 CLIPPED = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "maxLength"}
@@ -158,6 +159,25 @@ def test_a_run_that_has_sent_messages_does_not_look_for_what_it_took_again(asked
     asked.store.put_json(asked.run("ecommerce_fraud").plan, {})
     asked.first("ecommerce_fraud", params)
     assert len(asked.provided) == 1
+
+
+def test_a_run_to_compare_with_must_be_there_and_have_had_the_same_clock(asked: Asked) -> None:
+    said = asked.refusal("card_fraud", {"compare_with": "nothing"})
+    assert "there is no run nothing on stream card_fraud.nothing-" in said
+    made_up_run(asked.store, "card_fraud", "before", late={5: 90})
+    said = asked.refusal("card_fraud", {"compare_with": "before"})
+    assert "start_ts is 1767225600 there and None here; late is {5: 90} there and {} here" in said
+    same = {"start_ts": 1_767_225_600, "late": "5:90"}
+    asked.first("card_fraud", {"compare_with": "before", **same})
+    assert len(asked.provided) == 1
+    asked.provided.clear()
+    asked.store.delete(made_up_run(asked.store, "card_fraud", "under way").ledger)
+    said = asked.refusal("card_fraud", {"compare_with": "under way", **same})
+    assert "run under way is not finished" in said
+
+
+def test_every_pipeline_can_be_compared(dags: dict[str, Any]) -> None:
+    assert [name for name in PIPELINES if "compare_with" not in dags[name].params] == []
 
 
 def test_a_training_refuses_a_wrong_share_before_it_generates(asked: Asked, dags: dict[str, Any]) -> None:

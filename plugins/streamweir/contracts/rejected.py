@@ -33,13 +33,15 @@ BY_MODEL = "the model"
 REJECTED = Table(
     name="rejected",
     key=("topic", "partition", "offset", "row"),
+    # Offsets depend on the transactions of a replay.
+    matched_by=("topic", "batch_index", "row"),
     columns=(
-        Column("run", Type.STRING, "the run that sent the record; null for a foreign message"),
+        Column("run", Type.STRING, "the run that sent the record; null for a foreign message", own=True),
         Column("batch_index", Type.INT, "index of the batch in its run; null for a foreign message"),
-        Column("sequence", Type.INT, "send order within the stream; null for a foreign message"),
+        Column("sequence", Type.INT, "send order within the stream; null for a foreign message", own=True),
         Column("topic", Type.STRING, "the topic's short name, e.g. transactions"),
-        Column("partition", Type.INT, "Kafka partition"),
-        Column("offset", Type.INT, "Kafka offset"),
+        Column("partition", Type.INT, "Kafka partition", own=True),
+        Column("offset", Type.INT, "Kafka offset", own=True),
         Column("row", Type.INT, "index of the row in its message; -1 for the whole message"),
         Column("rows", Type.INT, "how many records this line accounts for: 1, or all rows of the message"),
         Column("id", Type.STRING, "the record's own id where it has one"),

@@ -8,10 +8,12 @@ DATASET_TASK, MODEL_TASK, DRAINED_TASK = "ensure_dataset", "ensure_model", "awai
 """The tasks whose records say which dataset and which model a run took."""
 REPORT, DATA_DOCS = "report.html", "quality/index.html"
 """What people open of a run's bundle."""
-PLAN, SUMMARY = "replay/plan.json", "summary.json"
+PLAN, SUMMARY, COMPARISON = "replay/plan.json", "summary.json", "comparison.json"
 """What programs read of it."""
 RECOMPUTED_FORMAT = 1
 """Of the object `Run.recomputed`: validation writes it, and what deletes records reads it."""
+COMPARISON_FORMAT = 1
+"""Of the object `Run.comparison`: what compares two runs writes it, and the report reads it."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,11 @@ class Run:
     def summary(self) -> ObjectKey:
         """The run in numbers, for programs."""
         return self.bundle / SUMMARY
+
+    @property
+    def comparison(self) -> ObjectKey:
+        """The run beside the one that it was to be compared with, when one was named."""
+        return self.bundle / COMPARISON
 
     @property
     def memory(self) -> ObjectKey:

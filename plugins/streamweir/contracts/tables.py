@@ -22,20 +22,29 @@ class Type(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, type, and what it means to a reader."""
+    """A column: its name, type, and what it means to a reader.
+
+    own: it says which run or model this is, where Kafka put a record, or when by the wall clock: what two
+    equal runs need not share, so that it is not compared between them.
+    """
 
     name: str
     type: Type
     meaning: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """A result table: its columns in order and the columns that identify a row."""
+    """A result table: its columns in order and the columns that identify a row.
+
+    matched_by: the columns that say which rows of two runs are the same, where that is not the key.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    matched_by: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,6 +155,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What the scored table says of a row, by the names of its columns.
+
+    probability: that it is fraud. called: true, or 1, where it is called fraud. label: 1 where it is known to
+    be fraud, null where nobody knows; empty for a table without one.
+    """
+
+    probability: str
+    called: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """What every room must know of a pipeline before it loads the pipeline's own module.
 
@@ -154,6 +176,7 @@ class Pipeline:
     flush_after_s: how far after the last batch's ts the flush lies, so that every window closes with the
     lateness of the contract; see `flush_after`.
     scored_table: the table with one row per scored record; None when the scorer keeps aggregates only.
+    scores: the columns of that table that a model decides.
     identity: the columns that make two scored records the same; `run` is among them where ids are unique
     within a run only.
     shards: into how many states the stream's memory is cut; a checkpoint holds them, so it never changes.
@@ -168,6 +191,7 @@ class Pipeline:
     lateness_s: int
     flush_after_s: int
     scored_table: str | None = None
+    scores: Scores | None = None
     identity: tuple[str, ...] = ()
     shards: int = 4
     max_messages: int = 2_000

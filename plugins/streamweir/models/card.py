@@ -74,6 +74,12 @@ class Card:
         """Whether numpy may give the model's scores."""
         return bool(self.numpy and self.numpy["proven"])
 
+    def taught_by(self, history_fingerprint: str | None) -> int:
+        """How many rows of a history with this fingerprint, the first in order of time, the model was made
+        from: the parts that trained it and chose among the candidates; 0 of another history."""
+        same = history_fingerprint and history_fingerprint == self.history_fingerprint
+        return self.rows["train"] + self.rows["select"] if self.source == TRAINED and same else 0
+
     def to_json(self) -> dict[str, Any]:
         """The card as JSON holds it."""
         return asdict(self)

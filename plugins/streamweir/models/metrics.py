@@ -41,13 +41,16 @@ class Confusion(NamedTuple):
         return 1000 * (self.tp + self.fp) / rows if rows else 0.0
 
 
-def pr_auc(labels: Numbers, scores: Numbers) -> float:
+def pr_auc(labels: Numbers, scores: Numbers, weights: Numbers | None = None) -> float:
     """Average precision: sum over thresholds of (R_n - R_{n-1}) * P_n, without interpolation.
 
     The step-wise area under precision and recall (Manning et al., Introduction to Information Retrieval,
     8.4); a straight line between two points would flatter (Davis and Goadrich 2006). 0 without a fraud.
+    weights: how many rows each one stands for; one by default.
     """
-    return float(metrics.average_precision_score(labels, scores)) if labels.any() else 0.0
+    if not (labels if weights is None else labels * weights).any():
+        return 0.0
+    return float(metrics.average_precision_score(labels, scores, sample_weight=weights))
 
 
 def precision_recall(labels: Numbers, scores: Numbers) -> tuple[Numbers, Numbers]:

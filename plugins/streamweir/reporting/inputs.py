@@ -11,7 +11,7 @@ from streamweir.arrow import from_parquet
 from streamweir.commits import READERS
 from streamweir.contracts.formats import stored_format
 from streamweir.contracts.pipelines import pipeline as find_pipeline
-from streamweir.contracts.runs import DRAINED_TASK, MODEL_TASK, Run
+from streamweir.contracts.runs import COMPARISON_FORMAT, DRAINED_TASK, MODEL_TASK, Run
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Pipeline, Role
 from streamweir.errors import ModelUnusable
@@ -28,7 +28,8 @@ class Bundle:
     """The parts of a run's bundle; None or empty where the run did not get that far.
 
     tasks: the task records by start. tables: the result tables by name (`Stage.named`). card: the model's
-    card as JSON. latency, micro_batches: by the stages' names. images: PNG bytes by plot name.
+    card as JSON. latency, micro_batches: by the stages' names. comparison: with the run that was named, if
+    one was. images: PNG bytes by plot name.
     """
 
     run: Run
@@ -43,6 +44,7 @@ class Bundle:
     latency: Mapping[str, pa.Table] = field(default_factory=dict)
     micro_batches: Mapping[str, pa.Table] = field(default_factory=dict)
     memory: Mapping[str, Any] | None = None
+    comparison: Mapping[str, Any] | None = None
     images: Mapping[str, bytes] = field(default_factory=dict)
 
     def result_of(self, task: str) -> Mapping[str, Any]:
@@ -63,15 +65,18 @@ def load_bundle(run: Run, store: ObjectStore) -> Bundle:
     stages = [stage.name for stage in pipeline.stages]
     names = [stage.named(table.name) for stage in pipeline.stages for table in stage.tables]
     with ThreadPoolExecutor(READERS) as pool:
-        documents = pool.map(store.get_json, (run.parameters, run.manifest, run.ledger, run.memory))
+        keys = (run.parameters, run.manifest, run.ledger, run.memory, run.comparison)
+        documents = pool.map(store.get_json, keys)
         quality = pool.submit(store.get_json, run.quality_results)
         frames = pool.map(lambda key: _frame(store, key), [run.table_file(name) for name in names])
         latency = pool.map(lambda stage: _frame(store, run.of_stage(stage).latency), stages)
         micro_batches = pool.map(lambda stage: _frame(store, run.of_stage(stage).micro_batches), stages)
         tasks = _tasks(run, store)
-        parameters, manifest, ledger, memory = documents
+        parameters, manifest, ledger, memory, comparison = documents
         if ledger is not None:
             stored_format(ledger, FORMAT, str(run.ledger), "reconcile the run again")
+        if comparison is not None:
+            stored_format(comparison, COMPARISON_FORMAT, str(run.comparison), "clear `publish_report`")
         return Bundle(
             run=run,
             pipeline=pipeline,
@@ -85,6 +90,7 @@ def load_bundle(run: Run, store: ObjectStore) -> Bundle:
             latency=_there(stages, latency),
             micro_batches=_there(stages, micro_batches),
             memory=memory,
+            comparison=comparison,
             images=_images(run, store),
         )
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from streamweir.contracts.runs import Run
 from streamweir.objectstore import ObjectStore
-from streamweir.reporting import card, sections, text
+from streamweir.reporting import card, compared, sections, text
 from streamweir.reporting.charts import TASKS
 from streamweir.reporting.inputs import Bundle, load_bundle
 from streamweir.reporting.pieces import content_of
@@ -44,6 +44,7 @@ def render(bundle: Bundle, summary: Mapping[str, Any], verdict: Verdict) -> str:
     """The report as one HTML page that needs nothing else."""
     content = content_of(bundle.pipeline.name)
     model, analysis = card.model(bundle), sections.analysis(bundle, content)
+    comparison = compared.section(bundle.comparison)
     values = {
         "bundle": bundle,
         "summary": summary,
@@ -55,9 +56,10 @@ def render(bundle: Bundle, summary: Mapping[str, Any], verdict: Verdict) -> str:
         "facts": sections.facts(bundle, content),
         "missing": sections.missing(bundle),
         "meanings": sections.MEANINGS,
-        "contents": sections.contents(model=model, analysis=analysis),
+        "contents": sections.contents(model=model, analysis=analysis, comparison=comparison),
         "ledger": sections.ledger(bundle),
         "quality": sections.quality(bundle),
+        "comparison": comparison,
         "analysis": analysis,
         "plots": sections.plots(bundle),
         "samples": sections.samples(bundle, content),

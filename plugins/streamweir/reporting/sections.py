@@ -4,8 +4,7 @@ import base64
 import shlex
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamweir.contracts.rejected import REJECTED, Reason
@@ -169,7 +168,7 @@ def plots(bundle: Bundle) -> list[dict[str, Any]]:
 def analysis(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
     """The findings that the bundle has the data for, as text."""
     found = ((finding, finding.rows(bundle)) for finding in content.analysis)
-    return [{"finding": finding, **_shown(finding.columns, rows)} for finding, rows in found if rows]
+    return [{"finding": finding, **text.shown(finding.columns, rows)} for finding, rows in found if rows]
 
 
 def samples(bundle: Bundle, content: Content) -> list[dict[str, Any]]:
@@ -208,7 +207,8 @@ def rejected(bundle: Bundle) -> dict[str, Any] | None:
 
 def contents(**optional: object) -> list[tuple[str, str]]:
     """The page's sections: anchor and title. optional: what those hold that are left out when empty."""
-    names = ["Ledger", "Quality", "Analysis", "Plots", "Tables", "Model", "Rejected", "Timings", "Parameters"]
+    names = ["Ledger", "Quality", "Comparison", "Analysis", "Plots", "Tables", "Model"]
+    names += ["Rejected", "Timings", "Parameters"]
     anchors = [(name.lower(), name) for name in names]
     return [(anchor, name) for anchor, name in anchors if optional.get(anchor, True)]
 
@@ -227,18 +227,7 @@ def missing(bundle: Bundle) -> list[str]:
 
 def _sample(bundle: Bundle, sample: Sample) -> dict[str, Any]:
     total = bundle.tables[sample.table].num_rows
-    return {"sample": sample, "total": total, **_shown(sample.columns, sample.choose(bundle))}
-
-
-def _shown(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows as text, and which of their columns hold numbers or moments."""
-    return {
-        "numeric": {
-            name for name in columns if all(isinstance(row[name], int | float | None) for row in rows)
-        },
-        "moments": {name for name in columns if any(isinstance(row[name], datetime) for row in rows)},
-        "rows": [[(name, text.cell(row[name])) for name in columns] for row in rows],
-    }
+    return {"sample": sample, "total": total, **text.shown(sample.columns, sample.choose(bundle))}
 
 
 def _image(png: bytes | None) -> dict[str, Any]:

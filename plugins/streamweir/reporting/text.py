@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -63,6 +64,17 @@ def cell(value: Any) -> str:
     if isinstance(value, int | float):
         return number(value)
     return visible(str(value))
+
+
+def shown(columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows as text, and which of their columns hold numbers or moments."""
+    return {
+        "numeric": {
+            name for name in columns if all(isinstance(row[name], int | float | None) for row in rows)
+        },
+        "moments": {name for name in columns if any(isinstance(row[name], datetime) for row in rows)},
+        "rows": [[(name, cell(row[name])) for name in columns] for row in rows],
+    }
 
 
 def value(given: Any) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamweir.contracts.rejected import WARN_SHARE
+from streamweir.reporting.compared import in_words
 from streamweir.reporting.inputs import Bundle
 
 SUCCESS = "success"
@@ -37,7 +38,8 @@ class Verdict:
 
 
 def judge(bundle: Bundle) -> Verdict:
-    """A run succeeded when no task failed, the ledger adds up, and no critical expectation failed.
+    """A run succeeded when no task failed, the ledger adds up, no critical expectation failed, and it could
+    be compared with the run that was named, if one was.
 
     It is a warning when a larger share of a topic's rows was rejected than its `warn_rejected_share`.
     """
@@ -62,6 +64,8 @@ def _failed_results(bundle: Bundle) -> Iterator[Failure]:
     critical = sum(check["severity"] == CRITICAL and not check["success"] for check in bundle.quality or ())
     if critical and "validate" not in failed:
         yield Failure(f"{critical} critical expectation{'s' if critical > 1 else ''} failed: see quality.")
+    if bundle.comparison and "problem" in bundle.comparison:
+        yield Failure(f"{in_words(bundle.comparison)}.")
 
 
 def _warnings(bundle: Bundle) -> Iterator[str]:

@@ -54,6 +54,7 @@ class ProvisionTopics(StreamweirOperator):
         return attempt.run.parameters
 
     def _readers(self, attempt: Attempt) -> dict[str, Reader]:
+        from streamweir.comparison.runs import refuse_unlike
         from streamweir.datasets.store import named
         from streamweir.models.registry import Registry
         from streamweir.replay.plan import parse_late
@@ -64,6 +65,7 @@ class ProvisionTopics(StreamweirOperator):
         if not attempt.store.exists(attempt.run.plan):
             readers["dataset"] = partial(named, attempt.store, self.pipeline)
             readers["model"] = Registry(attempt.store, self.pipeline).known
+            readers["compare_with"] = partial(refuse_unlike, attempt.store, self.pipeline, attempt.params)
         return readers
 
 

@@ -99,6 +99,7 @@ class PublishReport(StreamweirOperator):
         """Returns where the report lies; raises RunFailed, after publishing, for a failed run."""
         from streamweir.reporting import publish
 
+        self._compare(attempt)
         states = sorted(attempt.task_states().items())
         unfinished = {task: state for task, state in states if task != self.task_id and state != SUCCESS}
         _bring_up_to_date(attempt, unfinished)
@@ -117,6 +118,15 @@ class PublishReport(StreamweirOperator):
             "outcome": verdict.outcome,
             "rows": (attempt.store.get_json(attempt.run.ledger) or {}).get("totals", {}),
         }
+
+    def _compare(self, attempt: Attempt) -> None:
+        """Set the run beside the one that was named; a run without a ledger has no tables for it."""
+        from streamweir.comparison import put_comparison
+        from streamweir.reporting.compared import in_words
+
+        compare_with = attempt.params.get("compare_with")
+        if compare_with and attempt.store.exists(attempt.run.ledger):
+            self.log.info("%s", in_words(put_comparison(attempt.store, compare_with, attempt.run)))
 
     def news(self, attempt: Attempt, result: Result) -> Result:
         """The run: how it ended, its rows by input topic, and links to its report and data docs."""

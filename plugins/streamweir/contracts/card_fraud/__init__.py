@@ -3,7 +3,18 @@
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS, NUMBERS
 from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Column, Input, OutputTopic, Pipeline, Role, Stage, Table, Topic, Type
+from streamweir.contracts.tables import (
+    Column,
+    Input,
+    OutputTopic,
+    Pipeline,
+    Role,
+    Scores,
+    Stage,
+    Table,
+    Topic,
+    Type,
+)
 
 TRANSACTION_ID = Column("transaction_id", Type.INT, "the row of the file, 0 first")
 EVENT_TIME = Column("event_time", Type.TIMESTAMP, "START_TS + the second that Time means")
@@ -22,8 +33,8 @@ SCORED = Table(
         Column("fraud_prob", Type.DOUBLE, "the probability of fraud"),
         Column("prediction", Type.INT, "1 where the model itself predicts fraud, else 0"),
         IS_ALERT,
-        Column("model_version", Type.STRING),
-        Column("scored_at", Type.TIMESTAMP, "wall time of the scoring"),
+        Column("model_version", Type.STRING, own=True),
+        Column("scored_at", Type.TIMESTAMP, "wall time of the scoring", own=True),
         Column("batch_index", Type.INT, "index of the batch in its run"),
     ),
     # After the retention an id may be scored again.
@@ -65,6 +76,7 @@ PIPELINE = Pipeline(
     lateness_s=LATENESS_S,
     flush_after_s=LATENESS_S + 1,
     scored_table=SCORED.name,
+    scores=Scores(probability="fraud_prob", called=IS_ALERT.name, label=CLASS.name),
     # A transaction is a row of the run's file, and the next run may replay the same file.
     identity=("run", TRANSACTION_ID.name),
     # One message per transaction: a part per shard and message costs more than a second state saves.

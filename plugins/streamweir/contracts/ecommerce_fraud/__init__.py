@@ -3,7 +3,18 @@
 from streamweir.contracts.ecommerce_fraud.dataset import TRANSACTION_COLUMNS
 from streamweir.contracts.models import MODEL_OPTIONS
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.tables import Column, Input, OutputTopic, Pipeline, Role, Stage, Table, Topic, Type
+from streamweir.contracts.tables import (
+    Column,
+    Input,
+    OutputTopic,
+    Pipeline,
+    Role,
+    Scores,
+    Stage,
+    Table,
+    Topic,
+    Type,
+)
 
 SESSION_TIME_ZONE = "Australia/Melbourne"
 LOOKBACK_S = 600
@@ -46,9 +57,9 @@ SCORES = (
     Column("probability", Type.DOUBLES, "the model's probabilities"),
     Column("fraud_probability", Type.DOUBLE, "the probability of fraud"),
     Column("prediction", Type.INT, "1 for fraud by the rule that decides: a threshold, or the model's own"),
-    Column("model_version", Type.STRING),
+    Column("model_version", Type.STRING, own=True),
     Column("batch_index", Type.INT, "index of the batch in its run"),
-    Column("scored_at", Type.TIMESTAMP, "wall time of the scoring"),
+    Column("scored_at", Type.TIMESTAMP, "wall time of the scoring", own=True),
 )
 
 # After the retention an id may be scored again.
@@ -120,6 +131,7 @@ PIPELINE = Pipeline(
     # A window of every length is closed once the clock has passed its end by the allowed lateness.
     flush_after_s=2 * FRAUD_WINDOW_S + LATENESS_S,
     scored_table=PREDICTIONS.name,
+    scores=Scores(probability="fraud_probability", called="prediction"),
     identity=("session_id", "transaction_id"),
     options=("lookback_s", "retention_s", *MODEL_OPTIONS),
 )

@@ -98,8 +98,13 @@ DETECTIONS = Table(
     "detections",
     (
         Column("number", Type.INT, "counts the detections of the stream, from 1, without gaps"),
-        Column("YStartTime", Type.TIMESTAMP, "wall time at which the detector first started on the stream"),
-        Column("detectionTime", Type.TIMESTAMP, "wall time at which the micro-batch was worked on"),
+        Column(
+            "YStartTime",
+            Type.TIMESTAMP,
+            "wall time at which the detector first started on the stream",
+            own=True,
+        ),
+        Column("detectionTime", Type.TIMESTAMP, "wall time at which the micro-batch was worked on", own=True),
         Column("patternId", Type.STRING, "PatId1, PatId2 or PatId3"),
         Column("ActionType", Type.STRING, "UPGRADE, CHILD or DEI-NEEDED"),
         Column("customerName", Type.STRING, "empty for PatId3"),
@@ -107,6 +112,8 @@ DETECTIONS = Table(
         Column("chunk", Type.INT, "the first chunk after which the pattern holds"),
     ),
     ("number",),
+    # One detection more would give all later ones another number.
+    matched_by=("patternId", "MerchantId", "customerName"),
 )
 
 CHUNKS_TOPIC = Topic("chunks", partitions=2)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from streamweir.contracts.card_fraud import EVENT_TIME, IS_ALERT
 from streamweir.contracts.card_fraud.dataset import AMOUNT, CLASS
 from streamweir.models import metrics
-from streamweir.models.card import TRAINED
+from streamweir.models.card import Card
 from streamweir.models.metrics import Confusion, Interval, Numbers
 
 TOP = 100
@@ -86,14 +86,8 @@ def judged(scored: pa.Table, taught: int = 0) -> Apart | None:
 
 
 def taught_by(card: Mapping[str, Any] | None, dataset: Mapping[str, Any]) -> int:
-    """How many of a dataset's labelled transactions, the first in order of time, a model was made from.
-
-    The card's parts `train` and `select`, when it was trained on this dataset; else none.
-    """
-    history = dataset.get("history_fingerprint")
-    if not card or card["source"] != TRAINED or not history or card["history_fingerprint"] != history:
-        return 0
-    return int(card["rows"]["train"] + card["rows"]["select"])
+    """How many of a dataset's labelled transactions, the first in order of time, a model was made from."""
+    return Card.from_json(card).taught_by(dataset.get("history_fingerprint")) if card else 0
 
 
 _MEASURES = {
