@@ -48,6 +48,11 @@ def stream_page(stream: Stream) -> str:
     return f"{page(stream.pipeline)}/streams/{stream.id}"
 
 
+def stop_page(stream: Stream) -> str:
+    """The address where a stream's scorers are stopped."""
+    return f"{stream_page(stream)}/stop"
+
+
 def url(dag_id: str, run_id: str, name: str = "") -> str:
     """The same with Airflow's host, for a log or an event."""
     return _airflow().removesuffix(urlsplit(_airflow()).path) + page(dag_id, run_id, name)

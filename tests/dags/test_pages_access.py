@@ -15,6 +15,7 @@ OF_A_DAG = {
     "/dags/{dag_id}",
     "/dags/{dag_id}/runs/{run_id}/{name:path}",
     "/dags/{dag_id}/streams/{stream_id}",
+    "/dags/{dag_id}/streams/{stream_id}/stop",
 }
 OF_ALL = {"/streams", "/streams/now"}
 
@@ -39,6 +40,16 @@ def test_each_route_has_a_check_of_airflows_and_is_named_here() -> None:
     for route in app.routes:
         assert isinstance(route, APIRoute), f"{route} is no route that can ask"
         assert set(CHECKS) & set(asked(route.dependant)), f"{route.path} asks nobody"
+
+
+def test_each_route_that_changes_something_asks_for_more() -> None:
+    from streamweir_airflow.pages.access import may_change_runs, same_origin
+    from streamweir_airflow.pages.app import app
+
+    changing = [route for route in app.routes if isinstance(route, APIRoute) and route.methods != {"GET"}]
+    assert [route.path for route in changing] == ["/dags/{dag_id}/streams/{stream_id}/stop"]
+    for route in changing:
+        assert {may_change_runs, same_origin} <= set(asked(route.dependant)), route.path
 
 
 @pytest.mark.parametrize("route", sorted(OF_A_DAG | OF_ALL))

@@ -45,11 +45,11 @@ def test_what_a_scorer_says_of_itself_is_shown(
     more = {"model_version": "m-1", "restarts": 3, "batch_id": 41, "rows": 900, "state_memory_bytes": 2**21}
     put_status(store, PROD, State.RUNNING, input_rows_per_second=812.4, state_rows=77, **more)
     first = client.get(PAGE)
-    for said in ("card_fraud.prod", "working", "812", "m-1", "micro-batch 41", "2.0 MiB, 77 rows"):
+    for said in ("card_fraud.prod", "working", "812", "m-1", "micro-batch 41", "2.0 MiB<br> 77 rows"):
         assert said in first.text, said
     assert closely == [], "Kafka is not asked before the page is there"
     told = client.get(NOW).json()
-    assert "1,234 messages, 5.50 s" in told["html"]
+    assert "1,234 messages<br> 5.50 s" in told["html"]
     assert ("0.25 s" in told["html"], "1.75 s" in told["html"], told["again_s"]) == (True, True, 5)
     assert closely == [PROD]
 

@@ -13,11 +13,11 @@ from streamweir.errors import StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.overview import pace
 from streamweir.overview.pace import Lag, Latency
-from streamweir.overview.streams import Seen, look, newest_streams
+from streamweir.overview.streams import SILENT, WORKING, Seen, look, newest_streams
 from streamweir_airflow.addresses import page as address
-from streamweir_airflow.addresses import run_page, stream_page, streams_page
+from streamweir_airflow.addresses import run_page, stop_page, stream_page, streams_page
 from streamweir_airflow.hooks import KafkaHook
-from streamweir_airflow.pages.access import OF_A_DAG, Readable, Store, known_pipeline
+from streamweir_airflow.pages.access import OF_A_DAG, Changeable, Readable, Store, known_pipeline
 from streamweir_airflow.pages.rendering import Link, page, part
 
 SHOWN = 25
@@ -31,22 +31,26 @@ Number = Annotated[int, Query(ge=1)]
 
 @dataclass(frozen=True)
 class Line:
-    """A stage as the page shows it. more: what only a scorer at work is asked, and not when a page opens."""
+    """A stage as the page shows it. stop: where a user who may stops it; else empty.
+
+    lag, latency: of a scorer at work, and not when a page opens: each is some questions.
+    """
 
     seen: Seen
     link: str
+    stop: str
     lag: Lag | None = None
     latency: Latency | None = None
 
 
 @router.get("")
-def streams(pipelines: Readable, objects: Store, number: Number = 1) -> Response:
+def streams(pipelines: Readable, mine: Changeable, objects: Store, number: Number = 1) -> Response:
     """The page; what only its script asks is left out, so that it is there at once."""
     found, pages = _look(objects, pipelines, number)
     values = {
         "title": "Streams",
         "links": [Link(f"Runs of {name}", address(name)) for name in pipelines],
-        "lines": [_line(seen) for seen in found],
+        "lines": [_line(seen, mine) for seen in found],
         "problem": "",
         "live": streams_page(number, now=True),
         "pages": [Link(str(at), "" if at == number else streams_page(at)) for at in range(1, pages + 1)],
@@ -55,16 +59,16 @@ def streams(pipelines: Readable, objects: Store, number: Number = 1) -> Response
 
 
 @router.get("/now")
-def now(pipelines: Readable, objects: Store, number: Number = 1) -> Response:
+def now(pipelines: Readable, mine: Changeable, objects: Store, number: Number = 1) -> Response:
     """The part of the page that changes."""
     found, _ = _look(objects, pipelines, number)
-    problem, closer = "", {}
+    lines, problem = [_line(seen, mine) for seen in found], ""
+    at_work = [place for place, seen in enumerate(found) if seen.works][:WATCHED]
     try:
-        for seen in [seen for seen in found if seen.works][:WATCHED]:
-            closer[seen.stage] = _closely(objects, KafkaHook().connection, seen)
+        for place in at_work:
+            lines[place] = _closely(objects, KafkaHook().connection, lines[place])
     except StreamweirError as error:
         problem = str(error)
-    lines = [closer.get(seen.stage) or _line(seen) for seen in found]
     return part("streams.part.j2", {"lines": lines, "problem": problem})
 
 
@@ -74,16 +78,17 @@ def _look(objects: ObjectStore, pipelines: Sequence[str], number: int) -> tuple[
     return look(objects, names[(number - 1) * SHOWN : number * SHOWN]), max(-(-len(names) // SHOWN), 1)
 
 
-def _line(seen: Seen) -> Line:
-    return Line(seen, stream_page(seen.stage))
+def _line(seen: Seen, mine: Sequence[str]) -> Line:
+    may_stop = seen.stage.pipeline in mine and seen.word in (WORKING, SILENT)
+    return Line(seen, stream_page(seen.stage), stop_page(seen.stage) if may_stop else "")
 
 
-def _closely(objects: ObjectStore, kafka: KafkaConnection, seen: Seen) -> Line:
-    if seen.status is None:
-        return _line(seen)
-    known = pace.latency(objects, seen.stage, seen.status)
-    newest = pace.newest_message(kafka, seen.stage)
-    return replace(_line(seen), lag=pace.lag(newest, seen.status, known), latency=known)
+def _closely(objects: ObjectStore, kafka: KafkaConnection, line: Line) -> Line:
+    stage, status = line.seen.stage, line.seen.status
+    if status is None:
+        return line
+    known, newest = pace.latency(objects, stage, status), pace.newest_message(kafka, stage)
+    return replace(line, lag=pace.lag(newest, status, known), latency=known)
 
 
 @of_a_dag.get("/streams/{stream_id}")
