@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from streamweir.contracts.merchant_patterns import CHUNKS_TOPIC, DETECTIONS, Rules
+from streamweir.arrow import schema_of
+from streamweir.contracts.merchant_patterns import CHUNKS_TOPIC, DETECTIONS, HELD, Rules
 from streamweir.contracts.merchant_patterns.dataset import (
     IMPORTANCE,
     TRANSACTION_KEY,
@@ -20,6 +22,9 @@ from streamweir.contracts.merchant_patterns.dataset import (
     plain,
 )
 from streamweir.contracts.messages import Kind
+from streamweir.contracts.runs import Run
+from streamweir.duck import put_rows
+from streamweir.objectstore import ObjectStore
 from streamweir.replay.csvfile import text_rows
 from streamweir_quality.inputs import Inputs
 from streamweir_quality.messages import Message, reader_of, rows
@@ -72,7 +77,16 @@ def recompute(inputs: Inputs, sql: duckdb.DuckDBPyConnection) -> dict[str, duckd
     sql.execute("create table chunks as from chunk_rows")
     sql.register("weights", _weights(inputs.dataset / IMPORTANCE, rules))
     sql.execute((Path(__file__).parent / "recompute.sql").read_text(encoding="utf-8"))
+    if inputs.store is not None and inputs.stream is not None:
+        _tell_held(inputs.store, Run(inputs.stream, inputs.replayed.run), sql)
     return {DETECTIONS.name: sql.table("batch_detections")}
+
+
+def _tell_held(store: ObjectStore, run: Run, sql: duckdb.DuckDBPyConnection) -> None:
+    """Leave in the bundle how long each pattern held."""
+    with TemporaryDirectory() as folder:
+        rows, schema = sql.table("batch_held"), schema_of(HELD)
+        put_rows(store, run.table_file(HELD.name), rows, schema, Path(folder))
 
 
 def _chunks(inputs: Inputs) -> Iterator[tuple[Any, ...]]:

@@ -182,6 +182,7 @@ class Pipeline:
     shards: into how many states the stream's memory is cut; a checkpoint holds them, so it never changes.
     max_messages: how many messages the scorer takes at once, some seconds of work when there is a backlog.
     options: the params of a run that only this pipeline's scorer knows; they travel to it by name.
+    told: tables that no stage writes: `validate` works them out for the report.
     """
 
     name: str
@@ -196,6 +197,7 @@ class Pipeline:
     shards: int = 4
     max_messages: int = 2_000
     options: tuple[str, ...] = ()
+    told: tuple[Table, ...] = ()
 
     def of_stage(self, name: str) -> "Pipeline":
         """The pipeline as if it had this stage only; raises BadConfiguration when it has no such stage."""

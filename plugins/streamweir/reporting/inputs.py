@@ -64,6 +64,7 @@ def load_bundle(run: Run, store: ObjectStore) -> Bundle:
     pipeline = find_pipeline(run.stream.pipeline)
     stages = [stage.name for stage in pipeline.stages]
     names = [stage.named(table.name) for stage in pipeline.stages for table in stage.tables]
+    names += [table.name for table in pipeline.told]
     with ThreadPoolExecutor(READERS) as pool:
         keys = (run.parameters, run.manifest, run.ledger, run.memory, run.comparison)
         documents = pool.map(store.get_json, keys)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from streamweir.arrow import parquet, schema_of
-from streamweir.contracts.merchant_patterns import DETECTIONS, PIPELINE
+from streamweir.contracts.merchant_patterns import DETECTIONS, HELD, PIPELINE
 from streamweir.contracts.rejected import REJECTED
 from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream
@@ -16,7 +16,7 @@ from streamweir.ledger.values import Batches, Ledger, Lines
 from streamweir.reporting import publish
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.merchant_patterns import plots
-from streamweir.reporting.merchant_patterns.analysis import by_merchant, by_pattern, so_far
+from streamweir.reporting.merchant_patterns.analysis import by_merchant, by_pattern, held, so_far, waited
 from tests.support.memory_store import MemoryStore
 
 RUN = Run(Stream("merchant_patterns", "s"), "r")
@@ -48,6 +48,27 @@ def test_detections_are_summed_up_by_pattern_and_by_merchant() -> None:
         ("M2", "DEI-NEEDED", 1),
     ]
     assert so_far(FOUND, "CHILD", range(2, 10)) == [0, 1, 1, 1, 1, 2, 2, 3]
+
+
+def test_how_long_patterns_held_and_what_detections_waited_for() -> None:
+    told = {1: (9, True), 2: (1, False), 3: (2, False), 4: (3, True)}
+    rows = [{"number": number, "chunks": chunks, "holds": holds} for number, (chunks, holds) in told.items()]
+    tables = {
+        DETECTIONS.name: pa.Table.from_pylist(FOUND, schema_of(DETECTIONS)),
+        HELD.name: pa.Table.from_pylist(rows, schema_of(HELD)),
+    }
+    seconds = pa.table({"sequence": [3, 7, 9], "seconds": [0.5, 0.25, 2.0]})
+    bundle = Bundle(RUN, PIPELINE, tables=tables, latency={"": seconds})
+    assert [list(row.values()) for row in held(bundle)] == [
+        ["CHILD", 3, 2, 2, 3, 9],
+        ["DEI-NEEDED", 1, 0, 1, 1, 1],
+    ]
+    assert [list(row.values()) for row in waited(bundle)] == [
+        ["CHILD", 3, 0.25, 0.5, 2.0],
+        ["DEI-NEEDED", 1, 0.5, 0.5, 0.5],
+    ]
+    nothing = Bundle(RUN, PIPELINE)
+    assert (held(nothing), waited(nothing)) == ([], [])
 
 
 def test_a_bar_is_called_by_its_merchant_and_action() -> None:

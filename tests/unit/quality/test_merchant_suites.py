@@ -1,23 +1,27 @@
 """What the suites of the merchants let pass, and what each of them finds."""
 
+import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from streamweir.arrow import schema_of
 from streamweir.claims import Claim
 from streamweir.commits import BEGINNING, Remainder
-from streamweir.contracts.merchant_patterns import DETECTIONS, FILE_ROWS, PIPELINE, detections_folder
+from streamweir.contracts.merchant_patterns import DETECTIONS, FILE_ROWS, HELD, PIPELINE, detections_folder
 from streamweir.contracts.merchant_patterns.dataset import IMPORTANCE, TRANSACTIONS
 from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.rejected import REJECTED
+from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.datagen.merchant_patterns import generate
 from streamweir.duck import sorting
@@ -35,6 +39,7 @@ from streamweir_quality.runner import Outcome, validate
 from streamweir_quality.schema import schema_subject
 from streamweir_spark.core import Received
 from streamweir_spark.merchant_patterns.detections import Detections
+from tests.oracle import merchant_patterns as oracle
 from tests.support.checked_run import new_folder, replayed_as, table_files, table_of
 from tests.support.made_up_tables import conform
 from tests.support.memory_store import MemoryStore
@@ -48,6 +53,7 @@ OPTIONS = {
     "child_min_transactions": 15,
     "dei_min_female": 3,
 }
+PLAINLY: dict[str, Any] = {"upgrade_above": 1_500, "share": "0.1", "child_from": 15, "female_above": 3}
 STREAM = Stream("merchant_patterns", "s")
 CHUNK_ROWS, CHUNKS = 400, 15
 LONG_AGO = pd.Timestamp("2020-01-01", tz="UTC")
@@ -264,6 +270,31 @@ def test_a_short_file_that_is_not_the_last_is_found(sound: Inputs) -> None:
         waiting = files.write(waiting, part, lambda: None, rest=True)
     (told,) = [one for one in outcomes_of(subjects(replace(sound, store=store))) if not one.success]
     assert (told.sentence, told.severity) == ("every file but a run's last holds 50 rows", WARNING)
+
+
+def test_it_is_told_how_long_each_pattern_held(folder: Path, sent: list[Received]) -> None:
+    """Looked at anew after each chunk, by the plain telling of the specification."""
+    # The first run by itself; its last chunk cannot be read.
+    made = inputs_of(folder, sent[:10], "one")
+    recomputed(made)
+    store: Any = made.store
+    found = pq.read_table(io.BytesIO(store.get(Run(STREAM, "one").table_file(HELD.name)))).to_pylist()
+    chunks = oracle.readable(folder, CHUNK_ROWS)[:8]
+    # Nothing but what holds after the chunk: as if all chunks up to it were one.
+    after = [
+        {
+            found[1:]
+            for found in oracle.detections([list(chain(*chunks[: n + 1]))], oracle.weights(folder), **PLAINLY)
+        }
+        for n in range(len(chunks))
+    ]
+    rows = table_of(made, DETECTIONS.name).to_pylist()
+    named = [(row["patternId"], row["MerchantId"], row["customerName"]) for row in rows]
+    assert found == [
+        {"number": row["number"], "chunks": sum(one in some for some in after), "holds": one in after[-1]}
+        for row, one in zip(rows, named, strict=True)
+    ]
+    assert len({row["holds"] for row in found}) == 2
 
 
 def test_the_batch_reads_the_objects_that_the_messages_name() -> None:

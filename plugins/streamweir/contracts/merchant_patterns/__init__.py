@@ -116,6 +116,16 @@ DETECTIONS = Table(
     matched_by=("patternId", "MerchantId", "customerName"),
 )
 
+HELD = Table(
+    "held",
+    (
+        Column("number", Type.INT, "of the detection"),
+        Column("chunks", Type.INT, "after how many chunks the pattern held, the first one included"),
+        Column("holds", Type.BOOL, "whether it still holds after the last chunk that was looked at"),
+    ),
+    ("number",),
+)
+
 CHUNKS_TOPIC = Topic("chunks", partitions=2)
 DETECTIONS_TOPIC = OutputTopic("detections", partitions=1, table=DETECTIONS)
 REJECTED_TOPIC = OutputTopic("rejected", partitions=1, table=REJECTED)
@@ -145,6 +155,7 @@ PIPELINE = Pipeline(
     # A message is 10,000 rows.
     max_messages=40,
     options=(*DEFAULTS, "preset", "flush_after_s", "feeder", "watch", "idle_stop_s"),
+    told=(HELD,),
 )
 
 

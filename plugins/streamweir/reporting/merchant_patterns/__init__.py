@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from streamweir.contracts.merchant_patterns import ACTIONS, DETECTIONS
 from streamweir.reporting.inputs import Bundle
 from streamweir.reporting.merchant_patterns import plots
-from streamweir.reporting.merchant_patterns.analysis import by_merchant, by_pattern, detections_of
+from streamweir.reporting.merchant_patterns.analysis import (
+    by_merchant,
+    by_pattern,
+    detections_of,
+    held,
+    waited,
+)
 from streamweir.reporting.pieces import Content, Fact, Finding, Plot, Row, Sample
 
 _SHOWN = 12
@@ -93,6 +99,33 @@ CONTENT = Content(
                 "last_chunk": "last chunk",
             },
             _patterns,
+        ),
+        Finding(
+            "held",
+            "How long they held",
+            "The patterns come and go: after how many chunks each detection held, up to the run's last one.",
+            {
+                "action": "action",
+                "detections": "detections",
+                "hold_still": "hold at the end",
+                "least_chunks": "least chunks",
+                "median_chunks": "median",
+                "most_chunks": "most",
+            },
+            held,
+        ),
+        Finding(
+            "waited",
+            "From chunk to detection",
+            "Seconds from the append of a chunk's message to the commit of its detections.",
+            {
+                "action": "action",
+                "detections": "detections",
+                "least_s": "least seconds",
+                "median_s": "median",
+                "most_s": "most",
+            },
+            waited,
         ),
         Finding(
             "merchants",

@@ -1,9 +1,10 @@
 """Detections summed up: by pattern, and by merchant. Pure."""
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
 
-from streamweir.contracts.merchant_patterns import ACTIONS, DETECTIONS
+from streamweir.contracts.merchant_patterns import ACTIONS, DETECTIONS, HELD
 from streamweir.reporting.inputs import Bundle
 
 Row = dict[str, Any]
@@ -37,10 +38,53 @@ def by_merchant(detections: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: (-row["detections"], row["merchant"], row["action"]))
 
 
+def held(bundle: Bundle) -> list[Row]:
+    """A row per pattern: after how many chunks its detections held; none before the run was validated."""
+    told = bundle.tables.get(HELD.name)
+    of = {row["number"]: row for row in ([] if told is None else told.to_pylist())}
+    groups = _of_action([row for row in detections_of(bundle) if row["number"] in of])
+    return [
+        {
+            "action": action,
+            "detections": len(mine),
+            "hold_still": sum(of[row["number"]]["holds"] for row in mine),
+            **_spread([of[row["number"]]["chunks"] for row in mine], "chunks"),
+        }
+        for action, mine in groups.items()
+    ]
+
+
+def waited(bundle: Bundle) -> list[Row]:
+    """A row per pattern: seconds from the append of a chunk's message to the commit of its detections."""
+    frame = bundle.latency.get("")
+    of = (
+        {}
+        if frame is None
+        else dict(zip(*(frame[name].to_pylist() for name in ("sequence", "seconds")), strict=True))
+    )
+    groups = _of_action([row for row in detections_of(bundle) if row["chunk"] in of])
+    return [
+        {"action": action, "detections": len(mine), **_spread([of[row["chunk"]] for row in mine], "s")}
+        for action, mine in groups.items()
+    ]
+
+
 def so_far(detections: Iterable[Row], action: str, chunks: Sequence[int]) -> list[int]:
     """How many detections of an action there were up to each of the chunks."""
     found = [row["chunk"] for row in detections if row["ActionType"] == action]
     return [sum(chunk <= until for chunk in found) for until in chunks]
+
+
+def _of_action(detections: Iterable[Row]) -> dict[str, list[Row]]:
+    """The detections of each action of which there are some."""
+    rows = list(detections)
+    groups = {action: [row for row in rows if row["ActionType"] == action] for action in ACTIONS.values()}
+    return {action: mine for action, mine in groups.items() if mine}
+
+
+def _spread(values: Sequence[float], unit: str) -> Row:
+    low, middle, high = (round(value, 2) for value in (min(values), median(values), max(values)))
+    return {f"least_{unit}": low, f"median_{unit}": middle, f"most_{unit}": high}
 
 
 def _summed_up(mine: Sequence[Row]) -> Row:
