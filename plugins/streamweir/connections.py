@@ -8,10 +8,12 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from streamweir.errors import BadConfiguration
 from streamweir.variables import (
+    CA_FILE,
     DATABASE_URL,
     KAFKA_BOOTSTRAP,
     KAFKA_SECURITY,
@@ -28,6 +30,17 @@ from streamweir.variables import (
 
 SECRET_PROPERTY = "(?i)secret|password|token|access[.]?key|jaas"  # noqa: S105 - what a secret is called
 """Spark properties with such a name are shown to nobody: a regular expression for Java and Python."""
+
+
+def authorities(env: Mapping[str, str] = os.environ) -> str:
+    """The PEM file of those whom all clients trust, empty for those whom the system trusts.
+
+    Raises BadConfiguration when there is no such file.
+    """
+    named = CA_FILE.of(env)
+    if named and not Path(named).is_file():
+        raise BadConfiguration(f"{CA_FILE} names {named}, and there is no such file here")
+    return named
 
 
 @dataclass(frozen=True)
@@ -49,17 +62,24 @@ class KafkaConnection:
         """The environment from which a child process makes the same value."""
         return {KAFKA_BOOTSTRAP: self.bootstrap, KAFKA_SECURITY: json.dumps(dict(self.security))}
 
+    def trusting(self, ca_file: str) -> "KafkaConnection":
+        """The same; where it speaks TLS and names no authorities of its own, those in this file."""
+        if not ca_file or "SSL" not in self.security.get("security_protocol", ""):
+            return self
+        return replace(self, security={"ssl_cafile": ca_file, **self.security})
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "KafkaConnection":
         """Read the value from the environment; raises BadConfiguration when it is not there."""
-        return cls(_required(env, KAFKA_BOOTSTRAP), json.loads(KAFKA_SECURITY.of(env)))
+        made = cls(_required(env, KAFKA_BOOTSTRAP), json.loads(KAFKA_SECURITY.of(env)))
+        return made.trusting(authorities(env))
 
 
 @dataclass(frozen=True)
 class StoreConnection:
     """An S3-compatible object store and the prefix of Streamweir's bucket names in it.
 
-    `endpoint` is `host:port` without a scheme; `secure` chooses https.
+    `endpoint` is `host:port` without a scheme; `secure` chooses https. `ca_file`: as `authorities` gives it.
     """
 
     endpoint: str
@@ -68,6 +88,7 @@ class StoreConnection:
     secure: bool = True
     region: str = STORE_REGION.default
     bucket_prefix: str = STORE_BUCKET_PREFIX.default
+    ca_file: str = ""
 
     @property
     def url(self) -> str:
@@ -83,6 +104,7 @@ class StoreConnection:
             STORE_SECURE: "true" if self.secure else "false",
             STORE_REGION: self.region,
             STORE_BUCKET_PREFIX: self.bucket_prefix,
+            CA_FILE: self.ca_file,
         }
 
     @classmethod
@@ -95,6 +117,7 @@ class StoreConnection:
             secure=STORE_SECURE.of(env) == "true",
             region=STORE_REGION.of(env),
             bucket_prefix=STORE_BUCKET_PREFIX.of(env),
+            ca_file=authorities(env),
         )
 
 

@@ -17,6 +17,7 @@ from minio.error import MinioException, S3Error
 from streamweir.connections import StoreConnection
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
+from streamweir.variables import CA_FILE
 
 _CONTENT_TYPES = {
     ".css": "text/css",
@@ -42,7 +43,8 @@ Anything else may pass: a disk that is full, clocks that differ, too many reques
 _EXPIRED = "Request has expired"
 """Said with AccessDenied of a signed request when a clock is behind."""
 _NEVER = {
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted here; SSL_CERT_FILE names whom to trust",
+    "CERTIFICATE_VERIFY_FAILED": f"its certificate is not trusted here; {CA_FILE} names whom to trust",
+    "NO_CERTIFICATE_OR_CRL_FOUND": f"{CA_FILE} names a file that holds no certificate in PEM",
     "WRONG_VERSION_NUMBER": "it speaks http only; say so by `secure: false`",
     "HTTP request to an HTTPS server": "it speaks https only; leave `secure` true",
 }
@@ -62,6 +64,7 @@ class ObjectStore:
         self.connection = connection
         self._http = urllib3.PoolManager(
             maxsize=_CONNECTIONS,
+            ca_certs=connection.ca_file or None,
             timeout=urllib3.Timeout(connect=5, read=60),
             retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         )

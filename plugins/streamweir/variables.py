@@ -57,6 +57,12 @@ STORE_BUCKET_PREFIX = Variable(
     read_by=f"{_PROGRAMS}; `make up`",
     default="streamweir-",
 )
+CA_FILE = Variable(
+    "CA_FILE",
+    "A PEM file with the certificates of the authorities that all clients trust, in place of the system's: "
+    "those of Kafka, of the object store, and Java's.",
+    read_by=f"{_PROGRAMS}; Airflow's processes",
+)
 DATABASE_URL = Variable(
     "DATABASE_URL",
     "The PostgreSQL database of stages that write rows there, `postgresql://user:password@host/name`.",

@@ -20,6 +20,7 @@ from streamweir.connections import (
     KafkaConnection,
     SparkConnection,
     StoreConnection,
+    authorities,
 )
 from streamweir.errors import BadConfiguration
 from streamweir.variables import SPARK_MASTER, STORE_BUCKET_PREFIX, STORE_REGION
@@ -120,7 +121,7 @@ def kafka_connection(found: Connection) -> KafkaConnection:
     if found.login:
         security["sasl_plain_username"] = found.login
         security["sasl_plain_password"] = found.password or ""
-    return KafkaConnection(_address(found), security)
+    return KafkaConnection(_address(found), security).trusting(authorities())
 
 
 def store_connection(found: Connection) -> StoreConnection:
@@ -137,6 +138,7 @@ def store_connection(found: Connection) -> StoreConnection:
         secure=str(extra.get("secure", found.schema != "http")).lower() == "true",
         region=extra.get("region", STORE_REGION.default),
         bucket_prefix=extra.get("bucket_prefix", STORE_BUCKET_PREFIX.default),
+        ca_file=authorities(),
     )
 
 

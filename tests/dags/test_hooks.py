@@ -1,11 +1,14 @@
 """Airflow Connections as connection values."""
 
 import json
+from pathlib import Path
 
 import pytest
 from airflow.sdk import Connection
 
+from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.errors import BadConfiguration
+from streamweir.variables import CA_FILE
 from streamweir_airflow.hooks import kafka_connection, spark_connection, store_connection
 
 
@@ -30,6 +33,20 @@ def test_a_secured_cluster_elsewhere() -> None:
         "sasl_plain_password": "hidden",
     }
     assert "hidden" not in repr(found)
+
+
+def test_one_setting_says_whom_kafka_and_store_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody = tmp_path / "ca.pem"
+    everybody.touch()
+    monkeypatch.setenv(CA_FILE, str(everybody))
+    secured, own = {"security_protocol": "SSL"}, {"security_protocol": "SSL", "ssl_cafile": "/own"}
+    for extra, trusted in ({}, None), (secured, str(everybody)), (own, "/own"):
+        kafka = kafka_connection(Connection(conn_id="k", host="a:9093", extra=json.dumps(extra)))
+        assert kafka.security.get("ssl_cafile") == trusted
+        assert KafkaConnection.from_env({**kafka.to_env(), CA_FILE: str(everybody)}) == kafka
+    store = store_connection(Connection(conn_id="s", host="h", login="me", password="hidden"))
+    assert store.ca_file == str(everybody)
+    assert StoreConnection.from_env(store.to_env()) == store
 
 
 def test_the_embedded_object_store() -> None:

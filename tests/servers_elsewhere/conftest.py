@@ -1,25 +1,32 @@
 """Servers as they are elsewhere: Kafka with SASL, TLS and rights, a store with https, a private authority."""
 
-import ipaddress
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+import urllib3
+from kafka.admin import (
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePatternFilter,
+    ResourceType,
+)
+from minio import Minio
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from infra.plan import installed_tools
 from infra.ports import accepts, free_ports
+from streamweir.broker.clients import admin
 from streamweir.connections import KafkaConnection, StoreConnection
+from streamweir.contracts.streams import BUCKETS
+from tests.support.authorities import Authority
 
 USER, PASSWORD = "streamweir", "right-password"
 _KAFKA = """process.roles=broker,controller
@@ -49,15 +56,6 @@ _READY_WITHIN_S = 120
 
 
 @dataclass(frozen=True)
-class Authority:
-    """PEM files: an authority that nobody knows, a server's key with its certificates, another one."""
-
-    ca: Path
-    server: Path
-    other: Path
-
-
-@dataclass(frozen=True)
 class Elsewhere:
     """A Kafka cluster as a user sees it, and as its administrators do."""
 
@@ -68,17 +66,7 @@ class Elsewhere:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Made for these tests."""
-    folder = tmp_path_factory.mktemp("authority")
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    ca, other = _certificate("a private authority", ca_key), _certificate("another authority", key)
-    server = _certificate("a server", key, by=("a private authority", ca_key))
-    made = Authority(folder / "ca.pem", folder / "server.pem", folder / "other.pem")
-    made.ca.write_bytes(ca)
-    made.other.write_bytes(other)
-    made.server.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + server + ca
-    )
-    return made
+    return Authority.make(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +100,21 @@ def elsewhere(authority: Authority, tmp_path_factory: pytest.TempPathFactory) ->
         )
 
 
+@pytest.fixture
+def give(elsewhere: Elsewhere) -> Iterator[Callable[[str], None]]:
+    """Gives the account its rights for a pipeline; all of them are taken back."""
+    script = Path(__file__).parents[2] / "docs" / "examples" / "kafka_acls.py"
+
+    def call(pipeline: str) -> None:
+        argv = [sys.executable, str(script), "--principal", f"User:{USER}", pipeline]
+        subprocess.run(argv, env={**os.environ, **elsewhere.inside.to_env()}, check=True)
+
+    yield call
+    everything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+    with closing(admin(elsewhere.inside)) as inside:
+        inside.delete_acls([ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, everything)])
+
+
 @pytest.fixture(scope="session")
 def https_store(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreConnection]:
     """A store that speaks https, with a certificate of the private authority."""
@@ -126,7 +129,16 @@ def https_store(authority: Authority, tmp_path_factory: pytest.TempPathFactory) 
     argv += ["--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}"]
     env = {"MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD}
     with _running([*argv, str(folder / "data")], env, port, folder / "minio.log"):
-        yield StoreConnection(f"127.0.0.1:{port}", USER, PASSWORD)
+        made = StoreConnection(f"127.0.0.1:{port}", USER, PASSWORD, ca_file=str(authority.ca))
+        _make_buckets(made)
+        yield made
+
+
+def _make_buckets(store: StoreConnection) -> None:
+    http = urllib3.PoolManager(ca_certs=store.ca_file)
+    client = Minio(store.endpoint, access_key=USER, secret_key=PASSWORD, http_client=http)
+    for bucket in BUCKETS:
+        client.make_bucket(f"{store.bucket_prefix}{bucket}")
 
 
 @contextmanager
@@ -144,29 +156,3 @@ def _running(argv: Sequence[str], env: dict[str, str], port: int, log: Path) -> 
     finally:
         process.terminate()
         process.wait(60)
-
-
-def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, by: tuple[str, ec.EllipticCurvePrivateKey] | None = None
-) -> bytes:
-    """An authority's own certificate, or that of a server on 127.0.0.1 by an authority; PEM."""
-    issuer, signer = by or (name, key)
-    now = datetime.now(UTC)
-    here = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(_named(name))
-        .issuer_name(_named(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(here), critical=False)
-        .sign(signer, SHA256())
-    )
-    return made.public_bytes(Encoding.PEM)
-
-
-def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

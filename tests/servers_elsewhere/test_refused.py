@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.streams import ObjectKey
 from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
 from streamweir.objectstore import ObjectStore
-from tests.servers_elsewhere.conftest import Authority, Elsewhere
+from tests.servers_elsewhere.conftest import Elsewhere
+from tests.support.authorities import Authority
 
 WRONG = {
     "a wrong password": ({"sasl_plain_password": "wrong"}, BadConfiguration, "invalid credentials"),
@@ -63,12 +65,13 @@ def test_a_broker_of_an_unknown_authority_is_not_trusted(elsewhere: Elsewhere, a
     error = refusal(elsewhere.kafka, ssl_cafile=str(authority.other))
     assert type(error) is BadConfiguration
     assert "certificate" in str(error)
-    assert "`ssl_cafile` names whom to trust" in str(error)
+    assert "STREAMWEIR_CA_FILE or `ssl_cafile` names whom to trust" in str(error)
 
 
 def test_a_store_of_an_unknown_authority_is_not_trusted(https_store: StoreConnection) -> None:
-    with pytest.raises(BadConfiguration, match="certificate is not trusted here; SSL_CERT_FILE names"):
-        ObjectStore(https_store).get(ObjectKey("streams", "x"))
+    unknown = replace(https_store, ca_file="")
+    with pytest.raises(BadConfiguration, match="certificate is not trusted here; STREAMWEIR_CA_FILE names"):
+        ObjectStore(unknown).get(ObjectKey("streams", "x"))
 
 
 def test_a_store_that_wants_https_says_so(https_store: StoreConnection) -> None:
@@ -76,9 +79,11 @@ def test_a_store_that_wants_https_says_so(https_store: StoreConnection) -> None:
         ObjectStore(replace(https_store, secure=False)).get(ObjectKey("streams", "x"))
 
 
-def test_a_store_of_a_known_authority_is_read(
-    https_store: StoreConnection, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
-    with pytest.raises(BadConfiguration, match="NoSuchBucket"):
-        ObjectStore(https_store).get(ObjectKey("streams", "x"))
+def test_a_store_of_a_known_authority_is_read(https_store: StoreConnection) -> None:
+    assert ObjectStore(https_store).get(ObjectKey("streams", "x")) is None
+
+
+def test_a_file_that_names_no_authority_is_refused(https_store: StoreConnection, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nobody")
+    with pytest.raises(BadConfiguration, match="STREAMWEIR_CA_FILE names a file that holds no certificate"):
+        ObjectStore(replace(https_store, ca_file=str(tmp_path / "empty.pem"))).get(ObjectKey("streams", "x"))

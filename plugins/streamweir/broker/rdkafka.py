@@ -20,6 +20,7 @@ from kafka import errors
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import MESSAGE_BYTES
 from streamweir.errors import BadConfiguration
+from streamweir.variables import CA_FILE
 
 CLIENT_ID = "streamweir"
 """As what all clients present themselves to Kafka."""
@@ -137,7 +138,9 @@ def why_unreachable(connection: KafkaConnection) -> errors.KafkaError | None:
         heard = [refused.args[0]]
     for error in heard:
         if error.code() == _Code._SSL and "certificate" in error.str():
-            return errors.KafkaConfigurationError(f"{error.str()}; `ssl_cafile` names whom to trust")
+            return errors.KafkaConfigurationError(
+                f"{error.str()}; {CA_FILE} or `ssl_cafile` names whom to trust"
+            )
         if error.code() in (_Code._AUTHENTICATION, _Code._INVALID_ARG):
             return known(error)
     return errors.KafkaConnectionError(_NOT_SPOKEN) if _accepts(connection.bootstrap) else None

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamweir.connections import SparkConnection
+from streamweir.connections import SparkConnection, authorities
 from streamweir.contracts.tables import Engine, Stage
 from streamweir.errors import BadConfiguration
 from streamweir.scorer.spec import ScorerSpec
+from streamweir.scorer.truststore import for_java, java_options
 from streamweir.variables import SPARK_CLASSES, SPARK_JARS
 
 _DRIVER_MEMORY = "1g"
@@ -22,7 +23,8 @@ _JAVA_OPTIONS = (
 
 _OPTIONS, _PATH, _JARS = "spark.driver.extraJavaOptions", "spark.driver.extraClassPath", "spark.jars"
 _MEMORY, _CODE = "spark.driver.memory", "spark.submit.pyFiles"
-JOINED = (_OPTIONS, _PATH, _JARS, _MEMORY, _CODE)
+_EXECUTORS_OPTIONS, _FILES = "spark.executor.extraJavaOptions", "spark.files"
+JOINED = (_OPTIONS, _PATH, _JARS, _MEMORY, _CODE, _EXECUTORS_OPTIONS, _FILES)
 """Spark properties of the connection that are said in one option of the command line together with ours."""
 
 
@@ -31,6 +33,7 @@ class Installation:
     """Where things lie here: `spark-submit`, the folder of Spark apps, the connector jars, the code's zip.
 
     classes: Spark's jars and the archive of a driver's classes; a local driver starts slower without.
+    trusted: the authorities whom Java trusts in place of its own.
     """
 
     spark_submit: Path
@@ -38,10 +41,14 @@ class Installation:
     jars: Path
     package: Path
     classes: Path | None = None
+    trusted: Path | None = None
 
 
 def locate(package: Path, env: Mapping[str, str]) -> Installation:
-    """This installation, found without importing Spark; raises BadConfiguration when a part is missing."""
+    """This installation, found without importing Spark; raises BadConfiguration when a part is missing.
+
+    What has to be made for Java lies beside `package`.
+    """
     jars = Path(env.get(SPARK_JARS, ""))
     if not env.get(SPARK_JARS) or not any(jars.glob("*.jar")):
         raise BadConfiguration(
@@ -53,6 +60,7 @@ def locate(package: Path, env: Mapping[str, str]) -> Installation:
         jars=jars,
         package=package,
         classes=Path(env[SPARK_CLASSES]) if env.get(SPARK_CLASSES) else None,
+        trusted=for_java(authorities(env), package.parent),
     )
 
 
@@ -98,16 +106,30 @@ def scorer_command(spec: ScorerSpec, holder: str, *, spark: SparkConnection, at:
 def _classes(spark: SparkConnection, at: Installation) -> list[str]:
     """Java's options and where a driver finds its classes."""
     options, path, jars = (spark.conf.get(name) for name in (_OPTIONS, _PATH, _JARS))
+    trusting = java_options(at.trusted) if at.trusted else None
     # Where driver and executors are one process, a class path spares them copying every jar for each other.
     if spark.master.startswith("local"):
         ours, path = local_java_options(at.classes), _joined(":", class_path(at), path)
     else:
         ours, jars = _JAVA_OPTIONS, _joined(",", *map(str, sorted(at.jars.glob("*.jar"))), jars)
     return [
-        "--driver-java-options", _joined(" ", ours, options),
+        "--driver-java-options", _joined(" ", ours, trusting, options),
         *(["--driver-class-path", path] if path else []),
         *(["--jars", jars] if jars else []),
+        *_on_executors(spark, at),
     ]  # fmt: skip
+
+
+def _on_executors(spark: SparkConnection, at: Installation) -> list[str]:
+    """Java's options and the files there, which lie in an executor's working folder by their names."""
+    options, files = spark.conf.get(_EXECUTORS_OPTIONS), spark.conf.get(_FILES)
+    if at.trusted and not spark.master.startswith("local"):
+        options = _joined(" ", java_options(Path(at.trusted.name)), options)
+        files = _joined(",", str(at.trusted), files)
+    return [
+        *(["--conf", f"{_EXECUTORS_OPTIONS}={options}"] if options else []),
+        *(["--files", files] if files else []),
+    ]
 
 
 def _joined(by: str, *parts: str | None) -> str:

@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from streamweir.connections import SparkConnection
 from streamweir.contracts.streams import Stream
@@ -13,11 +15,21 @@ from streamweir.errors import BadConfiguration
 from streamweir.scorer import package
 from streamweir.scorer.command import Installation, class_path, locate, scorer_command
 from streamweir.scorer.spec import ScorerSpec
-from streamweir.variables import SPARK_CLASSES, SPARK_JARS, WORK
+from streamweir.scorer.truststore import for_java
+from streamweir.variables import CA_FILE, SPARK_CLASSES, SPARK_JARS, WORK
 from streamweir.work import work_folder
+from tests.support.authorities import Authority
 
 AT = Installation(Path("/spark/bin/spark-submit"), Path("/apps"), Path("/jars"), Path("/work/code.zip"))
 SPEC = ScorerSpec(Stream("ecommerce_fraud", "s"), "run-1", "d" * 64, "", "UTC", 600, 60)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """Two authorities in one file."""
+    made, both = Authority.make(tmp_path), tmp_path / "both.pem"
+    both.write_bytes(made.ca.read_bytes() + made.other.read_bytes())
+    return both
 
 
 @pytest.fixture
@@ -151,6 +163,47 @@ def test_properties_that_the_command_says_itself_are_joined_with_its_own(master:
     assert said["--jars"] == ("/theirs.jar" if local else f"{tmp_path}/ours.jar,/theirs.jar")
     assert said["--driver-class-path"] == (f"{tmp_path}/*:/theirs" if local else "/theirs")
     assert "theirs" not in said["--conf"]
+
+
+@pytest.mark.parametrize("master", ["local[2]", "spark://h:7077"])
+def test_java_trusts_whom_the_setting_names_on_every_machine(
+    master: str, authority: Path, tmp_path: Path
+) -> None:
+    env = {SPARK_JARS: str(_jars(tmp_path)), CA_FILE: str(authority)}
+    at = locate(tmp_path / "code.zip", env)
+    assert at.trusted is not None
+    assert at.trusted == locate(tmp_path / "code.zip", env).trusted
+    conf = {"spark.executor.extraJavaOptions": "-Dtheirs=1", "spark.files": "/theirs"}
+    command = scorer_command(SPEC, "h", spark=SparkConnection(master, conf), at=at)
+    assert f'-Djavax.net.ssl.trustStore="{at.trusted}"' in command[command.index("--driver-java-options") + 1]
+    [executors] = [word for word in command if word.startswith("spark.executor.extraJavaOptions=")]
+    files = command[command.index("--files") + 1]
+    if master.startswith("local"):
+        assert (executors, files) == ("spark.executor.extraJavaOptions=-Dtheirs=1", "/theirs")
+    else:
+        # Spark puts files into an executor's working folder.
+        assert files == f"{at.trusted},/theirs"
+        assert f'-Djavax.net.ssl.trustStore="{at.trusted.name}"' in executors
+        assert executors.endswith(" -Dtheirs=1")
+
+
+def test_the_authorities_are_in_the_file_for_java(authority: Path, tmp_path: Path) -> None:
+    made = for_java(str(authority), tmp_path)
+    assert made is not None
+    found = pkcs12.load_pkcs12(made.read_bytes(), None).additional_certs
+    assert [each.certificate for each in found] == x509.load_pem_x509_certificates(authority.read_bytes())
+    assert for_java("", tmp_path) is None
+
+
+def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nobody")
+    with pytest.raises(
+        BadConfiguration, match=r"CA_FILE names .*ca\.pem: it holds no certificates"
+    ):
+        for_java(str(tmp_path / "ca.pem"), tmp_path)
+    env = {SPARK_JARS: str(_jars(tmp_path)), CA_FILE: "/nowhere.pem"}
+    with pytest.raises(BadConfiguration, match=r"names /nowhere\.pem, and there is no such file"):
+        locate(AT.package, env)
 
 
 def test_a_missing_folder_of_jars_is_named(tmp_path: Path) -> None:
