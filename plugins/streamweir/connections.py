@@ -28,7 +28,7 @@ from streamweir.variables import (
     Variable,
 )
 
-SECRET_PROPERTY = "(?i)secret|password|token|access[.]?key|jaas"  # noqa: S105 - what a secret is called
+SECRET_PROPERTY = "(?i)secret|password|token|access[.]?key|jaas|keystore[.]key"  # noqa: S105 - what a secret is called
 """Spark properties with such a name are shown to nobody: a regular expression for Java and Python."""
 
 
@@ -137,12 +137,32 @@ class DatabaseConnection:
         return cls(_required(env, DATABASE_URL))
 
 
+_AUTHENTICATE, _SHARED_SECRET = "spark.authenticate", "spark.authenticate.secret"
+
+
 @dataclass(frozen=True)
 class SparkConnection:
-    """A Spark master URL and extra Spark properties for `spark-submit`."""
+    """A Spark master URL and extra Spark properties for `spark-submit`.
+
+    Raises BadConfiguration when a standalone cluster is not told how to keep what travels to it secret:
+    executors get the secrets of the store and of Kafka from the driver.
+    """
 
     master: str = SPARK_MASTER.default
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.master.startswith("spark://") and not (self.in_plain or _SHARED_SECRET in self.conf):
+            raise BadConfiguration(
+                f"Spark at {self.master} would get secrets over the network in plain text: give the "
+                f"connection {_SHARED_SECRET}, which master and workers share, or say {_AUTHENTICATE}=false "
+                "to allow it"
+            )
+
+    @property
+    def in_plain(self) -> bool:
+        """Whether driver and executors are to speak in plain text, with whoever answers."""
+        return self.conf.get(_AUTHENTICATE, "").lower() == "false"
 
     @property
     def shown(self) -> dict[str, str]:

@@ -51,7 +51,7 @@ def spark_conf(name: str, time_zone: str, spark: SparkConnection, store: StoreCo
     conf.setAppName(name)
     conf.setMaster(spark.master)
     conf.set("spark.sql.session.timeZone", time_zone)
-    for settings in (_ENGINE, _QUIET, local(spark), _s3a(store), own):
+    for settings in (_ENGINE, _QUIET, local(spark), _network(spark), _s3a(store), own):
         conf.setAll(list(settings.items()))
     return conf
 
@@ -72,6 +72,13 @@ def local(spark: SparkConnection) -> dict[str, str]:
         # A worker finds the code by what its task brings along; the daemon is there before.
         "spark.executorEnv.PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
+
+
+def _network(spark: SparkConnection) -> dict[str, str]:
+    """Whoever speaks with driver or executors must know the secret, and what they say is encrypted."""
+    if spark.master.startswith(_LOCAL) or spark.in_plain:
+        return {}
+    return {"spark.authenticate": "true", "spark.network.crypto.enabled": "true"}
 
 
 def _s3a(store: StoreConnection) -> dict[str, str]:

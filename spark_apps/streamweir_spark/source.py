@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.broker import security
 from streamweir.claims import Claim, fetch, most_bytes_of_env
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.messages import Headers, Kind
@@ -32,12 +33,6 @@ for half a second by default, in case that something comes."""
 _KEYS_TRIED = 64
 """For each shard: that none of them falls to it is out of the question."""
 _FIELDS = Received._fields
-_SASL = {"sasl_plain_username", "sasl_plain_password"}
-_LOGIN_MODULES = {
-    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
-    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
-    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
-}
 
 
 @contextmanager
@@ -119,30 +114,9 @@ def open_bundles(bundles: Iterable[bytes]) -> Iterator[Part]:
 
 
 def kafka_options(kafka: KafkaConnection) -> dict[str, str]:
-    """The options of Spark's Kafka source for a connection in kafka-python's words."""
-    security = kafka.security
-    options = {"kafka.bootstrap.servers": kafka.bootstrap, "kafka.fetch.max.wait.ms": _FETCH_WAIT_MS}
-    for name in ("security_protocol", "sasl_mechanism"):
-        if name in security:
-            options[f"kafka.{name.replace('_', '.')}"] = security[name]
-    if security.keys() >= _SASL:
-        options["kafka.sasl.jaas.config"] = _jaas(security)
-    for name, kind in (("ssl_cafile", "truststore"), ("ssl_certfile", "keystore")):
-        if name in security:
-            options[f"kafka.ssl.{kind}.type"] = "PEM"
-            options[f"kafka.ssl.{kind}.location"] = security[name]
-    return options
-
-
-def _jaas(security: Mapping[str, str]) -> str:
-    module = _LOGIN_MODULES[security.get("sasl_mechanism", "PLAIN")]
-    name, password = (_quoted(security[f"sasl_plain_{part}"]) for part in ("username", "password"))
-    return f"{module} required username={name} password={password};"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """The options of Spark's Kafka source; errors as in `security.checked`."""
+    said = {f"kafka.{name}": value for name, value in security.java(kafka).items()}
+    return {"kafka.bootstrap.servers": kafka.bootstrap, "kafka.fetch.max.wait.ms": _FETCH_WAIT_MS, **said}
 
 
 def _messages(batch: pa.RecordBatch) -> Iterator[Received]:

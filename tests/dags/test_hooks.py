@@ -78,9 +78,17 @@ def test_a_schema_of_http_turns_tls_off() -> None:
     ],
 )
 def test_spark_masters(host: str | None, port: int | None, master: str) -> None:
-    extra = json.dumps({"spark.driver.memory": "2g"})
-    found = spark_connection(Connection(conn_id="s", host=host, port=port, extra=extra))
-    assert (found.master, found.conf) == (master, {"spark.driver.memory": "2g"})
+    conf = {"spark.driver.memory": "2g", "spark.authenticate.secret": "shared"}
+    found = spark_connection(Connection(conn_id="s", host=host, port=port, extra=json.dumps(conf)))
+    assert (found.master, found.conf) == (master, conf)
+
+
+def test_a_cluster_gets_secrets_in_plain_text_only_when_that_is_said() -> None:
+    cluster = {"conn_id": "s", "host": "spark://h", "port": 7077}
+    with pytest.raises(BadConfiguration, match=r"in plain text: give the connection spark\.auth"):
+        spark_connection(Connection(**cluster))
+    allowed = spark_connection(Connection(**cluster, extra='{"spark.authenticate": false}'))
+    assert allowed.in_plain
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from infra.ports import accepts, free_ports
 from streamweir.broker.clients import admin
 from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.streams import BUCKETS
-from tests.support.authorities import Authority
+from tests.support.authorities import KEY_PASSWORD, Authority
 
 USER, PASSWORD = "streamweir", "right-password"
 _KAFKA = """process.roles=broker,controller
@@ -41,6 +41,9 @@ sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login} required;
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/ca.pem
+listener.name.sasl_ssl.ssl.client.auth=required
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 log.dirs={folder}/data
@@ -71,10 +74,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="session")
 def elsewhere(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
-    """A broker that asks for a password, over TLS, and gives nobody a right by itself."""
+    """A broker that asks for a certificate and a password, over TLS, and gives nobody a right by itself."""
     folder = tmp_path_factory.mktemp("kafka")
     port, inside, controller = free_ports(3)
     (folder / "server.pem").write_bytes(authority.server.read_bytes())
+    (folder / "ca.pem").write_bytes(authority.ca.read_bytes())
     config = folder / "server.properties"
     config.write_text(
         _KAFKA.format(port=port, inside=inside, controller=controller, folder=folder, login=_LOGIN)
@@ -93,6 +97,9 @@ def elsewhere(authority: Authority, tmp_path_factory: pytest.TempPathFactory) ->
         "sasl_plain_username": USER,
         "sasl_plain_password": PASSWORD,
         "ssl_cafile": str(authority.ca),
+        "ssl_certfile": str(authority.client),
+        "ssl_keyfile": str(authority.client_key),
+        "ssl_password": KEY_PASSWORD,
     }
     with _running([*java, "kafka.Kafka", str(config)], {}, inside, folder / "kafka.log"):
         yield Elsewhere(

@@ -28,10 +28,25 @@ WRONG = {
         BadConfiguration,
         "supported mechanisms: SCRAM-SHA-512",
     ),
-    "no such mechanism": ({"sasl_mechanism": "FOO"}, BadConfiguration, "Unsupported SASL mechanism: FOO"),
-    "no TLS": ({"security_protocol": "SASL_PLAINTEXT"}, DependencyUnreachable, "`security_protocol` says"),
+    "no such mechanism": ({"sasl_mechanism": "FOO"}, BadConfiguration, "says sasl_mechanism=FOO"),
+    "no certificate": (
+        {"ssl_certfile": None, "ssl_keyfile": None, "ssl_password": None},
+        BadConfiguration,
+        "`ssl_certfile` names the one to show",
+    ),
+    "no TLS": (
+        {
+            "security_protocol": "SASL_PLAINTEXT",
+            "ssl_cafile": None,
+            "ssl_certfile": None,
+            "ssl_keyfile": None,
+            "ssl_password": None,
+        },
+        DependencyUnreachable,
+        "`security_protocol` says",
+    ),
 }
-"""Not to be told from a broker that hangs: no TLS."""
+"""What is said in place of what is right; None: nothing. Not to be told from a broker that hangs: no TLS."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +56,10 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(clients._CLIENT, "bootstrap_timeout_ms", 2_000)
 
 
-def refusal(kafka: KafkaConnection, **said: str) -> StreamweirError:
+def refusal(kafka: KafkaConnection, **said: str | None) -> StreamweirError:
     """What is raised when this is said of the cluster."""
-    connection = replace(kafka, security={**kafka.security, **said})
+    whole = {**kafka.security, **said}
+    connection = replace(kafka, security={name: word for name, word in whole.items() if word is not None})
     with (
         pytest.raises(StreamweirError) as raised,
         kafka_errors(connection, "list the topics"),

@@ -8,16 +8,26 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
+
+KEY_PASSWORD = "key-password"
 
 
 @dataclass(frozen=True)
 class Authority:
-    """PEM files: an authority that nobody knows, a server's key with its certificates, another one."""
+    """PEM files: an authority that nobody knows, a server's key with its certificates, a client's
+    certificate, its key with a password, another authority."""
 
     ca: Path
     server: Path
+    client: Path
+    client_key: Path
     other: Path
 
     @classmethod
@@ -26,12 +36,15 @@ class Authority:
         ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         ca, other = _certificate("a private authority", ca_key), _certificate("another authority", key)
         server = _certificate("a server", key, by=("a private authority", ca_key))
-        made = cls(folder / "ca.pem", folder / "server.pem", folder / "other.pem")
+        made = cls(*(folder / f"{name}.pem" for name in ("ca", "server", "client", "client-key", "other")))
         made.ca.write_bytes(ca)
         made.other.write_bytes(other)
         made.server.write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + server + ca
         )
+        hidden = BestAvailableEncryption(KEY_PASSWORD.encode())
+        made.client.write_bytes(_certificate("a client", key, by=("a private authority", ca_key)))
+        made.client_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hidden))
         return made
 
 

@@ -9,7 +9,7 @@ import kafka
 from kafka import errors
 from kafka.net.compat import KafkaNetClient
 
-from streamweir.broker import rdkafka
+from streamweir.broker import rdkafka, security
 from streamweir.connections import KafkaConnection
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 
@@ -93,7 +93,7 @@ def _opened(kind: Callable[..., T], connection: KafkaConnection, **settings: Any
     kafka-python starts both before it asks for the cluster, and does not end them when that fails; of every
     reason it says only that it was not able to ask.
     """
-    rdkafka.security(connection)
+    security.checked(connection)
     made: list[KafkaNetClient] = []
 
     def net_client(**config: Any) -> KafkaNetClient:

@@ -9,7 +9,6 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import confluent_kafka
@@ -17,9 +16,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from kafka import errors
 
+from streamweir.broker import security
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.messages import MESSAGE_BYTES
-from streamweir.errors import BadConfiguration
 from streamweir.variables import CA_FILE
 
 CLIENT_ID = "streamweir"
@@ -48,24 +47,9 @@ _SETTINGS = {
     "allow.auto.create.topics": False,
     "enable.metrics.push": False,
 }
-_SECURITY = {
-    "security_protocol": "security.protocol",
-    "sasl_mechanism": "sasl.mechanism",
-    "sasl_plain_username": "sasl.username",
-    "sasl_plain_password": "sasl.password",
-    "ssl_cafile": "ssl.ca.location",
-    "ssl_certfile": "ssl.certificate.location",
-    "ssl_keyfile": "ssl.key.location",
-    "ssl_password": "ssl.key.password",
-    "ssl_crlfile": "ssl.crl.location",
-    "ssl_ciphers": "ssl.cipher.suites",
-}
-"""What says whom to trust and who one is: kafka-python's word and librdkafka's."""
-_FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
 _NOT_SPOKEN = (
     "it takes connections, but does not answer: `security_protocol` says whether it wants TLS and SASL"
 )
-_OF_SECURITY = ("security_", "sasl_", "ssl_")
 
 _Code = confluent_kafka.KafkaError
 _OWN = {
@@ -91,13 +75,13 @@ def producer(
     """A transactional producer for large batches. It asks nothing of Kafka yet.
 
     Its log lines go where kafka-python's go (`broker.clients.keep_quiet`). Raises kafka-python's errors;
-    BadConfiguration for a word about security that librdkafka has no word for.
+    BadConfiguration as `security.checked` does.
     """
     settings = {
         **_SETTINGS,
         "bootstrap.servers": connection.bootstrap,
         "transactional.id": transactional_id,
-        **security(connection),
+        **security.librdkafka(connection),
     }
     with translated():
         return confluent_kafka.Producer(settings, logger=logging.getLogger("kafka"), **callbacks)
@@ -128,7 +112,7 @@ def why_unreachable(connection: KafkaConnection) -> errors.KafkaError | None:
     None when nobody answers at all.
     """
     heard: list[confluent_kafka.KafkaError] = []
-    settings = {"bootstrap.servers": connection.bootstrap, **security(connection)}
+    settings = {"bootstrap.servers": connection.bootstrap, **security.librdkafka(connection)}
     try:
         client = AdminClient(settings, logger=logging.getLogger("kafka"), error_cb=heard.append)
         with suppress(KafkaException):
@@ -137,6 +121,8 @@ def why_unreachable(connection: KafkaConnection) -> errors.KafkaError | None:
     except KafkaException as refused:
         heard = [refused.args[0]]
     for error in heard:
+        if error.code() == _Code._SSL and "certificate required" in error.str():
+            return errors.KafkaConfigurationError(f"{error.str()}; `ssl_certfile` names the one to show")
         if error.code() == _Code._SSL and "certificate" in error.str():
             return errors.KafkaConfigurationError(
                 f"{error.str()}; {CA_FILE} or `ssl_cafile` names whom to trust"
@@ -153,24 +139,3 @@ def _accepts(bootstrap: str) -> bool:
             return True
     except (OSError, ValueError):
         return False
-
-
-def security(connection: KafkaConnection) -> dict[str, Any]:
-    """librdkafka's settings for what the connection says about security.
-
-    Raises BadConfiguration for a word that librdkafka has no word for, and for a file that is not there.
-    """
-    said = dict(connection.security)
-    check_names = said.pop("ssl_check_hostname", True)
-    if unknown := [name for name in said if name.startswith(_OF_SECURITY) and name not in _SECURITY]:
-        raise BadConfiguration(
-            f"the Kafka connection says {unknown[0]}, which its producer cannot follow; it knows "
-            f"{', '.join(_SECURITY)} and ssl_check_hostname"
-        )
-    for name in _FILES:
-        if name in said and not Path(said[name]).is_file():
-            raise BadConfiguration(
-                f"the Kafka connection says {name}={said[name]}, and there is no such file"
-            )
-    settings: dict[str, Any] = {_SECURITY[name]: value for name, value in said.items() if name in _SECURITY}
-    return settings | {"ssl.endpoint.identification.algorithm": "https" if check_names else "none"}

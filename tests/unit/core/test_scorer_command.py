@@ -117,7 +117,7 @@ def test_a_cluster_gets_the_jars_sent_and_a_local_driver_finds_them(tmp_path: Pa
         (tmp_path / name).touch()
     at = Installation(AT.spark_submit, AT.apps, tmp_path, AT.package)
     local = scorer_command(SPEC, "h", spark=SparkConnection("local[2]"), at=at)
-    cluster = scorer_command(SPEC, "h", spark=SparkConnection("spark://h:7077"), at=at)
+    cluster = scorer_command(SPEC, "h", spark=SparkConnection("k8s://h:6443"), at=at)
     assert local[local.index("--driver-class-path") + 1] == f"{tmp_path}/*"
     assert cluster[cluster.index("--jars") + 1] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
 
@@ -145,7 +145,7 @@ def test_sparks_own_properties_are_said_in_the_command_but_for_secret_ones() -> 
     assert "hush" not in " ".join(command)
 
 
-@pytest.mark.parametrize("master", ["local[2]", "spark://h:7077"])
+@pytest.mark.parametrize("master", ["local[2]", "k8s://h:6443"])
 def test_properties_that_the_command_says_itself_are_joined_with_its_own(master: str, tmp_path: Path) -> None:
     (tmp_path / "ours.jar").touch()
     conf = {
@@ -165,7 +165,7 @@ def test_properties_that_the_command_says_itself_are_joined_with_its_own(master:
     assert "theirs" not in said["--conf"]
 
 
-@pytest.mark.parametrize("master", ["local[2]", "spark://h:7077"])
+@pytest.mark.parametrize("master", ["local[2]", "k8s://h:6443"])
 def test_java_trusts_whom_the_setting_names_on_every_machine(
     master: str, authority: Path, tmp_path: Path
 ) -> None:
@@ -197,9 +197,7 @@ def test_the_authorities_are_in_the_file_for_java(authority: Path, tmp_path: Pat
 
 def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nobody")
-    with pytest.raises(
-        BadConfiguration, match=r"CA_FILE names .*ca\.pem: it holds no certificates"
-    ):
+    with pytest.raises(BadConfiguration, match=r"CA_FILE names .*ca\.pem: it holds no certificates"):
         for_java(str(tmp_path / "ca.pem"), tmp_path)
     env = {SPARK_JARS: str(_jars(tmp_path)), CA_FILE: "/nowhere.pem"}
     with pytest.raises(BadConfiguration, match=r"names /nowhere\.pem, and there is no such file"):

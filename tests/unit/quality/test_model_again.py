@@ -26,7 +26,7 @@ from streamweir_quality.recompute import recompute_subjects
 from tests.support.checked_run import new_folder, table_of
 
 SERVERS = Servers(
-    KafkaConnection("nowhere:1"), StoreConnection("nowhere:1", "", ""), SparkConnection("spark://elsewhere")
+    KafkaConnection("nowhere:1"), StoreConnection("nowhere:1", "", ""), SparkConnection("k8s://elsewhere")
 )
 SCORING = app.Scoring("ecommerce_fraud", "v1", "UTC")
 COLUMNS = {
