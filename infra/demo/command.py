@@ -9,8 +9,8 @@ from rich.console import Console
 
 from infra.demo.airflow_api import AirflowApi
 from infra.demo.outcome import bring_home, print_outcome
+from infra.demo.store import store_of_tasks
 from infra.demo.watch import Watch
-from infra.environment import tasks_store
 from infra.processes import MemoryWatch
 from infra.stack import Stack
 from infra.starting import Board
@@ -76,7 +76,7 @@ def _run(stack: Stack, run: Run, params: dict[str, Any], console: Console) -> bo
     airflow = AirflowApi(
         stack.settings.airflow_url, stack.secrets.airflow_admin_user, stack.secrets.airflow_admin_password
     )
-    store = ObjectStore(tasks_store(stack.settings, stack.secrets))
+    store = ObjectStore(store_of_tasks(stack))
     watch = Watch(airflow, store, run, console)
     with MemoryWatch(stack.settings.var) as memory:
         airflow.trigger(run.stream.pipeline, run.id, params)

@@ -14,6 +14,7 @@ from rich.table import Table
 from infra.processes import Peak
 from infra.stack import Stack
 from streamweir.contracts.runs import Run
+from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore
 
 _GIB = 1024**3
@@ -22,10 +23,17 @@ _COUNTED = ("produced", "scored", "used", "late", "duplicate", "unscorable", "ma
 
 
 def bring_home(store: ObjectStore, run: Run, peak: Peak, folder: Path) -> Path:
-    """Add the measured memory to the bundle and put a copy of the bundle in the place of `folder`."""
+    """Add the measured memory to the bundle and put a copy of the bundle in the place of `folder`.
+
+    Raises BadConfiguration when the store holds nothing of the run.
+    """
     # Draws plots: too heavy a thing to load for every other command of this program.
     from streamweir.reporting import refresh_summary
 
+    if not store.list(run.bundle):
+        raise BadConfiguration(
+            f"the object store holds nothing of run {run.id}: its tasks' logs in Airflow say why"
+        )
     refresh_summary(store, run, asdict(peak))
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))

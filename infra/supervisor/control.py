@@ -22,6 +22,7 @@ from streamweir.errors import StackError
 from streamweir.settings import CHECKOUT
 
 _START_SECONDS = 10
+_LAUNCH = Path(__file__).with_name("launch.py")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Supervisor:
         )
         text = templates.get_template("supervisord.conf.j2").render(
             folder=_literal(folder), logs=_literal(self._layout.logs), socket=_literal(self._socket),
-            python=_literal(Path(sys.executable)), services=services, root=os.getuid() == 0,
+            python=_literal(Path(sys.executable)), launch=_literal(_LAUNCH), services=services,
+            root=os.getuid() == 0,
         )  # fmt: skip
         write_private(folder / "supervisord.conf", text)
 

@@ -1,4 +1,4 @@
-"""Become a service: `python -m infra.supervisor.launch FILE`, where the file holds its argv and environment.
+"""Become a service: `python launch.py FILE`, where the file holds its argv and environment.
 
 So neither the supervisor's configuration nor any process list shows a secret. Little is imported: this runs
 at every start of every service.

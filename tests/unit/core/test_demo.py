@@ -171,6 +171,12 @@ def test_the_bundle_at_home_is_this_runs_with_its_memory_and_nothing_of_the_run_
     assert list(latest.parent.iterdir()) == [latest]
 
 
+def test_a_run_that_is_not_there_is_no_report(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="holds nothing of run demo__1"):
+        bring_home(Store(), RUN, Peak(5, {}), tmp_path / "latest")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_warning_is_said_at_the_end_with_its_reason(tmp_path: Path) -> None:
     summary = {
         "outcome": "warning",

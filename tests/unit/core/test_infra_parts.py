@@ -18,6 +18,7 @@ from infra.minio import policies
 from infra.ports import accepts, check_free, free_ports
 from infra.running import RunningSettings
 from infra.secrets import Secrets
+from infra.supervisor import launch
 from streamweir.connections import KafkaConnection, SparkConnection, StoreConnection
 from streamweir.errors import BadConfiguration, StackError
 from streamweir.settings import Settings
@@ -181,6 +182,15 @@ def test_changed_settings_of_a_running_stack_are_named(settings: Settings, layou
         running.check(settings.model_copy(update={"minio_port": 5}))
 
 
+def test_what_runs_the_project_is_nothing_to_import_elsewhere(tmp_path: Path) -> None:
+    names = ("streamweir", "infra", "tests", "docs")
+    ask = f"from importlib.util import find_spec; print(*(name for name in {names} if find_spec(name)))"
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["streamweir"]
+
+
 def test_a_launched_process_gets_argv_and_environment_from_the_file(tmp_path: Path) -> None:
     described = {
         "argv": [sys.executable, "-c", "import os, sys; print(sys.argv[1:], sorted(os.environ))", "given"],
@@ -188,7 +198,7 @@ def test_a_launched_process_gets_argv_and_environment_from_the_file(tmp_path: Pa
     }
     file = tmp_path / "service.json"
     file.write_text(json.dumps(described))
-    argv = [sys.executable, "-m", "infra.supervisor.launch", str(file)]
+    argv = [sys.executable, launch.__file__, str(file)]
     outer = {"SUPERVISOR_PROCESS_NAME": "x", "LEAKED": "1"}
     done = subprocess.run(argv, env=outer, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("['given'] [")
