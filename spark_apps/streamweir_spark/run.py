@@ -18,6 +18,7 @@ from streamweir.scorer.lease import Lease, held
 from streamweir.scorer.spec import ScorerSpec, parse
 from streamweir.scorer.status import State
 from streamweir.scorer.stop import Stopping, StopRequested
+from streamweir_spark import executors
 from streamweir_spark.failures import exit_code
 from streamweir_spark.log import say, show_results
 from streamweir_spark.scorer import Scorer
@@ -57,12 +58,31 @@ def _live(pipeline: Pipeline, door: Door, spec: ScorerSpec, holder: str, stoppin
             with reporter.doing("starting Spark"):
                 spark = life.enter_context(_session(spec))
             scorer = Scorer(spec, pipeline, spark, kafka, store, lease, stopping, Path(folder))
-            with reporter.doing("loading what it scores with"):
-                door(scorer)
-            reporter.show(scoring=scorer.scoring, doing="waiting for the first micro-batch")
-            _watch(scorer, reporter)
-            show_results(spark, store, spec.stream, pipeline, scorer.sink.newest(reporter.batch_id))
+            _await_executor(scorer, reporter)
+            if not stopping.asked:
+                _score(scorer, door, reporter)
     reporter.show(state=State.STOPPED, error=None, exit_code=0)
+
+
+def _await_executor(scorer: Scorer, reporter: QueryReporter) -> None:
+    said = ""
+    while not scorer.stopping.asked and (missing := executors.missing(scorer.spark)):
+        if missing != said:
+            reporter.show(doing=f"waiting for {missing}")
+            said = missing
+        reporter.tick(moving=False)
+        if _stop_requested(scorer):
+            scorer.stopping.ask()
+        scorer.stopping.wait(_LOOK_S)
+
+
+def _score(scorer: Scorer, door: Door, reporter: QueryReporter) -> None:
+    with reporter.doing("loading what it scores with"):
+        door(scorer)
+    reporter.show(scoring=scorer.scoring, doing="waiting for the first micro-batch")
+    _watch(scorer, reporter)
+    newest = scorer.sink.newest(reporter.batch_id)
+    show_results(scorer.spark, scorer.store, scorer.spec.stream, scorer.pipeline, newest)
 
 
 @contextmanager
