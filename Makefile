@@ -136,8 +136,12 @@ test-servers: setup ## integration, e2e and a few drills on one stack, then serv
 	$(PYTEST) --durations=25 tests/integration tests/e2e tests/drills tests/servers_elsewhere
 
 .PHONY: test-elsewhere
-test-elsewhere: setup ## Kafka with SASL, TLS and rights, a store with https
+test-elsewhere: setup ## Kafka with SASL, TLS and rights, a store with https, a scorer between them
 	$(PYTEST) tests/servers_elsewhere
+
+.PHONY: test-cluster
+test-cluster: setup ## a scorer on a standalone Spark cluster, one of its workers killed; not in make test
+	$(PYTEST) tests/cluster
 
 .PHONY: test-drills
 test-drills: setup ## a few crash drills that harm nobody else
