@@ -55,12 +55,12 @@ def librdkafka(connection: KafkaConnection) -> dict[str, Any]:
 
 
 def java(connection: KafkaConnection) -> dict[str, str]:
-    """The properties of Kafka's own Java client; errors as in `checked`.
+    """The properties of Kafka's own Java client; errors as in `checked`, and for a key that cannot be read.
 
     Certificates and key as texts, so that no other machine needs the files.
     """
     said = checked(connection)
-    texts = {name: Path(said[name]).read_text() for name in _FILES if name in said}
+    texts = {name: Path(said[name]).read_text() for name in ("ssl_cafile", "ssl_certfile") if name in said}
     stores = {"ssl.truststore.type": "ssl_cafile", "ssl.keystore.type": "ssl_certfile"}
     found = {
         "security.protocol": said.get("security_protocol"),
@@ -69,8 +69,7 @@ def java(connection: KafkaConnection) -> dict[str, str]:
         **{kind: "PEM" for kind, name in stores.items() if name in said},
         "ssl.truststore.certificates": texts.get("ssl_cafile"),
         "ssl.keystore.certificate.chain": texts.get("ssl_certfile"),
-        "ssl.keystore.key": texts.get("ssl_keyfile"),
-        "ssl.key.password": said.get("ssl_password"),
+        "ssl.keystore.key": _key(said) if "ssl_keyfile" in said else None,
         "ssl.endpoint.identification.algorithm": "" if said.get("ssl_check_hostname") is False else None,
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -100,6 +99,21 @@ def _faults(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}={said[name]}, and there is no such file"
     if not isinstance(said.get("ssl_check_hostname", True), bool):
         yield f"ssl_check_hostname={said['ssl_check_hostname']!r}; it is true or false, without quotes"
+
+
+def _key(said: Mapping[str, Any]) -> str:
+    """The key as Java 17 reads it: PKCS #8 without a password."""
+    # Not needed on executors.
+    from cryptography.hazmat.primitives import serialization as pem
+
+    password = said["ssl_password"].encode() if "ssl_password" in said else None
+    try:
+        key = pem.load_pem_private_key(Path(said["ssl_keyfile"]).read_bytes(), password)
+    except (TypeError, ValueError) as error:
+        raise BadConfiguration(
+            f"the Kafka connection says ssl_keyfile={said['ssl_keyfile']}: {error}; ssl_password opens it"
+        ) from error
+    return key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()).decode()
 
 
 def _jaas(said: Mapping[str, Any]) -> str:

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from streamweir.broker.security import checked, java, librdkafka
 from streamweir.connections import KafkaConnection
 from streamweir.errors import BadConfiguration
+from tests.support.authorities import KEY_PASSWORD, Authority
 
 LOGIN = {
     "security_protocol": "SASL_SSL",
@@ -18,20 +21,26 @@ LOGIN = {
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, str]:
-    """A connection's files, each with its own name in it."""
-    found = {name: str(tmp_path / name) for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
-    for name, path in found.items():
-        Path(path).write_text(f"PEM of {name}")
-    return found
+def authority(tmp_path: Path) -> Authority:
+    return Authority.make(tmp_path)
+
+
+@pytest.fixture
+def files(authority: Authority) -> dict[str, str]:
+    """A connection's files."""
+    return {
+        "ssl_cafile": str(authority.ca),
+        "ssl_certfile": str(authority.client),
+        "ssl_keyfile": str(authority.client_key),
+    }
 
 
 def secured(**said: Any) -> KafkaConnection:
     return KafkaConnection("one:9092", said)
 
 
-def test_both_clients_trust_and_present_the_same(files: dict[str, str]) -> None:
-    connection = secured(**LOGIN, **files, ssl_password="hush", request_timeout_ms="30000")
+def test_both_clients_trust_and_present_the_same(files: dict[str, str], authority: Authority) -> None:
+    connection = secured(**LOGIN, **files, ssl_password=KEY_PASSWORD, request_timeout_ms="30000")
     assert librdkafka(connection) == {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-512",
@@ -40,27 +49,39 @@ def test_both_clients_trust_and_present_the_same(files: dict[str, str]) -> None:
         "ssl.ca.location": files["ssl_cafile"],
         "ssl.certificate.location": files["ssl_certfile"],
         "ssl.key.location": files["ssl_keyfile"],
-        "ssl.key.password": "hush",
+        "ssl.key.password": KEY_PASSWORD,
         "ssl.endpoint.identification.algorithm": "https",
     }
-    assert java(connection) == {
+    for_java = java(connection)
+    key = load_pem_private_key(for_java.pop("ssl.keystore.key").encode(), None)
+    assert key.public_key() == certificate(authority.client).public_key()
+    assert for_java == {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required "
         'username="me" password="a \\"secret\\\\";',
         "ssl.truststore.type": "PEM",
-        "ssl.truststore.certificates": "PEM of ssl_cafile",
+        "ssl.truststore.certificates": authority.ca.read_text(),
         "ssl.keystore.type": "PEM",
-        "ssl.keystore.certificate.chain": "PEM of ssl_certfile",
-        "ssl.keystore.key": "PEM of ssl_keyfile",
-        "ssl.key.password": "hush",
+        "ssl.keystore.certificate.chain": authority.client.read_text(),
     }
 
 
-def test_a_key_may_lie_in_the_file_of_its_certificate(files: dict[str, str]) -> None:
-    connection = secured(security_protocol="SSL", ssl_certfile=files["ssl_certfile"])
-    assert librdkafka(connection)["ssl.key.location"] == files["ssl_certfile"]
-    assert java(connection)["ssl.keystore.key"] == "PEM of ssl_certfile"
+def certificate(path: Path) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def test_a_key_may_lie_in_the_file_of_its_certificate(authority: Authority) -> None:
+    connection = secured(security_protocol="SSL", ssl_certfile=str(authority.server))
+    assert librdkafka(connection)["ssl.key.location"] == str(authority.server)
+    key = load_pem_private_key(java(connection)["ssl.keystore.key"].encode(), None)
+    assert key.public_key() == certificate(authority.server).public_key()
+
+
+@pytest.mark.parametrize("password", [{}, {"ssl_password": "wrong"}])
+def test_a_key_that_cannot_be_read_is_named(files: dict[str, str], password: dict[str, str]) -> None:
+    with pytest.raises(BadConfiguration, match=r"ssl_keyfile=.*client-key\.pem: .*; ssl_password opens it"):
+        java(secured(security_protocol="SSL", **files, **password))
 
 
 def test_names_go_unchecked_only_when_the_connection_says_so() -> None:
