@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -54,7 +54,7 @@ class Cluster:
 
     def processes(self) -> list[psutil.Process]:
         """Executors and their Python workers."""
-        return [process for worker in self.workers for process in worker.children(recursive=True)]
+        return [process for worker in self.workers for process in _below(worker)]
 
 
 @pytest.fixture(scope="session")
@@ -107,10 +107,15 @@ def _running(argv: Sequence[str], home: Path, log: Path) -> Iterator[psutil.Proc
     try:
         yield process
     finally:
-        left = [process, *(process.children(recursive=True) if process.is_running() else ())]
+        left = [process, *_below(process)]
         for each in left:
-            each.terminate()
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         psutil.wait_procs(left, timeout=60)
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    return process.children(recursive=True) if process.is_running() else []
 
 
 def _await_workers(page: int, wanted: int) -> None:

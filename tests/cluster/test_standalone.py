@@ -45,14 +45,14 @@ def test_the_tables_are_those_of_a_local_scorer_also_when_a_worker_is_killed(
     scoring: Scoring, cluster: Cluster
 ) -> None:
     expected = scored(scoring, "local", lambda: None, set())
-    assert expected.empty() == ["table rejected"]
+    assert expected.rows["table predictions"].total() > 100
     seen: list[psutil.Process] = []
 
     def kill_a_worker() -> None:
         seen.extend(cluster.processes())
         strangers = [process for process in seen if knows_the_clone(process)]
         assert strangers == []
-        for process in (cluster.workers[0], *cluster.workers[0].children(recursive=True)):
+        for process in [cluster.workers[0], *cluster.workers[0].children(recursive=True)]:
             process.kill()
 
     there = replace(scoring, servers=replace(scoring.servers, spark=cluster.connection))
