@@ -121,7 +121,8 @@ def _below(process: psutil.Process) -> list[psutil.Process]:
 def _await_workers(page: int, wanted: int) -> None:
     def registered() -> int:
         answer = urllib3.request("GET", f"http://127.0.0.1:{page}/json/", retries=False, timeout=5)
-        return int(answer.json()["aliveworkers"])
+        # The page is there before what it shows.
+        return int(answer.json()["aliveworkers"]) if answer.status == 200 else 0
 
     Retrying(
         retry=retry_if_exception_type(urllib3.exceptions.HTTPError)

@@ -56,7 +56,8 @@ def _windows(events: list[tuple[int, str, str]]) -> list[dict[str, Any]]:
         three = found[-3:] if len(found) >= 3 else []
         for kpi in KPIS:
             known = [one[kpi] for one in three if one[kpi] is not None]
-            window[f"avg_{kpi}"] = sum(known) / len(known) if known else None
+            # Added one by one: from Python 3.12 on `sum` rounds the last digit of floats otherwise.
+            window[f"avg_{kpi}"] = reduce(add, known) / len(known) if known else None
         found.append(window | _flags(window))
     return found
 
