@@ -5,6 +5,8 @@ Shares no code with the scorer. It sees one message after the other, in the orde
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
 LENGTH, SLIDE, LATENESS = 600, 300, 600
