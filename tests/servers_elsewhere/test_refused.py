@@ -31,8 +31,8 @@ WRONG = {
     "no such mechanism": ({"sasl_mechanism": "FOO"}, BadConfiguration, "says sasl_mechanism=FOO"),
     "no certificate": (
         {"ssl_certfile": None, "ssl_keyfile": None, "ssl_password": None},
-        BadConfiguration,
-        "`ssl_certfile` names the one to show",
+        DependencyUnreachable,
+        "`ssl_certfile` which certificate it is shown",
     ),
     "no TLS": (
         {
@@ -46,7 +46,8 @@ WRONG = {
         "`security_protocol` says",
     ),
 }
-"""What is said in place of what is right; None: nothing. Not to be told from a broker that hangs: no TLS."""
+"""What is said in place of what is right; None: nothing. Not to be told from a broker that hangs: no
+certificate, no TLS."""
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,8 @@ _SETTINGS = {
     "enable.metrics.push": False,
 }
 _NOT_SPOKEN = (
-    "it takes connections, but does not answer: `security_protocol` says whether it wants TLS and SASL"
+    "it takes connections, but does not answer: `security_protocol` says whether it wants TLS and SASL, and "
+    "`ssl_certfile` which certificate it is shown"
 )
 
 _Code = confluent_kafka.KafkaError
@@ -121,8 +122,6 @@ def why_unreachable(connection: KafkaConnection) -> errors.KafkaError | None:
     except KafkaException as refused:
         heard = [refused.args[0]]
     for error in heard:
-        if error.code() == _Code._SSL and "certificate required" in error.str():
-            return errors.KafkaConfigurationError(f"{error.str()}; `ssl_certfile` names the one to show")
         if error.code() == _Code._SSL and "certificate" in error.str():
             return errors.KafkaConfigurationError(
                 f"{error.str()}; {CA_FILE} or `ssl_cafile` names whom to trust"
