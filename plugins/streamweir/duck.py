@@ -15,6 +15,8 @@ from streamweir.objectstore import ObjectStore
 MEMORY = "384MB"
 """What sorting a table may take."""
 ROWS_AT_ONCE = 100_000
+BY_STATISTICS = "filter_pushdown,join_filter_pushdown,statistics_propagation"
+"""What DuckDB 2.0 does by a file's statistics, from which pyarrow leaves out NaN: rows would be lost."""
 
 
 def quoted(columns: Iterable[str]) -> str:

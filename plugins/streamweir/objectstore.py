@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import urllib3
 from minio import Minio
@@ -51,6 +51,13 @@ _NEVER = {
 """Signs, in what a client says, of what does not get better by waiting, and what to do."""
 _CONNECTIONS = 16
 """How many threads may use a store at the same time without losing their connection to another."""
+
+
+class Stat(NamedTuple):
+    """An object's ETag, which changes with its content, and its bytes."""
+
+    etag: str
+    size: int
 
 
 class ObjectStore:
@@ -175,16 +182,20 @@ class ObjectStore:
             found = self._client.list_objects(self.bucket(prefix), prefix=f"{prefix.key}/")
             return sorted((item.object_name or "").split("/")[-2] for item in found if item.is_dir)
 
-    def exists(self, key: ObjectKey) -> bool:
-        """Whether there is such an object."""
+    def stat(self, key: ObjectKey) -> Stat | None:
+        """What is known of an object without reading it, or None when there is no such object."""
         with self._errors(key):
             try:
-                self._client.stat_object(self.bucket(key), key.key)
+                found = self._client.stat_object(self.bucket(key), key.key)
             except S3Error as error:
                 if error.code == "NoSuchKey":
-                    return False
+                    return None
                 raise
-            return True
+            return Stat((found.etag or "").strip('"'), found.size or 0)
+
+    def exists(self, key: ObjectKey) -> bool:
+        """Whether there is such an object."""
+        return self.stat(key) is not None
 
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; nothing happens when there is none."""

@@ -38,6 +38,11 @@ def runs_page(dag_id: str, number: int = 1) -> str:
     return _turned(page(dag_id), number)
 
 
+def table_page(dag_id: str, run_id: str, name: str) -> str:
+    """The address of a result table of a run."""
+    return f"{page(dag_id)}/tables/{quote(run_id)}/{quote(name)}"
+
+
 def streams_page(number: int = 1, *, now: bool = False) -> str:
     """The address of the page of the streams; now: of its part that changes."""
     return _turned(f"{_base()}/streams{'/now' if now else ''}", number)

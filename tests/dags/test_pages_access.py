@@ -16,6 +16,8 @@ OF_A_DAG = {
     "/dags/{dag_id}/runs/{run_id}/{name:path}",
     "/dags/{dag_id}/streams/{stream_id}",
     "/dags/{dag_id}/streams/{stream_id}/stop",
+    "/dags/{dag_id}/tables/{run_id}/{name}",
+    "/dags/{dag_id}/tables/{run_id}/{name}/csv",
 }
 OF_ALL = {"/streams", "/streams/now"}
 
@@ -28,7 +30,7 @@ def asked(dependant: Dependant) -> Iterator[Any]:
 
 
 def address(route: str, dag: str) -> str:
-    names = {"dag_id": dag, "run_id": "r", "stream_id": "s"}
+    names = {"dag_id": dag, "run_id": "r", "stream_id": "s", "name": "rejected"}
     return "/streamweir" + route.replace("{name:path}", "report.html").format(**names)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamweir.contracts.streams import ObjectKey
-from streamweir.objectstore import to_json
+from streamweir.objectstore import Stat, to_json
 
 
 class MemoryStore:
@@ -44,6 +44,13 @@ class MemoryStore:
 
     def bucket(self, key: ObjectKey) -> str:
         return key.bucket
+
+    def stat(self, key: ObjectKey) -> Stat | None:
+        data = self.objects.get(str(key))
+        return None if data is None else Stat(_etag(data), len(data))
+
+    def download(self, key: ObjectKey, path: Path) -> None:
+        path.write_bytes(self.objects[str(key)])
 
     def exists(self, key: ObjectKey) -> bool:
         return str(key) in self.objects

@@ -13,13 +13,12 @@ from pathlib import Path
 import duckdb
 
 from streamweir.contracts.tables import Table
+from streamweir.duck import BY_STATISTICS
 from streamweir.errors import BadConfiguration
 
 SIDES = BASELINE, CANDIDATE = "baseline", "candidate"
 DIFFERS = "differs"
 MEMORY = "1GB"
-_BY_STATISTICS = "filter_pushdown,join_filter_pushdown,statistics_propagation"
-"""What DuckDB 2.0 does by a file's statistics, from which pyarrow leaves out NaN: rows would be lost."""
 _DOUBLE, _DOUBLES = "DOUBLE", "DOUBLE[]"
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 
@@ -46,7 +45,7 @@ def comparing(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for tables that are larger than memory: it writes to the folder what exceeds the limit."""
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(folder / "spilled")}) as sql:
         sql.execute("set TimeZone = 'UTC'")
-        sql.execute(f"set disabled_optimizers = '{_BY_STATISTICS}'")
+        sql.execute(f"set disabled_optimizers = '{BY_STATISTICS}'")
         yield sql
 
 

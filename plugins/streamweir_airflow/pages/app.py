@@ -5,12 +5,20 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import PlainTextResponse
 
 from streamweir.errors import StreamweirError
-from streamweir_airflow.pages import files, run, runs, stopping, streams
+from streamweir_airflow.pages import files, run, runs, stopping, streams, tables
 from streamweir_airflow.pages.files import SANDBOXED
 from streamweir_airflow.pages.rendering import page
 
 app = FastAPI(title="Streamweir", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-for router in (streams.router, streams.of_a_dag, stopping.router, runs.router, run.router, files.router):
+for router in (
+    streams.router,
+    streams.of_a_dag,
+    stopping.router,
+    runs.router,
+    run.router,
+    tables.router,
+    files.router,
+):
     app.include_router(router)
 
 

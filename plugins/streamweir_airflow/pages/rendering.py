@@ -16,7 +16,7 @@ HTML = "text/html; charset=utf-8"
 AGAIN_S = 5
 """How often a page that is looked at asks anew; a scorer that works rewrites its status as often."""
 NOTHING = "\N{EN DASH}"
-_ALWAYS = {
+ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-cache",
@@ -35,13 +35,13 @@ def page(name: str, values: Mapping[str, Any], *, code: int = status.HTTP_200_OK
     text = (
         _templates().get_template(name).render(**values, script=_asset("live.js"), style=_asset("pages.css"))
     )
-    return Response(text, code, {**_ALWAYS, "Content-Security-Policy": _policy()}, HTML)
+    return Response(text, code, {**ALWAYS, "Content-Security-Policy": _policy()}, HTML)
 
 
 def part(name: str, values: Mapping[str, Any], *, again: bool = True) -> Response:
     """The part of a page that changes, for its script; again: whether it may change once more."""
     said = {"html": _templates().get_template(name).render(**values), "again_s": AGAIN_S if again else None}
-    return JSONResponse(said, headers=_ALWAYS)
+    return JSONResponse(said, headers=ALWAYS)
 
 
 def number(value: float | None) -> str:

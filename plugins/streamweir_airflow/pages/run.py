@@ -15,9 +15,10 @@ from streamweir.objectstore import ObjectStore
 from streamweir.overview import pace
 from streamweir.overview.counting import Counted
 from streamweir.overview.streams import Seen, look
+from streamweir.overview.tables import tables_of
 from streamweir.replay.plan import Plan
 from streamweir_airflow.addresses import page as address
-from streamweir_airflow.addresses import run_page
+from streamweir_airflow.addresses import run_page, table_page
 from streamweir_airflow.hooks import KafkaHook
 from streamweir_airflow.pages.access import OF_A_DAG, Found, FoundRun, Store
 from streamweir_airflow.pages.rendering import Link, page, part
@@ -88,6 +89,7 @@ def _under_way(run: Run, objects: ObjectStore) -> dict[str, Any]:
         "stages": look(objects, [run.stream]),
         "report": "",
         "plots": [],
+        "tables": [],
     }
 
 
@@ -101,7 +103,15 @@ def _results(found: Found, objects: ObjectStore) -> dict[str, Any]:
         "stages": [],
         "report": address(found.dag_id, run.id, REPORT) if there else "",
         "plots": [Link(name, address(found.dag_id, run.id, name)) for name in names[:MOST_PLOTS]],
+        "tables": _tables(found, objects),
     }
+
+
+def _tables(found: Found, objects: ObjectStore) -> list[Link]:
+    """The result tables that the run has."""
+    there = objects.folders(found.run.bundle)
+    names = [name for name in tables_of(found.run.stream.pipeline) if name in there]
+    return [Link(name, table_page(found.dag_id, found.run.id, name)) for name in names]
 
 
 def _closely(run: Run, plan: Plan, stages: Sequence[Seen], objects: ObjectStore) -> dict[str, Any]:
