@@ -42,6 +42,8 @@ from streamweir_airflow.operators.results import PublishReport, rows_again
 from streamweir_airflow.operators.scorer import AwaitDrained, StartScorer
 from streamweir_airflow.operators.stopping import StopScorer, StopStream
 from streamweir_airflow.waiting import Seen
+from tests.support.made_up_ledger import reconcile_made_up
+from tests.support.made_up_run import MadeUpRun
 from tests.support.memory_store import MemoryStore
 from tests.support.tiny import declared
 
@@ -894,6 +896,21 @@ class TestPublishReport:
         assert ("WARNING", "5 of 20 rows were rejected") in [
             (line.levelname, line.getMessage()) for line in caplog.records
         ]
+
+    def test_a_run_that_cannot_be_compared_as_asked_has_failed_and_is_published(
+        self, task: PublishReport, store: MemoryStore
+    ) -> None:
+        with pytest.raises(RunFailed):
+            task.work(attempt("publish_report", states={"replay": "success"}, compare_with="gone"))
+        assert not store.exists(RUN.comparison), "nothing was reconciled that could be compared"
+        made_up = MadeUpRun(batches=24)
+        store.objects |= made_up.store.objects
+        store.put_json(RUN.ledger, reconcile_made_up(made_up).to_dict())
+        store.put_json(RUN.quality_results, [])
+        with pytest.raises(RunFailed, match="to be compared with gone, which could not be done: there is no"):
+            task.work(attempt("publish_report", states={"replay": "success"}, compare_with="gone"))
+        assert b"there is no run gone" in (store.get(RUN.report) or b"")
+        assert "no run gone" in store.get_json(RUN.comparison)["problem"]
 
     def test_the_first_cause_is_in_the_message(self, task: PublishReport, store: MemoryStore) -> None:
         attempt("replay").record("failed", error="Kafka was away")

@@ -45,6 +45,8 @@ def comparing(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for tables that are larger than memory: it writes to the folder what exceeds the limit."""
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(folder / "spilled")}) as sql:
         sql.execute("set TimeZone = 'UTC'")
+        # It would be drawn into what programs read.
+        sql.execute("set enable_progress_bar = false")
         sql.execute(f"set disabled_optimizers = '{BY_STATISTICS}'")
         yield sql
 
