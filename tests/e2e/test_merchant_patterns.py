@@ -2,7 +2,10 @@
 
 import csv
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
@@ -13,10 +16,12 @@ from infra.demo.airflow_api import AirflowApi
 from streamweir.broker.records import read_topic
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.merchant_patterns import DETECTIONS, detections_folder
+from streamweir.contracts.merchant_patterns.dataset import rows_of
 from streamweir.contracts.runs import Run
-from streamweir.contracts.streams import ObjectKey
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.datagen import generator
 from streamweir.objectstore import ObjectStore
+from streamweir.replay.drops import Watcher
 from tests.oracle import merchant_patterns as oracle
 from tests.support.dag_runs import finished_run, table
 
@@ -104,6 +109,27 @@ def test_what_others_drop_is_worked_on_as_well(
     found = table(store, run, DETECTIONS.name)
     own = ["number", "patternId", "MerchantId", "customerName", "chunk"]
     pd.testing.assert_frame_equal(found[own], detections[own])
+
+
+def test_a_thousand_objects_that_are_dropped_meanwhile_are_met_once_each(store: ObjectStore) -> None:
+    prefix, kept = ObjectKey("datasets", "drop/thousand"), Stream("merchant_patterns", "thousand").announced
+    names = [f"chunk_{number}.csv" for number in range(1_000)]
+    Random(5).shuffle(names)
+
+    def drop(name: str) -> None:
+        store.put(prefix / name, f"a,b\n1,{name}\n".encode())
+
+    def met() -> list[str]:
+        watcher = Watcher(store, prefix, kept, "r", idle_stop_s=2, rows=rows_of, began=time.time())
+        return [drop.claim.key.key.rpartition("/")[2] for drop in watcher.drops()]
+
+    with ThreadPoolExecutor(4) as pool:
+        dropping = pool.map(drop, names)
+        first = met()
+        assert len(list(dropping)) == 1_000
+    assert sorted(first) == sorted(names)
+    # Whoever resumes meets them in the same order.
+    assert met() == first
 
 
 def test_the_bundle_is_complete_and_the_report_speaks_of_the_run(store: ObjectStore, run: Run) -> None:
