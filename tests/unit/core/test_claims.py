@@ -111,6 +111,7 @@ def test_a_pipeline_without_references_keeps_its_own_reader() -> None:
             announced(bytes=64 * 1024 * 1024 + 1),
             "has 67,108,865 bytes, more than STREAMWEIR_CLAIM",
         ),
+        (announced(bytes=2 * 1024**3), "has 2,147,483,648 bytes, more than STREAMWEIR_CLAIM"),
     ],
 )
 def test_a_message_whose_claim_cannot_be_used_is_rejected_whole(
