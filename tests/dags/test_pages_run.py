@@ -12,9 +12,11 @@ from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import DependencyUnreachable
 from streamweir.overview import pace
 from streamweir.overview.pace import Newest
-from streamweir.reporting import publish
+from streamweir.reporting.inputs import load_bundle
+from streamweir.reporting.summary import summarise
 from streamweir.scorer.status import State, Status, timestamp, write
-from tests.support.made_up_bundle import made_up_bundle
+from tests.support.made_up_bundle import put_card, put_tasks, quality
+from tests.support.made_up_ledger import reconcile_made_up
 from tests.support.made_up_run import MadeUpRun
 from tests.support.memory_store import MemoryStore
 
@@ -55,9 +57,16 @@ def known(database: None) -> None:
 
 @pytest.fixture(scope="module")
 def made_up() -> MadeUpRun:
-    """A run that went well, with its report; read only."""
-    made = made_up_bundle(batches=40)
-    publish(made.run, made.store)  # type: ignore[arg-type]
+    """A run that went well, with the summary of a report; read only. What a browser shows is a word each."""
+    made = MadeUpRun(batches=40)
+    put_card(made)
+    put_tasks(made)
+    made.store.put_json(made.run.quality_results, quality())
+    reconcile_made_up(made)
+    bundle = load_bundle(made.run, made.store)  # type: ignore[arg-type]
+    made.store.put_json(made.run.summary, summarise(bundle))
+    for key in (made.run.report, *map(made.run.plot, ("ledger", "latency", "tasks"))):
+        made.store.put(key, b"shown")
     return made
 
 
