@@ -139,6 +139,10 @@ test-servers: setup ## integration, e2e and a few drills on one stack, then serv
 test-elsewhere: setup ## Kafka with SASL, TLS and rights, a store with https, a scorer between them
 	$(PYTEST) tests/servers_elsewhere
 
+.PHONY: test-store
+test-store: setup ## a scorer on the object store that STREAMWEIR_STORE_... name; not in make test
+	STREAMWEIR_TEST_STORE=1 $(PYTEST) tests/servers_elsewhere/test_scorer.py
+
 .PHONY: test-cluster
 test-cluster: setup ## a scorer on a standalone Spark cluster, one of its workers killed; not in make test
 	$(PYTEST) tests/cluster

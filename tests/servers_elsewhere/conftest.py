@@ -28,6 +28,9 @@ from streamweir.connections import KafkaConnection, StoreConnection
 from streamweir.contracts.streams import BUCKETS
 from tests.support.authorities import KEY_PASSWORD, Authority
 
+TEST_STORE = "STREAMWEIR_TEST_STORE"
+"""Set: the store to test on is the one that STREAMWEIR_STORE_… names, instead of one that is started."""
+
 USER, PASSWORD = "streamweir", "right-password"
 _KAFKA = """process.roles=broker,controller
 node.id=1
@@ -124,7 +127,12 @@ def give(elsewhere: Elsewhere) -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture(scope="session")
 def https_store(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreConnection]:
-    """A store that speaks https, with a certificate of the private authority."""
+    """A store that speaks https, with a certificate of the private authority; or the one that is given."""
+    if os.environ.get(TEST_STORE):
+        given = StoreConnection.from_env()
+        _make_buckets(given)
+        yield given
+        return
     folder = tmp_path_factory.mktemp("minio")
     (folder / "certs").mkdir()
     whole = authority.server.read_bytes()
@@ -142,10 +150,13 @@ def https_store(authority: Authority, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def _make_buckets(store: StoreConnection) -> None:
-    http = urllib3.PoolManager(ca_certs=store.ca_file)
-    client = Minio(store.endpoint, access_key=USER, secret_key=PASSWORD, http_client=http)
+    http = urllib3.PoolManager(ca_certs=store.ca_file or None)
+    keys = {"access_key": store.access_key, "secret_key": store.secret_key}
+    client = Minio(store.endpoint, **keys, secure=store.secure, region=store.region, http_client=http)
     for bucket in BUCKETS:
-        client.make_bucket(f"{store.bucket_prefix}{bucket}")
+        name = f"{store.bucket_prefix}{bucket}"
+        if not client.bucket_exists(name):
+            client.make_bucket(name)
 
 
 @contextmanager

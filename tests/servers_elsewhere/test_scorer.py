@@ -28,8 +28,10 @@ def scoring(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scoring:
-    """Its surroundings: no client is told of the authority but by the one setting."""
-    security = {name: said for name, said in elsewhere.kafka.security.items() if name != "ssl_cafile"}
+    """Its surroundings: no client is told of the authority but by the one setting, which comes with the store."""
+    security = dict(elsewhere.kafka.security)
+    if https_store.ca_file == security["ssl_cafile"]:
+        del security["ssl_cafile"]
     for name, value in {
         **KafkaConnection(elsewhere.kafka.bootstrap, security).to_env(),
         **https_store.to_env(),
