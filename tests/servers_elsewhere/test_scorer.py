@@ -28,7 +28,7 @@ def scoring(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scoring:
-    """Its surroundings: of the authority all clients are told by the one setting, which comes with the store."""
+    """Its surroundings: all clients are told of the authority by one setting, which comes with the store."""
     security = dict(elsewhere.kafka.security)
     if https_store.ca_file == security["ssl_cafile"]:
         del security["ssl_cafile"]
