@@ -25,6 +25,7 @@ from tests.servers_elsewhere.conftest import authority, elsewhere, give, https_s
 __all__ = ["authority", "elsewhere", "give", "https_store"]
 
 _SECRET = "shared-by-all-of-the-cluster"
+_NO_REST = "spark.master.rest.enabled false"  # It would take a port of its own.
 _WITHIN_S = 120
 
 
@@ -64,7 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     python = _environment(folder / "env")
     [home] = python.parents[1].glob("lib/python*/site-packages/pyspark")
     conf = folder / "spark.conf"
-    write_private(conf, f"spark.authenticate true\nspark.authenticate.secret {_SECRET}\n")
+    write_private(conf, f"spark.authenticate true\nspark.authenticate.secret {_SECRET}\n{_NO_REST}\n")
     port, page = free_ports(2)
     master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port)]
     worker = ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1"]

@@ -7,7 +7,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends openjdk-17-j
     && rm -rf /var/lib/apt/lists/*
 COPY --from=spark /opt/spark /opt/spark
 COPY --from=spark /opt/entrypoint.sh /opt/decom.sh /opt/
-# The native wheels that streamweir/scorer/package.py lists; the last two only for messages that name objects.
+# The native wheels that streamweir/scorer/package.py lists.
 RUN pip install --no-cache-dir numpy==2.4.6 orjson==3.13.0 pandas==2.3.3 pyarrow==26.0.1 \
     argon2-cffi pycryptodome
 ENV SPARK_HOME=/opt/spark JAVA_HOME=/usr/lib/jvm/java-17-openjdk-amd64 PYSPARK_PYTHON=/usr/local/bin/python3

@@ -23,6 +23,7 @@ _JAVA_OPTIONS = (
 
 _OPTIONS, _PATH, _JARS = "spark.driver.extraJavaOptions", "spark.driver.extraClassPath", "spark.jars"
 _MEMORY, _CODE = "spark.driver.memory", "spark.submit.pyFiles"
+_EXECUTORS_PYTHON = "spark.pyspark.python"
 _EXECUTORS_OPTIONS, _FILES = "spark.executor.extraJavaOptions", "spark.files"
 JOINED = (_OPTIONS, _PATH, _JARS, _MEMORY, _CODE, _EXECUTORS_OPTIONS, _FILES)
 """Spark properties of the connection that are said in one option of the command line together with ours."""
@@ -73,6 +74,9 @@ def spark_submit(
     to the session.
     """
     own = {name: value for name, value in sorted(spark.shown.items()) if name not in JOINED}
+    if _EXECUTORS_PYTHON in own:
+        # Spark would run the driver with it, too.
+        own = {"spark.pyspark.driver.python": sys.executable, **own}
     return [
         str(at.spark_submit),
         "--master", spark.master,

@@ -21,8 +21,9 @@ from streamweir.work import private_folder
 PURE = ("streamweir", "streamweir_spark", "certifi", "minio", "tenacity", "typing_extensions", "urllib3")
 """Import names that go into the zip."""
 
-NATIVE = ("numpy", "orjson", "pandas", "pyarrow")
-"""Distributions that the Python of driver and executors must have: they hold compiled code."""
+NATIVE = ("argon2-cffi", "numpy", "orjson", "pandas", "pyarrow", "pycryptodome")
+"""Distributions that the Python of driver and executors must have: they hold compiled code. The first and the
+last are what `minio` imports."""
 
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

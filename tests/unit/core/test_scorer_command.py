@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import zipfile
 from pathlib import Path
 
@@ -142,6 +143,8 @@ def test_sparks_own_properties_are_said_in_the_command_but_for_secret_ones() -> 
     command = scorer_command(SPEC, "h", spark=SparkConnection("local[4]", conf), at=AT)
     assert command[command.index("--driver-memory") + 1] == "3g"
     assert command[command.index("spark.pyspark.python=/py") - 1] == "--conf"
+    # Else Spark would start the driver with the executors' Python.
+    assert f"spark.pyspark.driver.python={sys.executable}" in command
     assert "hush" not in " ".join(command)
 
 
