@@ -125,7 +125,7 @@ def test_a_thousand_objects_that_are_dropped_meanwhile_are_met_once_each(store: 
 
     with ThreadPoolExecutor(4) as pool:
         dropping = pool.map(drop, names)
-        first = met(2)
+        first = met(5)
         assert len(list(dropping)) == 1_000
     assert sorted(first) == sorted(names)
     # Whoever resumes meets them in the same order.
