@@ -12,9 +12,9 @@ from streamweir_spark.scorer import Scorer
 def score(scorer: Scorer) -> None:
     """Read the messages, transform them into scored rows, write predictions and figures."""
     domain, results = prepare(scorer)
-    parts = scorer.read(READER)
-    outputs = scorer.transform(parts, domain)
-    scorer.write(outputs, domain, results)
+    messages = scorer.read()
+    outputs = scorer.transform(messages, READER, domain)
+    scorer.write(outputs, results)
 
 
 if __name__ == "__main__":

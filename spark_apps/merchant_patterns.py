@@ -12,9 +12,9 @@ from streamweir_spark.scorer import Scorer
 def score(scorer: Scorer) -> None:
     """Read the chunks, transform them into detections, write table, topic and files."""
     domain, results = prepare(scorer)
-    parts = scorer.read(READER)
-    outputs = scorer.transform(parts, domain)
-    scorer.write(outputs, domain, results, files=results)
+    messages = scorer.read()
+    outputs = scorer.transform(messages, READER, domain)
+    scorer.write(outputs, results, files=results)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,11 @@ Set-up lets Java record them, see `infra.bootstrap.classes`.
 """
 
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf
 from pyspark.ml import Pipeline, PipelineModel
@@ -19,7 +17,6 @@ from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
 from streamweir.connections import SparkConnection, StoreConnection
 from streamweir_spark.session import open_session, spark_conf
@@ -54,17 +51,14 @@ def _model(spark: SparkSession, folder: Path) -> PipelineModel:
 
 def _stream(spark: SparkSession, model: PipelineModel, folder: Path) -> None:
     messages = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 10).load()
-    parts = messages.mapInArrow(_cut, "key long, parts binary")
-    shares = parts.groupBy("key").applyInPandasWithState(
-        _work, "word string, number double", "memory binary", "append", GroupStateTimeout.NoTimeout
-    )
+    read = messages.select(F.lit("a").alias("word"), F.col("value").cast("double").alias("number"))
 
-    def score(share: DataFrame, _: int) -> None:
-        scored = model.transform(spark.createDataFrame(share.toArrow()))
+    def score(rows: DataFrame, _: int) -> None:
+        scored = model.transform(spark.createDataFrame(rows.toArrow()))
         scored.select(vector_to_array(F.col("probability")).alias("probability"), "prediction").toArrow()
 
     query = (
-        shares.writeStream.option("checkpointLocation", (folder / "checkpoint").as_uri())
+        read.writeStream.option("checkpointLocation", (folder / "checkpoint").as_uri())
         .trigger(processingTime="200 milliseconds")
         .foreachBatch(score)
         .start()
@@ -72,17 +66,6 @@ def _stream(spark: SparkSession, model: PipelineModel, folder: Path) -> None:
     while query.isActive and (query.lastProgress is None or query.lastProgress.batchId < _MICRO_BATCHES):
         query.awaitTermination(1)
     query.stop()
-
-
-def _cut(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield pa.RecordBatch.from_pydict({"key": [0] * len(batch), "parts": [b""] * len(batch)})
-
-
-def _work(_: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
-    rows = sum(map(len, frames))
-    state.update((b"memory",))
-    yield pd.DataFrame({"word": ["a"], "number": [float(rows)]})
 
 
 def _reach_out(spark: SparkSession) -> None:

@@ -18,8 +18,9 @@ from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import RunFailed, StreamHeld
 from streamweir.objectstore import ObjectStore, to_json
 
-FORMAT = 3
-"""Of the records that are written; format 2 had no `remainder`, format 1 no such entry and no `files`."""
+FORMAT = 4
+"""Of the records that are written; format 3 had no `shard`, format 2 no `remainder` either, format 1 no
+`files`."""
 SEGMENT_FORMAT = 1
 READERS = 8
 """Small objects are read side by side: waiting for the store dominates."""
@@ -44,7 +45,8 @@ class Commit:
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it, so next_sequence is the first that is not worked on yet. rows: records that it worked on. files:
     names of the tables that it wrote a file of; None on records of format 1. totals: of the figures; they lie
-    in an object of their own, of which the record holds the digest, totals_sha256. spans: run, first and last
+    in an object of their own, of which the record holds the digest, totals_sha256. shard: what the next one's
+    core goes on from, where the driver keeps that; it lies like the totals. spans: run, first and last
     ts of its scored or counted rows, for the latest runs. published: what the stream published so far.
     doubts: the ids of which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. state:
     what a Python stage goes on from, in its own form. foreign: foreign messages. state_bytes: what the shards
@@ -60,6 +62,8 @@ class Commit:
     files: tuple[str, ...] | None = ()
     totals: Any = None
     totals_sha256: str | None = None
+    shard: bytes | None = None
+    shard_sha256: str | None = None
     spans: list[list[Any]] = field(default_factory=list)
     published: Published = field(default_factory=dict)
     doubts: list[list[Any]] = field(default_factory=list)
@@ -70,8 +74,8 @@ class Commit:
     remainder: Remainder = Remainder()
 
     def to_json(self) -> dict[str, Any]:
-        """The record as it is stored: without the totals."""
-        kept = {name: value for name, value in vars(self).items() if name != "totals"}
+        """The record as it is stored: without what lies in objects of its own."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("totals", "shard")}
         return {**kept, "remainder": vars(self.remainder), "format": FORMAT}
 
     @classmethod

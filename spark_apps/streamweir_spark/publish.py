@@ -1,9 +1,11 @@
 """Publishing a micro-batch's rows to the output topics, once, in a Kafka transaction that carries its id."""
 
 import threading
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+import orjson
+import pyarrow as pa
 from kafka import errors
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -11,12 +13,17 @@ from streamweir.broker.clients import kafka_errors, refused
 from streamweir.broker.records import log_end, read_topic
 from streamweir.broker.transactions import TransactionalWriter
 from streamweir.connections import KafkaConnection
-from streamweir.contracts.messages import WRITER
+from streamweir.contracts.messages import WRITER, partition_of
+from streamweir.contracts.streams import Stream
+from streamweir.contracts.tables import OutputTopic, Pipeline
+from streamweir_spark.scoring import messages_of
 
 BATCH_ID = "batch_id"
 """The header that says which micro-batch published a message."""
 
 Offsets = dict[str, dict[str, int]]
+
+_Rows = Iterator[tuple[int | None, str | None, bytes]]
 
 _TRIES = 4
 
@@ -28,6 +35,37 @@ class Outgoing(NamedTuple):
     partition: int
     value: bytes
     headers: list[tuple[str, bytes]]
+
+
+def outgoing(stream: Stream, pipeline: Pipeline, tables: Mapping[str, pa.Table]) -> Iterator[Outgoing]:
+    """The messages that the stream's output topics get of a micro-batch's tables, by table name."""
+    for topic in pipeline.outputs:
+        if topic.table.name in tables:
+            is_scored = topic.table.name == pipeline.scored_table
+            for sequence, run, value in _rows(topic, tables[topic.table.name], is_scored):
+                place = partition_of(sequence or 0, topic.partitions)
+                yield Outgoing(topic.of(stream), place, value, [("run", (run or "").encode())])
+
+
+def _rows(
+    topic: OutputTopic, rows: pa.Table, is_scored: bool
+) -> Iterator[tuple[int | None, str | None, bytes]]:
+    """Sequence, run and value of each message that a topic gets of a table's rows."""
+    if is_scored:
+        values = messages_of(topic, rows)
+    else:
+        values = pa.chunked_array([list(map(_json, rows.select(topic.fields).to_pylist()))], pa.binary())
+    wanted = rows.select(["sequence", "run"]).append_column("value", values)
+    if topic.where is not None:
+        wanted = wanted.filter(rows[topic.where])
+    return zip(*(column.to_pylist() for column in wanted.columns), strict=True)
+
+
+def _json(row: dict[str, Any]) -> bytes:
+    """A row as JSON. Bytes, which JSON does not know, become text; what is not UTF-8 in them is replaced."""
+    return orjson.dumps(
+        row, default=lambda value: bytes(value).decode(errors="replace"), option=orjson.OPT_UTC_Z
+    )
 
 
 class Publisher:

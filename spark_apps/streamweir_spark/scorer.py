@@ -22,16 +22,16 @@ from streamweir.replay.csvfile import text_rows
 from streamweir.scorer.lease import Lease
 from streamweir.scorer.spec import ScorerSpec
 from streamweir.scorer.stop import Stopping
-from streamweir_spark.columns import core_arrow_schema, spark_schema
+from streamweir_spark.columns import spark_schema
 from streamweir_spark.core import Domain, Reader
 from streamweir_spark.log import say
 from streamweir_spark.micro_batch import Files, Results
 from streamweir_spark.model import Asked, ScoringModel, load
 from streamweir_spark.numpy_model import NumpyModel, proven
+from streamweir_spark.placement import InDriver, OnExecutors, Placement
 from streamweir_spark.publish import Publisher
 from streamweir_spark.sink import Sink
-from streamweir_spark.source import claiming, cut_into_parts, read_messages
-from streamweir_spark.transform import scored_columns, work_on
+from streamweir_spark.source import claiming, read_messages
 
 _TRIGGER = "200 milliseconds"
 """How often Kafka is asked for news. Without a pause an idle stream would ask all the time."""
@@ -58,30 +58,29 @@ class Scorer:
     failure: StreamweirError | None = None
     scoring: str = ""
 
-    def read(self, reader: Reader) -> DataFrame:
-        """The stream's messages, cut into parts; objects that they name are fetched."""
+    def read(self) -> DataFrame:
+        """The stream's messages."""
         spec = self.spec
-        messages = read_messages(self.spark, self.kafka, spec.stream, self.pipeline, spec.max_messages)
-        return cut_into_parts(
-            messages, claiming(reader, self.pipeline, self.store.connection), self.pipeline.shards
-        )
+        return read_messages(self.spark, self.kafka, spec.stream, self.pipeline, spec.max_messages)
 
-    def transform(self, parts: DataFrame, domain: Domain) -> DataFrame:
-        """What the core makes of the parts."""
-        return work_on(parts, domain, self.pipeline.shards)
+    def transform(self, messages: DataFrame, reader: Reader, domain: Domain) -> Placement:
+        """What the core makes of the messages, with the objects that they name; where, says the master."""
+        reader, stream = claiming(reader, self.pipeline, self.store.connection), self.spec.stream
+        if self._is_local:
+            return InDriver(messages, reader, domain, stream)
+        return OnExecutors(messages, reader, domain, stream, self.pipeline.shards)
 
-    def write(self, outputs: DataFrame, domain: Domain, results: Results, files: Files | None = None) -> None:
-        """Begin to write what the domain's outputs become, micro-batch by micro-batch."""
+    def write(self, outputs: Placement, results: Results, files: Files | None = None) -> None:
+        """Begin to write what the core puts out, micro-batch by micro-batch."""
         stream = self.spec.stream
         topics = [topic.of(stream) for topic in self.pipeline.outputs]
         publisher = Publisher(self.kafka, stream.writer, topics, self._before_opening)
-        schema = core_arrow_schema(scored_columns(domain))
         self.sink = Sink(
             stream,
             self.pipeline,
             self.store,
             publisher,
-            schema,
+            outputs,
             results,
             self.before_writing,
             lateness_s=self.spec.lateness_s,
@@ -90,7 +89,7 @@ class Scorer:
             files=files,
         )
         self.query = (
-            outputs.writeStream.queryName(str(stream))
+            outputs.frame.writeStream.queryName(str(stream))
             .option("checkpointLocation", self.store.uri(stream.checkpoint))
             .trigger(processingTime=_TRIGGER)
             .outputMode("append")
@@ -135,11 +134,15 @@ class Scorer:
 
     def _for_executors(self, model: Path) -> str:
         """The model's address; executors on other machines cannot read the driver's disk."""
-        if (self.spark.sparkContext.master or "").startswith("local["):
+        if self._is_local:
             return model.as_uri()
         shared = self.spec.stream.own / "model" / self.spec.model
         self.store.upload_folder(shared, model)
         return self.store.uri(shared)
+
+    @property
+    def _is_local(self) -> bool:
+        return (self.spark.sparkContext.master or "").startswith("local[")
 
     @cached_property
     def _dataset(self) -> Dataset:
@@ -150,10 +153,10 @@ class Scorer:
         self.stopping.check()
         self.lease.renew()
 
-    def _micro_batch(self, outputs: DataFrame, batch_id: int) -> None:
+    def _micro_batch(self, frame: DataFrame, batch_id: int) -> None:
         try:
             with self.stopping.micro_batch():
-                self.sink.write(outputs, batch_id)
+                self.sink.write(frame, batch_id)
         except StreamweirError as error:
             # Spark would wrap it; the driver's exit code depends on which one it was.
             self.failure = error

@@ -1,8 +1,5 @@
 """The Spark session: its settings as code, the secrets among them from the environment only."""
 
-import os
-import sys
-
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
@@ -68,9 +65,8 @@ def local(spark: SparkConnection) -> dict[str, str]:
     return {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.python.daemon.module": "streamweir_spark.daemon",
-        # A worker finds the code by what its task brings along; the daemon is there before.
-        "spark.executorEnv.PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        # The driver takes all messages of a micro-batch; how many they may be is said by their number.
+        "spark.driver.maxResultSize": "0",
     }
 
 

@@ -1,4 +1,4 @@
-"""Writing a micro-batch: publish, one parquet object per table, the totals, then the commit record.
+"""Writing a micro-batch: publish, one parquet object per table, totals and memory, then the commit record.
 
 Everything carries the micro-batch's id and is replaced whole, so a micro-batch that is worked on again after
 a crash leaves the same output. The driver itself writes the parquet files: there is one per table, nothing
@@ -6,7 +6,7 @@ is listed, renamed or left behind.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -17,10 +17,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from streamweir.commits import BEGINNING, Commit, newest, read
-from streamweir.contracts.messages import partition_of
 from streamweir.contracts.rejected import REJECTED, WORKED
-from streamweir.contracts.streams import Stream
-from streamweir.contracts.tables import OutputTopic, Pipeline
+from streamweir.contracts.streams import ObjectKey, Stream
+from streamweir.contracts.tables import Pipeline
 from streamweir.errors import BadConfiguration
 from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import micro_batch
@@ -28,21 +27,20 @@ from streamweir_spark.core import OutputKind
 from streamweir_spark.doubts import Doubts
 from streamweir_spark.log import show_windows
 from streamweir_spark.micro_batch import Files, FinalRows, Results, parquet, stored_schema, windows
-from streamweir_spark.publish import Outgoing, Publisher
-from streamweir_spark.scoring import Scored, Scoring, messages_of
+from streamweir_spark.placement import Outputs, Placement
+from streamweir_spark.publish import Publisher, outgoing
+from streamweir_spark.scoring import Scored, Scoring
 from streamweir_spark.source import collector_paused
-from streamweir_spark.transform import Lines, unpack
+from streamweir_spark.transform import Lines
 
 _WRITERS = 8
 """Small objects are written side by side: waiting for the store dominates."""
-
-Messages = Iterator[tuple[int | None, str | None, bytes]]
 
 
 class Sink:
     """Writes the micro-batches of one stream.
 
-    schema: of the core's scored rows. before_writing: may raise, to keep a micro-batch from being written.
+    placement: where the core works. before_writing: may raise, to keep a micro-batch from being written.
     lateness_s, retention_s: how late a row may be, and for how long an id makes duplicates, virtual clock.
     files: CSV files beside the tables, where there are some. last: the commit record of the micro-batch that
     was written last; None before the first. dropped: rows that Spark itself has dropped so far; only the
@@ -55,7 +53,7 @@ class Sink:
         pipeline: Pipeline,
         store: ObjectStore,
         publisher: Publisher,
-        schema: pa.Schema,
+        placement: Placement,
         results: Results,
         before_writing: Callable[[], None],
         *,
@@ -67,10 +65,11 @@ class Sink:
         self._pipeline = pipeline
         self._store = store
         self._scored_table = pipeline.table(pipeline.scored_table) if pipeline.scored_table else None
+        schema = placement.scored_schema
         self._scoring = Scoring(pipeline, self._scored_table, results, schema) if self._scored_table else None
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="write")
         self._publisher = publisher
-        self._schema, self._results = schema, results
+        self._placement, self._results = placement, results
         self._before_writing, self._files = before_writing, files
         self._writing = threading.Lock()
         self._lateness_s, self._retention_s = lateness_s, retention_s
@@ -102,20 +101,19 @@ class Sink:
         if self._files and (last := self.newest(known)):
             self._files.end(last)
 
-    def write(self, outputs: DataFrame, batch_id: int) -> None:
-        """Write a micro-batch, for `foreachBatch`."""
-        shares = outputs.toArrow()
+    def write(self, frame: DataFrame, batch_id: int) -> None:
+        """Write a micro-batch of the placement's frame, for `foreachBatch`."""
+        found = frame.toArrow()
         if not self._is_done(batch_id):
             with collector_paused(), self._writing:
-                self._write(shares, batch_id)
+                self._write(found, batch_id)
 
-    def _write(self, shares: pa.Table, batch_id: int) -> None:
-        scored, lines = unpack(shares, self._schema)
+    def _write(self, found: pa.Table, batch_id: int) -> None:
         before = self.last or self._before(batch_id)
+        outputs = self._placement.outputs(found, before)
         doubts = Doubts.of(before.doubts, self._retention_s)
-        done = self._scored(scored, lines, doubts)
-        state_bytes = sum(shares["state_bytes"].to_pylist())
-        self.last = self._put(batch_id, before, done, doubts, state_bytes)
+        done = self._scored(outputs.scored, outputs.lines, doubts)
+        self.last = self._put(batch_id, before, done, doubts, outputs)
 
     def _is_done(self, batch_id: int) -> bool:
         # Spark repeats its last micro-batch after a crash, also one whose commit record was written.
@@ -135,25 +133,31 @@ class Sink:
 
     def _read(self, batch_id: int) -> Commit | None:
         found = read(self._store, self._stream, batch_id)
-        return self._with_totals(found) if found else None
+        return self._whole(found) if found else None
 
-    def _with_totals(self, commit: Commit) -> Commit:
+    def _whole(self, commit: Commit) -> Commit:
         # A record of an earlier version holds the totals itself.
-        if commit.totals_sha256 is None:
-            return commit
-        key = self._stream.totals(commit.batch_id)
+        if commit.totals_sha256 is not None:
+            data = self._kept(self._stream.totals(commit.batch_id), commit.totals_sha256, commit)
+            commit = replace(commit, totals=orjson.loads(data))
+        if commit.shard_sha256 is not None:
+            data = self._kept(self._stream.shard(commit.batch_id), commit.shard_sha256, commit)
+            commit = replace(commit, shard=data)
+        return commit
+
+    def _kept(self, key: ObjectKey, digest: str, commit: Commit) -> bytes:
         data = self._store.get(key) or b""
-        if sha256(data).hexdigest() != commit.totals_sha256:
+        if sha256(data).hexdigest() != digest:
             raise BadConfiguration(
                 f"{key} is missing or not of micro-batch {commit.batch_id}, and without it stream "
                 f"{self._stream} would count from zero: put it back, or take another stream id"
             )
-        return replace(commit, totals=orjson.loads(data))
+        return data
 
     def _scored(self, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
         return Scored(scored, lines) if self._scoring is None else self._scoring.score(scored, lines, doubts)
 
-    def _put(self, batch_id: int, before: Commit, done: Scored, doubts: Doubts, state_bytes: int) -> Commit:
+    def _put(self, batch_id: int, before: Commit, done: Scored, doubts: Doubts, outputs: Outputs) -> Commit:
         scored, lines = done.rows, done.lines
         next_sequence, max_ts = micro_batch.frontier(lines, before)
         if self._files:
@@ -162,10 +166,12 @@ class Sink:
         spans = micro_batch.spans(before.spans, lines, scored)
         tables = self._tables(scored, lines, figures, spans)
         self._before_writing()
+        messages = list(outgoing(self._stream, self._pipeline, tables))
         # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
-        published = self._publisher.publish(batch_id, list(self._outgoing(tables)), before.published)
+        published = self._publisher.publish(batch_id, messages, before.published)
         stored = None if totals is None else to_json(totals)
-        self._put_objects(batch_id, tables, stored)
+        kept = {self._stream.totals(batch_id): stored, self._stream.shard(batch_id): outputs.state}
+        self._put_objects(batch_id, tables, kept)
         remainder = self._files.write() if self._files else before.remainder
         worked = sum(tables[WORKED.name]["rows"].to_pylist())
         record = Commit(
@@ -175,12 +181,14 @@ class Sink:
             rows=worked + sum(tables[REJECTED.name]["rows"].to_pylist()),
             files=tuple(name for name, rows in tables.items() if rows.num_rows),
             totals=totals,
-            totals_sha256=None if stored is None else sha256(stored).hexdigest(),
+            totals_sha256=_digest(stored),
+            shard=outputs.state,
+            shard_sha256=_digest(outputs.state),
             spans=spans,
             published=published,
             doubts=doubts.stored((max_ts or 0) - self._lateness_s),
             foreign=micro_batch.foreign(lines),
-            state_bytes=state_bytes,
+            state_bytes=outputs.state_bytes,
             dropped_by_watermark=self.dropped - self._dropped_told,
             committed_at=micro_batch.now_us(),
             remainder=remainder,
@@ -207,7 +215,9 @@ class Sink:
             tables[name] = rows
         return tables
 
-    def _put_objects(self, batch_id: int, tables: Mapping[str, pa.Table], totals: bytes | None) -> None:
+    def _put_objects(
+        self, batch_id: int, tables: Mapping[str, pa.Table], kept: Mapping[ObjectKey, bytes | None]
+    ) -> None:
         contracts = {table.name: table for table in (*self._pipeline.tables, WORKED)}
 
         def put_table(name: str) -> None:
@@ -216,33 +226,12 @@ class Sink:
 
         names = [name for name, rows in tables.items() if rows.num_rows]
         writes = [self._writers.submit(put_table, name) for name in names]
-        if totals is not None:
-            writes.append(self._writers.submit(self._store.put, self._stream.totals(batch_id), totals))
+        for key, data in kept.items():
+            if data is not None:
+                writes.append(self._writers.submit(self._store.put, key, data))
         for write in writes:
             write.result()
 
-    def _outgoing(self, tables: Mapping[str, pa.Table]) -> Iterator[Outgoing]:
-        for topic in self._pipeline.outputs:
-            if topic.table.name in tables:
-                name = topic.of(self._stream)
-                for sequence, run, value in self._messages(topic, tables[topic.table.name]):
-                    place = partition_of(sequence or 0, topic.partitions)
-                    yield Outgoing(name, place, value, [("run", (run or "").encode())])
 
-    def _messages(self, topic: OutputTopic, rows: pa.Table) -> Messages:
-        """Sequence, run and value of each message that an output topic gets of a table's rows."""
-        if topic.table == self._scored_table:
-            values = messages_of(topic, rows)
-        else:
-            values = pa.chunked_array([list(map(_json, rows.select(topic.fields).to_pylist()))], pa.binary())
-        wanted = rows.select(["sequence", "run"]).append_column("value", values)
-        if topic.where is not None:
-            wanted = wanted.filter(rows[topic.where])
-        return zip(*(column.to_pylist() for column in wanted.columns), strict=True)
-
-
-def _json(row: dict[str, Any]) -> bytes:
-    """A row as JSON. Bytes, which JSON does not know, become text; what is not UTF-8 in them is replaced."""
-    return orjson.dumps(
-        row, default=lambda value: bytes(value).decode(errors="replace"), option=orjson.OPT_UTC_Z
-    )
+def _digest(data: bytes | None) -> str | None:
+    return None if data is None else sha256(data).hexdigest()

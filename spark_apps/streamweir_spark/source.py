@@ -88,7 +88,7 @@ def cut_into_parts(messages: DataFrame, reader: Reader, shards: int) -> DataFram
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             with collector_paused():
-                bundles = _bundles(decode(_messages(batch), shards, reader), keys, schema)
+                bundles = _bundles(decode(received(batch), shards, reader), keys, schema)
             yield bundles
 
     return messages.mapInArrow(cut, core_schema(BUNDLE_COLUMNS))
@@ -119,7 +119,8 @@ def kafka_options(kafka: KafkaConnection) -> dict[str, str]:
     return {"kafka.bootstrap.servers": kafka.bootstrap, "kafka.fetch.max.wait.ms": _FETCH_WAIT_MS, **said}
 
 
-def _messages(batch: pa.RecordBatch) -> Iterator[Received]:
+def received(batch: pa.RecordBatch) -> Iterator[Received]:
+    """The messages that Spark read, columns as `read_messages` gives them."""
     columns = [_READ.get(name, pa.Array.to_pylist)(batch[name]) for name in _FIELDS]
     return map(Received, *columns)
 

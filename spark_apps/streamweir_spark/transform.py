@@ -1,7 +1,7 @@
-"""From parts to outputs: a state per shard, worked on by the pure core."""
+"""From parts to outputs on executors: a state per shard, worked on by the pure core."""
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -60,9 +60,30 @@ def unpack(shares: pa.Table, schema: pa.Schema) -> tuple[pa.Table, Lines]:
     """The scored rows of all shards, in the order in which they were sent, and all other outputs."""
     tables = [pa.ipc.open_stream(share).read_all() for share in shares["scored"].to_pylist()]
     scored = pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()
-    lines = [line for share in shares["lines"].to_pylist() for line in pickle.loads(share)]
-    named = [dict(zip(Output._fields, line, strict=True)) for line in lines]
-    return scored.sort_by([("sequence", "ascending"), ("row", "ascending")]), named
+    lines = (line for share in shares["lines"].to_pylist() for line in pickle.loads(share))
+    return in_order(scored), named(lines)
+
+
+def in_order(scored: pa.Table) -> pa.Table:
+    """The scored rows in the order in which they were sent."""
+    return scored.sort_by([("sequence", "ascending"), ("row", "ascending")])
+
+
+def named(outputs: Iterable[tuple[Any, ...]]) -> Lines:
+    """Outputs with the names of their fields."""
+    return [dict(zip(Output._fields, output, strict=True)) for output in outputs]
+
+
+def split(outputs: Iterable[Output], schema: pa.Schema) -> tuple[pa.Table, list[tuple[Any, ...]]]:
+    """The scored rows as a table, and the other outputs as plain tuples, which pickle writes without the name
+    of their class."""
+    scored, others = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    for output in outputs:
+        if output.kind == OutputKind.SCORED:
+            scored.append((*_place_of(output), *(output.values or ())))
+        else:
+            others.append(tuple(output))
+    return table_of(scored, schema), others
 
 
 def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
@@ -71,9 +92,8 @@ def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
         bundles = [bundle for frame in frames for bundle in frame[BUNDLE.name]]
         with collector_paused():
             memory, outputs = work(memory, list(open_bundles(bundles)), shared.value)
-            scored = [output for output in outputs if output.kind == OutputKind.SCORED]
-            lines = [tuple(output) for output in outputs if output.kind != OutputKind.SCORED]
-            share = (_packed(scored, schema), pickle.dumps(lines, protocol=5), len(memory))
+            scored, lines = split(outputs, schema)
+            share = (packed(scored), pickle.dumps(lines, protocol=5), len(memory))
         state.update((memory,))
         yield pd.DataFrame([share], columns=["scored", "lines", "state_bytes"])
 
@@ -87,9 +107,9 @@ def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _packed(scored: Sequence[Output], schema: pa.Schema) -> bytes:
-    rows = [(*_place_of(output), *(output.values or ())) for output in scored]
+def packed(scored: pa.Table) -> bytes:
+    """The rows as an Arrow stream."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_table(table_of(rows, schema))
+    with pa.ipc.new_stream(sink, scored.schema) as writer:
+        writer.write_table(scored)
     return sink.getvalue().to_pybytes()

@@ -32,7 +32,6 @@ class QueryReporter(Reporter):
         """Show what a micro-batch did, with Spark's own account of it."""
         # Spark counts messages; a reader thinks in the records that they hold.
         per_message = commit.rows / progress["numInputRows"] if progress["numInputRows"] else 0.0
-        operators = progress["stateOperators"]
         # The last one of a scorer that is stopping: whoever comes now must not attach to it.
         stopping = self.state == State.STOPPING
         self.show(
@@ -44,8 +43,7 @@ class QueryReporter(Reporter):
             input_rows_per_second=_rate(progress, "inputRowsPerSecond", per_message),
             processed_rows_per_second=_rate(progress, "processedRowsPerSecond", per_message),
             end_offsets=_offsets(progress["sources"], self.stream),
-            state_rows=sum(operator["numRowsTotal"] for operator in operators),
-            state_memory_bytes=sum(operator["memoryUsedBytes"] for operator in operators),
+            state_memory_bytes=commit.state_bytes,
             dropped_by_watermark=self.dropped_by_watermark + dropped(progress),
             **self.place(commit),
         )

@@ -164,3 +164,7 @@ class Stream:
     def totals(self, batch_id: int) -> ObjectKey:
         """The figures' totals after a micro-batch: two objects in turn, so that the ones before it stay."""
         return self.own / "totals" / f"{batch_id % 2}.json"
+
+    def shard(self, batch_id: int) -> ObjectKey:
+        """What a driver remembers after a micro-batch, pickled: two objects in turn, like the totals."""
+        return self.own / "shard" / f"{batch_id % 2}.pickle"

@@ -42,10 +42,10 @@ class Status:
     input_rows_per_second: that, by the time since the micro-batch before; processed_rows_per_second: by the
     time it took. end_offsets: topic -> partition -> the offset up to which was read. next_sequence: the next
     sequence that is not worked on yet. max_ts: the largest ts so far, and watermark that less the allowed
-    lateness, both Unix seconds. state_rows, state_memory_bytes: of Spark's state store. dropped_by_watermark:
-    rows that Spark itself dropped. error: one sentence. restarts: how often the keeper has started the driver
-    again. scoring: what gives the model's scores, "numpy" or "spark"; empty without one. doing: what a scorer
-    that is starting is at.
+    lateness, both Unix seconds. state_memory_bytes: how much the core remembers, as it is stored.
+    dropped_by_watermark: rows that Spark itself dropped. error: one sentence. restarts: how often the keeper
+    has started the driver again. scoring: what gives the model's scores, "numpy" or "spark"; empty without
+    one. doing: what a scorer that is starting is at.
     """
 
     stream: str
@@ -65,7 +65,6 @@ class Status:
     next_sequence: int = 0
     max_ts: int | None = None
     watermark: int | None = None
-    state_rows: int = 0
     state_memory_bytes: int = 0
     dropped_by_watermark: int = 0
     error: str | None = None

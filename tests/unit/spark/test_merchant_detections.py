@@ -2,7 +2,6 @@
 
 import csv
 import io
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +22,8 @@ from streamweir_spark import micro_batch
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.merchant_patterns.detections import Detections
 from streamweir_spark.sink import Sink
-from streamweir_spark.transform import PLACE_COLUMNS, _packed
+from streamweir_spark.transform import PLACE_COLUMNS
+from tests.support.given_outputs import Given, frame_of
 from tests.support.memory_store import MemoryStore
 from tests.unit.core.merchants import message, payment, run_apart
 
@@ -267,17 +267,6 @@ def test_a_file_of_others_is_named_and_stays() -> None:
     assert store.get(key) == b"others"
 
 
-class Shares:
-    """What Spark gives the sink of a micro-batch."""
-
-    def __init__(self, outputs: list[Any]) -> None:
-        lines = pickle.dumps([tuple(one) for one in outputs])
-        self._row = {"scored": _packed([], SCHEMA), "lines": lines, "state_bytes": 7}
-
-    def toArrow(self) -> pa.Table:
-        return pa.Table.from_pylist([self._row])
-
-
 SCHEMA = core_arrow_schema(PLACE_COLUMNS)
 RULES = {"child_min_transactions": 3, "child_mean_below": 10}
 
@@ -300,7 +289,7 @@ def sink_at(store: Any, published: Any) -> Sink:
         PIPELINE,
         store,
         published,
-        SCHEMA,
+        Given(SCHEMA),
         detections,
         lambda: None,
         lateness_s=60,
@@ -319,7 +308,7 @@ def test_the_sink_writes_table_topic_and_files_and_keeps_what_waits_in_the_commi
         before = outputs[batch_id - 1] if batch_id else []
         # Each time by another driver, and each micro-batch twice.
         for _ in range(2):
-            sink_at(store, published).write(Shares(every[len(before) :]), batch_id)  # type: ignore[arg-type]
+            sink_at(store, published).write(frame_of(every[len(before) :]), batch_id)
         if batch_id == 0:
             waiting = read(store, STREAM, 0)  # type: ignore[arg-type]
             assert waiting is not None
@@ -348,21 +337,21 @@ def test_a_crash_between_two_files_or_before_the_commit_record_leaves_the_same_b
     first = run_apart([[sent[0]]], **RULES).every
     second = run_apart([[one] for one in sent], **RULES).every[len(first) :]
     store = Failing({})
-    sink_at(store, Published()).write(Shares(first), 0)  # type: ignore[arg-type]
+    sink_at(store, Published()).write(frame_of(first), 0)
     before = dict(store.objects)
-    sink_at(store, Published()).write(Shares(second), 1)  # type: ignore[arg-type]
+    sink_at(store, Published()).write(frame_of(second), 1)
     undisturbed = dict(store.objects)
     written = len(store.objects) - len(before)
     left = set()
     for dies_at in range(written + 1):
         crashed = Failing(before, dies_at)
         with pytest.raises(Crash):
-            sink_at(crashed, Published()).write(Shares(second), 1)  # type: ignore[arg-type]
+            sink_at(crashed, Published()).write(frame_of(second), 1)
         there = read(crashed, STREAM, 1)  # type: ignore[arg-type]
         assert there is None
         left.add(len(files(crashed)))
         crashed.dies_at = -1
-        sink_at(crashed, Published()).write(Shares(second), 1)  # type: ignore[arg-type]
+        sink_at(crashed, Published()).write(frame_of(second), 1)
         assert crashed.objects == undisturbed
     # No file, the first of the two, and both without the commit record.
     assert left == {0, 1, 2}
@@ -376,7 +365,7 @@ def test_the_sink_writes_the_rest_at_a_stop_and_when_it_is_due(monkeypatch: pyte
     both = run_apart([[one] for one in sent], **RULES).every
     store, published = MemoryStore(), Published()
     sink = sink_at(store, published)
-    sink.write(Shares(first), 0)  # type: ignore[arg-type]
+    sink.write(frame_of(first), 0)
     sink.tick()
     assert files(store) == {}
     monkeypatch.setattr(Detections, "is_due", lambda self, last: last.batch_id == 1)
@@ -385,6 +374,6 @@ def test_the_sink_writes_the_rest_at_a_stop_and_when_it_is_due(monkeypatch: pyte
     sink.end(0)
     assert [len(lines(data)) for data in files(store).values()] == [2]
     again = sink_at(store, published)
-    again.write(Shares(both[len(first) :]), 1)  # type: ignore[arg-type]
+    again.write(frame_of(both[len(first) :]), 1)
     again.tick()
     assert list(files(store)) == ["detections_00000001.csv", "detections_00000003.csv"]

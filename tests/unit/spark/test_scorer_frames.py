@@ -1,8 +1,5 @@
 """What Spark carries between the functions of the core: messages, parts, shares of shards."""
 
-import os
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,15 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from streamweir.commits import BEGINNING, Commit
 from streamweir.contracts.ecommerce_fraud import PIPELINE
+from streamweir.contracts.streams import Stream
+from streamweir.errors import BadConfiguration
 from streamweir_spark import decode
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.placement import InDriver, OnExecutors, Outputs
 from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles, shard_keys
 from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
 from tests.unit.core.ecommerce_stream import (
@@ -86,22 +87,6 @@ def test_the_keys_put_every_shard_into_its_own_partition(spark: SparkSession) ->
         assert [row.place for row in found] == list(range(shards))
 
 
-def test_a_worker_has_the_core_from_the_process_that_forked_it(spark: SparkSession) -> None:
-    def look(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        there = "streamweir_spark.shard" in sys.modules and "pandas" in sys.modules
-        tasks = Path(f"/proc/{os.getppid()}/task").glob("*/comm")
-        threads = sorted(task.read_text().strip() for task in tasks)
-        for _ in batches:
-            yield pa.RecordBatch.from_pydict({"there": [there], "threads": [threads]})
-
-    columns = "there boolean, threads array<string>"
-    found = spark.range(4, numPartitions=2).mapInArrow(look, columns).collect()
-    assert len(found) == 2
-    assert all(row.there for row in found)
-    # A fork leaves other threads behind with what they hold; the allocator's own is prepared for it.
-    assert found[0].threads in (["python"], ["jemalloc_bg_thd", "python"])
-
-
 def test_a_message_is_cut_into_the_parts_that_the_core_cuts(spark: SparkSession, files: Path) -> None:
     bundles = cut_into_parts(spark.read.parquet(str(files)), READER, SHARDS).toArrow()
     expected = [part for messages in stream() for part in decode.decode(messages, SHARDS, READER)]
@@ -126,6 +111,33 @@ def test_shards_in_spark_put_out_what_the_core_puts_out(
     assert without_frontiers(others) == without_frontiers(o for o in expected if o.kind != OutputKind.SCORED)
     frontiers = [(line["sequence"], line["ts"]) for line in lines if line["kind"] == "frontier"]
     assert max(frontiers) == max((o.sequence, o.ts) for o in expected if o.kind == "frontier")
+
+
+def test_a_driver_puts_out_what_executors_put_out(spark: SparkSession, files: Path) -> None:
+    place = InDriver(spark.read.parquet(str(files)), READER, domain(), Stream("ecommerce_fraud", "s"))
+    found, before = list[Outputs](), BEGINNING
+    for number in range(2):
+        messages = spark.read.parquet(str(files / f"{number}.parquet")).toArrow()
+        # The next driver has nothing but the commit record.
+        found.append(place.outputs(messages, before))
+        place = InDriver(place.frame, READER, domain(), Stream("ecommerce_fraud", "s"))
+        before = Commit(number, shard=found[-1].state, state_bytes=found[-1].state_bytes)
+    expected = run_apart(stream(), domain(), SHARDS)
+    scored = pa.concat_tables([outputs.scored for outputs in found])
+    assert [row["transaction_id"] for row in scored.to_pylist()] == ["t1", "t2", "t3"]
+    assert scored.to_pylist() == _scored(expected, place.scored_schema)
+    others = without_frontiers(Output(**line) for outputs in found for line in outputs.lines)
+    assert others == without_frontiers(one for one in expected if one.kind != OutputKind.SCORED)
+
+
+def test_a_stream_stays_where_its_memory_is(spark: SparkSession, files: Path) -> None:
+    messages, shop = spark.read.parquet(str(files)), Stream("ecommerce_fraud", "s")
+    by_executors = Commit(7, state_bytes=900)
+    with pytest.raises(BadConfiguration, match=r"ecommerce_fraud\.s is kept by executors"):
+        InDriver(messages, READER, domain(), shop).outputs(messages.toArrow(), by_executors)
+    by_a_driver = Commit(7, state_bytes=900, shard_sha256="0" * 64)
+    with pytest.raises(BadConfiguration, match=r"ecommerce_fraud\.s is kept by its driver"):
+        OnExecutors(messages, READER, domain(), shop, SHARDS).outputs(messages.toArrow(), by_a_driver)
 
 
 def test_outputs_without_scored_rows_keep_the_columns_of_scored_rows() -> None:

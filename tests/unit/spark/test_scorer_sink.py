@@ -2,7 +2,6 @@
 
 import io
 import json
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -18,14 +17,14 @@ from streamweir.arrow import arrow_schema
 from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS, PIPELINE, PREDICTIONS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.streams import Stream
+from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.models.archive import unpack
 from streamweir.models.card import Card
 from streamweir.objectstore import ObjectStore
 from streamweir_spark import micro_batch
 from streamweir_spark.columns import UNSCORABLE, core_arrow_schema
-from streamweir_spark.core import Output, OutputKind, Received
+from streamweir_spark.core import Output, Received
 from streamweir_spark.ecommerce_fraud.figures import Figures, Product
 from streamweir_spark.ecommerce_fraud.query import ShopResults
 from streamweir_spark.micro_batch import Predict
@@ -34,7 +33,8 @@ from streamweir_spark.numpy_model import proven
 from streamweir_spark.proving import prove
 from streamweir_spark.publish import Offsets, Outgoing, Publisher
 from streamweir_spark.sink import Sink
-from streamweir_spark.transform import _packed, scored_columns
+from streamweir_spark.transform import scored_columns
+from tests.support.given_outputs import Given, frame_of
 from tests.support.memory_store import MemoryStore
 from tests.unit.core.ecommerce_stream import START, batch, browsing, domain, message, run_apart, transaction
 
@@ -74,7 +74,7 @@ class Case:
             PIPELINE,
             cast(ObjectStore, self.store),
             cast(Publisher, self.published),
-            SCHEMA,
+            Given(SCHEMA),
             ShopResults(scores or self.scores, Figures({"3231": Product("A shoe", "Footwear")})),
             lambda: self.before_writing(),
             lateness_s=PIPELINE.lateness_s,
@@ -85,7 +85,7 @@ class Case:
         return self.model(self.spark.createDataFrame(rows)).toArrow()
 
     def write(self, batch_id: int, outputs: Sequence[Output]) -> None:
-        self.sink.write(shares(self.spark, outputs), batch_id)
+        self.sink.write(frame_of(outputs), batch_id)
 
     def table(self, name: str, batch_id: int) -> list[dict[str, Any]]:
         data = self.store.objects[str(STREAM.table_file(name, batch_id))]
@@ -112,16 +112,6 @@ def predict(frame: DataFrame) -> DataFrame:
             UNSCORABLE: F.lit(None).cast("string"),
         }
     )
-
-
-def shares(spark: SparkSession, outputs: Sequence[Output]) -> DataFrame:
-    """The outputs as two shards would give them."""
-    rows = []
-    for half in (outputs[::2], outputs[1::2]):
-        scored = [one for one in half if one.kind == OutputKind.SCORED]
-        lines = [tuple(one) for one in half if one.kind != OutputKind.SCORED]
-        rows.append((bytearray(_packed(scored, SCHEMA)), bytearray(pickle.dumps(lines)), 1_000))
-    return spark.createDataFrame(rows, "scored binary, lines binary, state_bytes long")
 
 
 def outputs_of(*micro_batches: list[Received]) -> list[list[Output]]:
@@ -223,9 +213,9 @@ def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
     record = case.commit(0)
     assert (record["batch_id"], record["next_sequence"], record["max_ts"]) == (0, 2, START + 1)
     assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
-    assert record["state_bytes"] == 2 * 1_000
+    assert record["state_bytes"] == len(case.store.objects[str(STREAM.shard(0))]) > 10
     assert record["published"] == {"topic": {"0": 6}}
-    assert (record["format"], set(record["files"])) == (3, {name for name, _ in case.tables()})
+    assert (record["format"], set(record["files"])) == (4, {name for name, _ in case.tables()})
     assert set(record["files"]) == {"predictions", "rejected", "worked"}
     assert record["committed_at"] > 1_600_000_000_000_000
 
@@ -280,10 +270,10 @@ def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, s
     case.write(1, outputs[1])
     after = case.store.objects
     written = [name for name in after if after[name] != before.get(name) and "/commits/" not in name]
-    assert str(STREAM.totals(1)) in written
+    assert {str(STREAM.totals(1)), str(STREAM.shard(1))} <= set(written)
     assert case.sink.last is not None
     # The objects of a micro-batch are written side by side: any of them may be there.
-    for done in (written, [str(STREAM.totals(1))]):
+    for done in (written, [str(STREAM.totals(1))], [str(STREAM.shard(1))]):
         store = MemoryStore()
         store.objects = before | {name: after[name] for name in done}
         again = Case(spark, store)
@@ -291,6 +281,7 @@ def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, s
         assert again.table("sold_quantity", 1) == case.table("sold_quantity", 1)
         assert again.table("top_products", 1) == case.table("top_products", 1)
         assert again.commit(1)["totals_sha256"] == case.commit(1)["totals_sha256"]
+        assert again.commit(1)["shard_sha256"] == case.commit(1)["shard_sha256"]
 
 
 def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> None:
@@ -307,17 +298,18 @@ def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> Non
     assert len(case.store.objects[str(STREAM.commit(1))]) < small + 200
 
 
-def test_totals_that_are_missing_or_of_another_micro_batch_are_not_gone_on_from(
-    case: Case, spark: SparkSession
+@pytest.mark.parametrize("key", [STREAM.totals(0), STREAM.shard(0)], ids=["totals", "shard"])
+def test_what_is_missing_or_of_another_micro_batch_is_not_gone_on_from(
+    case: Case, spark: SparkSession, key: ObjectKey
 ) -> None:
     outputs = outputs_of(first(), flush())
     case.write(0, outputs[0])
-    kept = case.store.objects.pop(str(STREAM.totals(0)))
-    for data in (None, kept.replace(b"[", b" [", 1)):
+    kept = case.store.objects.pop(str(key))
+    for data in (None, kept + b" "):
         again = Case(spark, case.store)
         if data:
-            case.store.objects[str(STREAM.totals(0))] = data
-        with pytest.raises(BadConfiguration, match=r"totals/0\.json is missing or not of micro-batch 0"):
+            case.store.objects[str(key)] = data
+        with pytest.raises(BadConfiguration, match=rf"{key} is missing or not of micro-batch 0"):
             again.write(1, outputs[1])
         assert again.published.calls == []
 
