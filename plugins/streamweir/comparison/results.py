@@ -43,8 +43,10 @@ def compare(store: ObjectStore, baseline: Run, candidate: Run, tolerance: float 
             with comparing(Path(folder)) as sql:
                 return _compared(sql, pipeline, sides, store, Path(folder), tolerance)
         except (duckdb.Error, pa.ArrowInvalid, OSError) as error:
+            # What DuckDB says is followed by advice for those who set it up.
+            why = str(error).partition("\n")[0]
             raise StreamweirError(
-                f"the tables of {baseline.id} and {candidate.id} could not be compared in {folder}: {error}"
+                f"the tables of {baseline.id} and {candidate.id} could not be compared in {folder}: {why}"
             ) from error
 
 

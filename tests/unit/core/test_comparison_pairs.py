@@ -199,6 +199,13 @@ def test_a_zero_with_another_sign_is_another_bit_and_no_difference_within_a_tole
     assert compared(sql, files, 0.0)["differing"] == 0
 
 
+def test_what_is_as_far_apart_as_the_tolerance_is_equal(sql: DuckDBPyConnection, tmp_path: Path) -> None:
+    first, second = ({"id": "x", "at": 1, "score": value, "both": [value]} for value in (1.0, 1.5))
+    files = written(tmp_path, [first], [second])
+    assert compared(sql, files, 0.5)["differing"] == 0
+    assert compared(sql, files, 0.49)["columns"] == {"score": 1, "both": 1, "called": 0}
+
+
 def test_a_column_that_one_table_lacks_is_named(sql: DuckDBPyConnection, tmp_path: Path) -> None:
     files = written(tmp_path, [{"id": "x", "at": 1, "score": 1.0}], [{"id": "x", "at": 1, "score": 1.0}])
     pq.write_table(pq.read_table(files[0]).drop_columns("called"), files[0])
