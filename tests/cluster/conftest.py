@@ -122,11 +122,11 @@ def _below(process: psutil.Process) -> list[psutil.Process]:
 def _await_workers(page: int, wanted: int) -> None:
     def registered() -> int:
         answer = urllib3.request("GET", f"http://127.0.0.1:{page}/json/", retries=False, timeout=5)
-        # The page is there before what it shows.
-        return int(answer.json()["aliveworkers"]) if answer.status == 200 else 0
+        return int(answer.json()["aliveworkers"])
 
     Retrying(
-        retry=retry_if_exception_type(urllib3.exceptions.HTTPError)
+        # A page is there before what it shows: then it is no JSON.
+        retry=retry_if_exception_type((urllib3.exceptions.HTTPError, ValueError))
         | retry_if_result(lambda found: found < wanted),
         wait=wait_fixed(0.3),
         stop=stop_after_delay(_WITHIN_S),
