@@ -18,6 +18,7 @@ PARAMS = {
     "stream": None,
     "keep_scorer": False,
     "outage_s": None,
+    "compare_with": None,
     "console_alerts": True,
     "retention_s": 604_800,
     "lateness_s": 60,

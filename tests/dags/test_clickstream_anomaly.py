@@ -21,6 +21,7 @@ PARAMS = {
     "stream": None,
     "keep_scorer": False,
     "outage_s": None,
+    "compare_with": None,
     "event_types": None,
     "lateness_s": 600,
     "page_view_drop": 0.5,

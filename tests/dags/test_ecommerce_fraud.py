@@ -31,6 +31,7 @@ PARAMS = {
     "stream": None,
     "keep_scorer": False,
     "outage_s": None,
+    "compare_with": None,
     "lookback_s": 600,
     "retention_s": 604_800,
     "lateness_s": 60,

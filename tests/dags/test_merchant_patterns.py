@@ -16,6 +16,7 @@ PARAMS = {
     "stream": None,
     "keep_scorer": False,
     "outage_s": None,
+    "compare_with": None,
     "upgrade_min_transactions": 50_000,
     "upgrade_share": 0.01,
     "upgrade_weight": "mean",
