@@ -22,10 +22,8 @@ class Type(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, type, and what it means to a reader.
-
-    own: it says which run or model this is, where Kafka put a record, or when by the wall clock: what two
-    equal runs need not share, so that it is not compared between them.
+    """A column: its name, type, and what it means to a reader. own: two equal runs need not share it, as it
+    says which run or model this is, where Kafka put a record, or when by the wall clock.
     """
 
     name: str
@@ -36,9 +34,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A result table: its columns in order and the columns that identify a row.
-
-    matched_by: the columns that say which rows of two runs are the same, where that is not the key.
+    """A result table: its columns in order and those that identify a row. matched_by: the columns that say
+    which rows of two runs are the same, where that is not the key.
     """
 
     name: str
@@ -156,10 +153,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scores:
-    """What the scored table says of a row, by the names of its columns.
-
-    probability: that it is fraud. called: true, or 1, where it is called fraud. label: 1 where it is known to
-    be fraud, null where nobody knows; empty for a table without one.
+    """Columns of the scored table: the probability of fraud; called, true or 1 where a row is called fraud;
+    label, 1 where it is known to be fraud and null where nobody knows, or empty for a table without one.
     """
 
     probability: str
@@ -173,8 +168,7 @@ class Pipeline:
 
     stages: its processes; each works on a stream by itself.
     interval_s: seconds of the virtual clock between two batches. lateness_s: the allowed lateness.
-    flush_after_s: how far after the last batch's ts the flush lies, so that every window closes with the
-    lateness of the contract; see `flush_after`.
+    flush_after_s: how far after the last batch's ts the flush lies; see `flush_after`.
     scored_table: the table with one row per scored record; None when the scorer keeps aggregates only.
     scores: the columns of that table that a model decides.
     identity: the columns that make two scored records the same; `run` is among them where ids are unique
