@@ -86,6 +86,10 @@ def scored(scoring: Scoring, name: str, in_the_middle: Callable[[], None], doing
 
 def knows_the_clone(process: psutil.Process) -> bool:
     """Whether a process has anything open in this clone, or was told of it."""
-    opened = [file.path for file in process.open_files()] + [part.path for part in process.memory_maps()]
-    told = [*process.cmdline(), *process.environ().values(), process.cwd()]
+    try:
+        opened = [file.path for file in process.open_files()] + [part.path for part in process.memory_maps()]
+        told = [*process.cmdline(), *process.environ().values(), process.cwd()]
+    except psutil.NoSuchProcess:
+        # It has ended, as helpers of Spark's scripts do.
+        return False
     return any(str(CHECKOUT) + os.sep in word for word in (*opened, *told))

@@ -13,11 +13,13 @@ import pytest
 from infra.demo.airflow_api import AirflowApi
 from infra.stack import Stack
 from streamweir.broker.records import read_topic
+from streamweir.comparison import compare
 from streamweir.connections import KafkaConnection
 from streamweir.contracts.card_fraud import ALERT_COLUMNS
 from streamweir.contracts.card_fraud.dataset import FILE, NUMBER_NAMES
 from streamweir.contracts.runs import Run
 from streamweir.datagen import generator, settings_of
+from streamweir.errors import BadConfiguration
 from streamweir.models.registry import Registry
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import no_progress
@@ -200,6 +202,21 @@ def test_a_dataset_without_classes_is_scored_by_the_champion_and_judged_by_nobod
     assert told["alerts"]["value"] == scored["is_alert"].sum()
     assert told["PR-AUC"]["value"] is None
     assert "no column Class" in told["PR-AUC"]["meaning"]
+
+
+def test_a_run_equals_itself_and_is_not_compared_with_another_recording(
+    store: ObjectStore, run: Run, unlabelled: Run
+) -> None:
+    found = compare(store, run, run)
+    assert found["outcome"] == "equal"
+    rows = {one["table"]: one["rows"]["candidate"] for one in found["tables"]}
+    assert rows == {"scored": TRANSACTIONS - len(BROKEN), "rejected": len(BROKEN)}
+    parts = store.get_json(run.selection)["rows"]
+    assert found["quality"]["rows"] == parts["report"]
+    assert [one["difference"] for one in found["quality"]["measures"]] == [0, 0, 0]
+    assert len(found["timings"]) == 4
+    with pytest.raises(BadConfiguration, match=r"of the datasets other files: creditcard\.csv"):
+        compare(store, run, unlabelled)
 
 
 def test_a_rate_paces_the_replay_and_leaves_its_clock_alone(store: ObjectStore, unlabelled: Run) -> None:

@@ -28,7 +28,7 @@ SPEED = 16
 DAG = "ecommerce_fraud"
 BEFORE, AFTER = ("ensure_dataset", "start_scorer"), ("await_drained", "validate")
 """Where the run is ended, before and after it is in the middle of its replay."""
-WAITING = ("waiting", "scheduled")
+WAITING = ("waiting", "scheduled", "queued")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,10 @@ def states(airflow: Airflow, run: Run) -> dict[str, str]:
 
 
 def end_in(airflow: Airflow, run: Run, task: str) -> None:
-    """Mark the run as failed once this task has begun; a short one may be through by then."""
+    """Mark the run as failed once this task has begun; a short one may be through by then.
+
+    Not before: Airflow lets a task that an executor is about to start go on, whatever its run was marked as.
+    """
     await_(f"the task {task}", lambda: states(airflow, run)[task] not in WAITING)
     airflow.give_up(DAG, run.id)
     assert outcome(airflow, run) == "failed", states(airflow, run)

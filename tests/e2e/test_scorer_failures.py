@@ -19,7 +19,7 @@ from streamweir.scorer.status import State, Status, read
 
 DAG = "ecommerce_fraud"
 MODEL = Path(__file__).parents[1] / "fixtures" / "spark35_model.zip"
-BATCHES = 20
+BATCHES = 5
 _SECONDS = 900
 
 # A busy machine takes its time to start a driver three times.
