@@ -19,7 +19,7 @@ from streamweir.errors import RunFailed, StreamHeld
 from streamweir.objectstore import ObjectStore, to_json
 
 FORMAT = 4
-"""Of the records that are written; format 3 had no `shard`, format 2 no `remainder` either, format 1 no
+"""Of the records that are written; format 3 had no `memory`, format 2 no `remainder` either, format 1 no
 `files`."""
 SEGMENT_FORMAT = 1
 READERS = 8
@@ -45,13 +45,13 @@ class Commit:
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it, so next_sequence is the first that is not worked on yet. rows: records that it worked on. files:
     names of the tables that it wrote a file of; None on records of format 1. totals: of the figures; they lie
-    in an object of their own, of which the record holds the digest, totals_sha256. shard: what the next one's
-    core goes on from, where the driver keeps that; it lies like the totals. spans: run, first and last
-    ts of its scored or counted rows, for the latest runs. published: what the stream published so far.
-    doubts: the ids of which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. state:
-    what a Python stage goes on from, in its own form. foreign: foreign messages. state_bytes: what the shards
-    remember after it. dropped_by_watermark: rows that Spark itself dropped since the commit before.
-    remainder: rows that wait for a CSV file.
+    in an object of their own, of which the record holds the digest, totals_sha256. memory: what the core goes
+    on from, where the driver keeps that; it lies like the totals. spans: run, first and last ts of its scored
+    or counted rows, for the latest runs. published: what the stream published so far. doubts: the ids of
+    which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. state: what a Python stage
+    goes on from, in its own form. foreign: foreign messages. state_bytes: what the shards remember after it.
+    dropped_by_watermark: rows that Spark itself dropped since the commit before. remainder: rows that wait
+    for a CSV file.
     """
 
     batch_id: int
@@ -62,8 +62,8 @@ class Commit:
     files: tuple[str, ...] | None = ()
     totals: Any = None
     totals_sha256: str | None = None
-    shard: bytes | None = None
-    shard_sha256: str | None = None
+    memory: bytes | None = None
+    memory_sha256: str | None = None
     spans: list[list[Any]] = field(default_factory=list)
     published: Published = field(default_factory=dict)
     doubts: list[list[Any]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Commit:
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without what lies in objects of its own."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("totals", "shard")}
+        kept = {name: value for name, value in vars(self).items() if name not in ("totals", "memory")}
         return {**kept, "remainder": vars(self.remainder), "format": FORMAT}
 
     @classmethod

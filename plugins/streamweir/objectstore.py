@@ -3,8 +3,8 @@
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
+from minio.error import S3Error
 
 from streamweir.connections import StoreConnection
 from streamweir.contracts.streams import ObjectKey
-from streamweir.errors import BadConfiguration, DependencyUnreachable, StreamweirError
-from streamweir.variables import CA_FILE
+from streamweir.errors import BadConfiguration
+from streamweir.refusals import refusal, store_errors
 
 _CONTENT_TYPES = {
     ".css": "text/css",
@@ -30,25 +30,6 @@ _CONTENT_TYPES = {
 }
 _PRESIGNED_FOR = timedelta(minutes=15)
 """As far as S3 lets two clocks differ."""
-_FINAL = frozenset(
-    (
-        "AccessDenied", "AuthorizationHeaderMalformed", "InvalidAccessKeyId", "InvalidBucketName",
-        "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "PermanentRedirect", "SignatureDoesNotMatch",
-    )
-)  # fmt: skip
-"""What a store answers again and again: a wrong account, policy, bucket or region, or no such object.
-
-Anything else may pass: a disk that is full, clocks that differ, too many requests, a fault of the store's.
-"""
-_EXPIRED = "Request has expired"
-"""Said with AccessDenied of a signed request when a clock is behind."""
-_NEVER = {
-    "CERTIFICATE_VERIFY_FAILED": f"its certificate is not trusted here; {CA_FILE} names whom to trust",
-    "NO_CERTIFICATE_OR_CRL_FOUND": f"{CA_FILE} names a file that holds no certificate in PEM",
-    "WRONG_VERSION_NUMBER": "it speaks http only; say so by `secure: false`",
-    "HTTP request to an HTTPS server": "it speaks https only; leave `secure` true",
-}
-"""Signs, in what a client says, of what does not get better by waiting, and what to do."""
 _CONNECTIONS = 16
 """How many threads may use a store at the same time without losing their connection to another."""
 
@@ -210,7 +191,7 @@ class ObjectStore:
         with self._errors(keys[0]):
             for error in self._client.remove_objects(self.bucket(keys[0]), names):
                 key = ObjectKey(keys[0].bucket, error.name or "")
-                raise self._refusal(key, error.code, error.message or "")
+                raise refusal(self.connection.endpoint, key, error.code, error.message or "")
 
     def delete_folder(self, prefix: ObjectKey, last: ObjectKey | None = None) -> None:
         """Remove all objects below a prefix; `last`, which describes them, only when the others are gone."""
@@ -227,31 +208,11 @@ class ObjectStore:
         if response.status == 412 or (response.status == 404 and "If-Match" in condition):
             return None
         if response.status != 200:
-            raise self._refusal(key, _said(response, "Code"), _said(response, "Message"))
+            raise refusal(self.connection.endpoint, key, _said(response, "Code"), _said(response, "Message"))
         return response.headers["ETag"].strip('"')
 
-    @contextmanager
-    def _errors(self, key: ObjectKey) -> Iterator[None]:
-        try:
-            yield
-        except S3Error as error:
-            raise self._refusal(key, error.code or "", error.message or "") from error
-        except (urllib3.exceptions.HTTPError, MinioException, OSError) as error:
-            if remedy := next((said for sign, said in _NEVER.items() if sign in str(error)), None):
-                raise BadConfiguration(f"object store {self.connection.endpoint}: {remedy}") from error
-            raise DependencyUnreachable(
-                f"object store {self.connection.endpoint} is out of reach for {key}: {type(error).__name__}"
-            ) from error
-
-    def _refusal(self, key: ObjectKey, code: str, message: str) -> StreamweirError:
-        if code in _FINAL and message != _EXPIRED:
-            return BadConfiguration(
-                f"object store {self.connection.endpoint} refused {key}: {code}; "
-                "check the account, its policy and the bucket prefix"
-            )
-        return DependencyUnreachable(
-            f"object store {self.connection.endpoint} cannot serve {key} at present: {code} {message}"
-        )
+    def _errors(self, key: ObjectKey) -> AbstractContextManager[None]:
+        return store_errors(self.connection.endpoint, key)
 
 
 def _said(response: urllib3.BaseHTTPResponse, tag: str) -> str:

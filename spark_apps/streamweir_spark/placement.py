@@ -16,9 +16,10 @@ from streamweir.errors import BadConfiguration
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import Domain, Part, Reader
 from streamweir_spark.decode import decode
+from streamweir_spark.outputs import Lines, in_order, named, scored_columns, split
 from streamweir_spark.shard import work
 from streamweir_spark.source import cut_into_parts, received
-from streamweir_spark.transform import Lines, in_order, named, scored_columns, split, unpack, work_on
+from streamweir_spark.transform import unpack, work_on
 
 _OTHER = "the memory of stream {} is kept {}: take another stream id, or the Spark master of its beginning"
 
@@ -56,11 +57,11 @@ class InDriver:
 
     def outputs(self, found: pa.Table, before: Commit) -> Outputs:
         """See `Placement`; BadConfiguration where executors worked on the stream until now."""
-        if before.state_bytes and before.shard is None:
+        if before.state_bytes and before.memory is None:
             raise BadConfiguration(
                 _OTHER.format(self._stream, "by executors, or as an earlier version did it")
             )
-        state, outputs = work(before.shard, list(self._parts(found)), self._domain)
+        state, outputs = work(before.memory, list(self._parts(found)), self._domain)
         scored, others = split(outputs, self.scored_schema)
         return Outputs(in_order(scored), named(others), len(state), state)
 
@@ -82,6 +83,6 @@ class OnExecutors:
 
     def outputs(self, found: pa.Table, before: Commit) -> Outputs:
         """See `Placement`; BadConfiguration where a driver worked on the stream until now."""
-        if before.shard_sha256 is not None:
+        if before.memory_sha256 is not None:
             raise BadConfiguration(_OTHER.format(self._stream, "by its driver"))
         return Outputs(*unpack(found, self.scored_schema), sum(found["state_bytes"].to_pylist()))

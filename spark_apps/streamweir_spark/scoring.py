@@ -22,7 +22,7 @@ from streamweir_spark.doubts import DoubtedRow, Doubts, Key, SendOrder
 from streamweir_spark.evaluating import RowByRow
 from streamweir_spark.json_rows import json_rows
 from streamweir_spark.micro_batch import Results, stored_schema
-from streamweir_spark.transform import PLACE, SCORED_AT, Lines, table_of
+from streamweir_spark.outputs import PLACE, SCORED_AT, Lines, table_of
 
 _JSON = "json of {}"
 """The column that holds a scored row's message for an output topic."""

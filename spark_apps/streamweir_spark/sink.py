@@ -27,11 +27,11 @@ from streamweir_spark.core import OutputKind
 from streamweir_spark.doubts import Doubts
 from streamweir_spark.log import show_windows
 from streamweir_spark.micro_batch import Files, FinalRows, Results, parquet, stored_schema, windows
+from streamweir_spark.outputs import Lines
 from streamweir_spark.placement import Outputs, Placement
 from streamweir_spark.publish import Publisher, outgoing
 from streamweir_spark.scoring import Scored, Scoring
 from streamweir_spark.source import collector_paused
-from streamweir_spark.transform import Lines
 
 _WRITERS = 8
 """Small objects are written side by side: waiting for the store dominates."""
@@ -140,9 +140,9 @@ class Sink:
         if commit.totals_sha256 is not None:
             data = self._kept(self._stream.totals(commit.batch_id), commit.totals_sha256, commit)
             commit = replace(commit, totals=orjson.loads(data))
-        if commit.shard_sha256 is not None:
-            data = self._kept(self._stream.shard(commit.batch_id), commit.shard_sha256, commit)
-            commit = replace(commit, shard=data)
+        if commit.memory_sha256 is not None:
+            data = self._kept(self._stream.memory(commit.batch_id), commit.memory_sha256, commit)
+            commit = replace(commit, memory=data)
         return commit
 
     def _kept(self, key: ObjectKey, digest: str, commit: Commit) -> bytes:
@@ -170,7 +170,7 @@ class Sink:
         # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
         published = self._publisher.publish(batch_id, messages, before.published)
         stored = None if totals is None else to_json(totals)
-        kept = {self._stream.totals(batch_id): stored, self._stream.shard(batch_id): outputs.state}
+        kept = {self._stream.totals(batch_id): stored, self._stream.memory(batch_id): outputs.state}
         self._put_objects(batch_id, tables, kept)
         remainder = self._files.write() if self._files else before.remainder
         worked = sum(tables[WORKED.name]["rows"].to_pylist())
@@ -182,8 +182,8 @@ class Sink:
             files=tuple(name for name, rows in tables.items() if rows.num_rows),
             totals=totals,
             totals_sha256=_digest(stored),
-            shard=outputs.state,
-            shard_sha256=_digest(outputs.state),
+            memory=outputs.state,
+            memory_sha256=_digest(outputs.state),
             spans=spans,
             published=published,
             doubts=doubts.stored((max_ts or 0) - self._lateness_s),

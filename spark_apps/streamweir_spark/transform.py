@@ -1,8 +1,7 @@
 """From parts to outputs on executors: a state per shard, worked on by the pure core."""
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -11,29 +10,15 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.state import GroupState, GroupStateTimeout
 
-from streamweir.contracts.tables import Column, Type
 from streamweir_spark.columns import core_arrow_schema
-from streamweir_spark.core import OUTPUT_COLUMNS, Domain, Output, OutputKind
+from streamweir_spark.core import Domain
+from streamweir_spark.outputs import Lines, in_order, named, scored_columns, split
 from streamweir_spark.shard import work
 from streamweir_spark.source import BUNDLE, KEY, collector_paused, open_bundles
 
-PLACE = ("run", "batch_index", "sequence", "ts", "topic", "partition", "offset", "row", "appended_at")
-"""The columns of an output that say where a scored row came from."""
-_KNOWN = {column.name: column for column in OUTPUT_COLUMNS}
-PLACE_COLUMNS = tuple(_KNOWN[name] for name in PLACE)
-SCORED_AT = Column("scored_at", Type.TIMESTAMP, "wall time of the scoring, the same in a micro-batch")
-
 _SHARE = "scored binary, lines binary, state_bytes long"
 _STATE = "memory binary"
-_place_of = itemgetter(*map(Output._fields.index, PLACE))
-
 Run = Callable[[tuple[Any, ...], Iterator[pd.DataFrame], GroupState], Iterator[pd.DataFrame]]
-Lines = list[dict[str, Any]]
-
-
-def scored_columns(domain: Domain) -> tuple[Column, ...]:
-    """The columns of a scored row: its place, then what the domain made of it."""
-    return (*PLACE_COLUMNS, *domain.scored_columns)
 
 
 def work_on(parts: DataFrame, domain: Domain, shards: int) -> DataFrame:
@@ -64,28 +49,6 @@ def unpack(shares: pa.Table, schema: pa.Schema) -> tuple[pa.Table, Lines]:
     return in_order(scored), named(lines)
 
 
-def in_order(scored: pa.Table) -> pa.Table:
-    """The scored rows in the order in which they were sent."""
-    return scored.sort_by([("sequence", "ascending"), ("row", "ascending")])
-
-
-def named(outputs: Iterable[tuple[Any, ...]]) -> Lines:
-    """Outputs with the names of their fields."""
-    return [dict(zip(Output._fields, output, strict=True)) for output in outputs]
-
-
-def split(outputs: Iterable[Output], schema: pa.Schema) -> tuple[pa.Table, list[tuple[Any, ...]]]:
-    """The scored rows as a table, and the other outputs as plain tuples, which pickle writes without the name
-    of their class."""
-    scored, others = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
-    for output in outputs:
-        if output.kind == OutputKind.SCORED:
-            scored.append((*_place_of(output), *(output.values or ())))
-        else:
-            others.append(tuple(output))
-    return table_of(scored, schema), others
-
-
 def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
     def run(_: tuple[Any, ...], frames: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
         memory = state.get[0] if state.exists else None
@@ -98,13 +61,6 @@ def _function(shared: "Broadcast[Domain]", schema: pa.Schema) -> Run:
         yield pd.DataFrame([share], columns=["scored", "lines", "state_bytes"])
 
     return run
-
-
-def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    """Rows as an Arrow table."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def packed(scored: pa.Table) -> bytes:

@@ -8,8 +8,8 @@ from pyspark.sql import DataFrame
 
 from streamweir.commits import Commit
 from streamweir_spark.core import Output
+from streamweir_spark.outputs import in_order, named, split
 from streamweir_spark.placement import Outputs
-from streamweir_spark.transform import in_order, named, split
 
 STATE = b"what the shard remembers"
 

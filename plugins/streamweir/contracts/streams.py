@@ -165,6 +165,6 @@ class Stream:
         """The figures' totals after a micro-batch: two objects in turn, so that the ones before it stay."""
         return self.own / "totals" / f"{batch_id % 2}.json"
 
-    def shard(self, batch_id: int) -> ObjectKey:
-        """What a driver remembers after a micro-batch, pickled: two objects in turn, like the totals."""
-        return self.own / "shard" / f"{batch_id % 2}.pickle"
+    def memory(self, batch_id: int) -> ObjectKey:
+        """What a driver's core remembers after a micro-batch, pickled; two objects in turn, as well."""
+        return self.own / "memory" / f"{batch_id % 2}.pickle"

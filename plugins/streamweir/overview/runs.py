@@ -10,7 +10,7 @@ from streamweir.commits import READERS
 from streamweir.contracts.runs import PLAN, SUMMARY, Run
 from streamweir.contracts.streams import RUNS, ObjectKey
 from streamweir.objectstore import ObjectStore
-from streamweir.overview.newest import moment_in, named_and_of_runs
+from streamweir.overview.streams import moment_in, named_and_of_runs
 
 UNTOLD = "no report yet"
 """The outcome of a run whose report is not written."""

@@ -1,5 +1,6 @@
 """The streams and what their scorers last said of themselves."""
 
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,13 +11,15 @@ from streamweir.commits import READERS
 from streamweir.contracts.pipelines import pipeline_names, stages_of
 from streamweir.contracts.streams import STREAMS, ObjectKey, Stream
 from streamweir.objectstore import ObjectStore
-from streamweir.overview.newest import moment_in, named_and_of_runs
 from streamweir.retention import streams
 from streamweir.scorer.health import FRESH_FOR_S, STARTS_WITHIN_S
 from streamweir.scorer.status import State, Status, read
 
 WORKING, STOPPED, FAILED, SILENT, NEVER = "working", "stopped", "failed", "silent", "never started"
 """What is said of a scorer. silent: it has said nothing for too long."""
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dt\d\d-\d\d-\d\d")
+"""In the names of bundles, and of streams that are called like their run: Airflow's run ids hold it."""
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,16 @@ def word_of(status: Status, *, alive: bool) -> str:
     """How a scorer is. alive: whether it was seen to say something, or did so not long ago."""
     ended = {State.STOPPED: STOPPED, State.FAILED: FAILED}.get(State(status.state))
     return ended or (WORKING if alive else SILENT)
+
+
+def moment_in(name: str) -> tuple[str, str]:
+    """What a name is sorted by: its moment, then itself; one without a moment comes before all others."""
+    found = _MOMENT.search(name)
+    return found[0] if found else "", name
+
+
+def named_and_of_runs(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The streams that have a name of their own, and those that are called like their run, oldest first."""
+    by_moment = sorted(names, key=moment_in)
+    named = [name for name in by_moment if not _MOMENT.search(name)]
+    return named, by_moment[len(named) :]

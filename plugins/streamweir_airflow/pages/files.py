@@ -9,19 +9,17 @@ from streamweir.objectstore import ObjectStore
 from streamweir_airflow.addresses import page as address
 from streamweir_airflow.addresses import run_page
 from streamweir_airflow.pages.access import OF_A_DAG, Found, FoundRun, Store
-from streamweir_airflow.pages.rendering import HTML, Link, page
+from streamweir_airflow.pages.rendering import ALWAYS, HTML, Link, page
 
 MOST_FILES = 500
 """How many files a run's page lists."""
 _SHOWN = {".html": HTML, ".json": "application/json", ".png": "image/png"}
 """What is shown. Tables are for programs, and the rejected one holds the bytes of rejected records."""
 SANDBOXED = {
+    **ALWAYS,
     # Texts of the data are escaped in all files. Should one slip through, it is no code here all the same.
     "Content-Security-Policy": "sandbox allow-popups; default-src 'none'; img-src data:; "
     "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "private, no-cache",
 }
 router = APIRouter(prefix="/dags/{dag_id}", dependencies=OF_A_DAG)
 

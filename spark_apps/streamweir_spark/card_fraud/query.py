@@ -11,8 +11,8 @@ from streamweir.contracts.card_fraud.dataset import CLASS
 from streamweir_spark.card_fraud.domain import Domain
 from streamweir_spark.columns import from_core
 from streamweir_spark.micro_batch import Predict, Rows
+from streamweir_spark.outputs import PLACE_COLUMNS, SCORED_AT
 from streamweir_spark.scorer import Scorer
-from streamweir_spark.transform import PLACE_COLUMNS, SCORED_AT
 
 _COLUMNS = (*MODEL_COLUMNS, CLASS, *PLACE_COLUMNS, SCORED_AT)
 

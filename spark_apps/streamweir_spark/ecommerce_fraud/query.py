@@ -12,8 +12,8 @@ from streamweir_spark.ecommerce_fraud.domain import Domain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.figures import Figures, ScoredRow, products_of
 from streamweir_spark.micro_batch import Predict, Rows
+from streamweir_spark.outputs import PLACE_COLUMNS, SCORED_AT
 from streamweir_spark.scorer import Scorer
-from streamweir_spark.transform import PLACE_COLUMNS, SCORED_AT
 
 _MODEL_NAMES = frozenset(column.name for column in MODEL_COLUMNS)
 _PLACE = tuple(column for column in PLACE_COLUMNS if column.name not in _MODEL_NAMES)

@@ -25,7 +25,7 @@ from streamweir.writers.csv_files import CsvFiles
 from streamweir.writers.once import Intent
 from streamweir_spark.merchant_patterns.domain import ENDED
 from streamweir_spark.micro_batch import FinalRows, now_us, stored_schema
-from streamweir_spark.transform import table_of
+from streamweir_spark.outputs import table_of
 
 STARTED_FORMAT = 1
 """Of the object that says when the detector first started."""

@@ -18,9 +18,9 @@ from streamweir_spark.card_fraud.query import CardResults
 from streamweir_spark.card_fraud.train import NUMBERS, examples
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.needs import ModelNeeds
+from streamweir_spark.outputs import SCORED_AT, scored_columns
 from streamweir_spark.training.examples import LABEL, Examples, split
 from streamweir_spark.training.selection import Selected, select
-from streamweir_spark.transform import SCORED_AT, scored_columns
 from tests.support.card_files import at, write_cards
 
 

@@ -21,8 +21,8 @@ from streamweir.errors import BadConfiguration, StreamHeld
 from streamweir_spark import micro_batch
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.merchant_patterns.detections import Detections
+from streamweir_spark.outputs import PLACE_COLUMNS
 from streamweir_spark.sink import Sink
-from streamweir_spark.transform import PLACE_COLUMNS
 from tests.support.given_outputs import Given, frame_of
 from tests.support.memory_store import MemoryStore
 from tests.unit.core.merchants import message, payment, run_apart

@@ -18,9 +18,10 @@ from streamweir_spark import decode
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.outputs import PLACE, scored_columns
 from streamweir_spark.placement import InDriver, OnExecutors, Outputs
 from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles, shard_keys
-from streamweir_spark.transform import PLACE, scored_columns, unpack, work_on
+from streamweir_spark.transform import unpack, work_on
 from tests.unit.core.ecommerce_stream import (
     batch,
     browsing,
@@ -121,7 +122,7 @@ def test_a_driver_puts_out_what_executors_put_out(spark: SparkSession, files: Pa
         # The next driver has nothing but the commit record.
         found.append(place.outputs(messages, before))
         place = InDriver(place.frame, READER, domain(), Stream("ecommerce_fraud", "s"))
-        before = Commit(number, shard=found[-1].state, state_bytes=found[-1].state_bytes)
+        before = Commit(number, memory=found[-1].state, state_bytes=found[-1].state_bytes)
     expected = run_apart(stream(), domain(), SHARDS)
     scored = pa.concat_tables([outputs.scored for outputs in found])
     assert [row["transaction_id"] for row in scored.to_pylist()] == ["t1", "t2", "t3"]
@@ -135,7 +136,7 @@ def test_a_stream_stays_where_its_memory_is(spark: SparkSession, files: Path) ->
     by_executors = Commit(7, state_bytes=900)
     with pytest.raises(BadConfiguration, match=r"ecommerce_fraud\.s is kept by executors"):
         InDriver(messages, READER, domain(), shop).outputs(messages.toArrow(), by_executors)
-    by_a_driver = Commit(7, state_bytes=900, shard_sha256="0" * 64)
+    by_a_driver = Commit(7, state_bytes=900, memory_sha256="0" * 64)
     with pytest.raises(BadConfiguration, match=r"ecommerce_fraud\.s is kept by its driver"):
         OnExecutors(messages, READER, domain(), shop, SHARDS).outputs(messages.toArrow(), by_a_driver)
 

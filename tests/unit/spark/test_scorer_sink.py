@@ -30,10 +30,10 @@ from streamweir_spark.ecommerce_fraud.query import ShopResults
 from streamweir_spark.micro_batch import Predict
 from streamweir_spark.model import load
 from streamweir_spark.numpy_model import proven
+from streamweir_spark.outputs import scored_columns
 from streamweir_spark.proving import prove
 from streamweir_spark.publish import Offsets, Outgoing, Publisher
 from streamweir_spark.sink import Sink
-from streamweir_spark.transform import scored_columns
 from tests.support.given_outputs import Given, frame_of
 from tests.support.memory_store import MemoryStore
 from tests.unit.core.ecommerce_stream import START, batch, browsing, domain, message, run_apart, transaction
@@ -213,7 +213,7 @@ def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
     record = case.commit(0)
     assert (record["batch_id"], record["next_sequence"], record["max_ts"]) == (0, 2, START + 1)
     assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
-    assert record["state_bytes"] == len(case.store.objects[str(STREAM.shard(0))]) > 10
+    assert record["state_bytes"] == len(case.store.objects[str(STREAM.memory(0))]) > 10
     assert record["published"] == {"topic": {"0": 6}}
     assert (record["format"], set(record["files"])) == (4, {name for name, _ in case.tables()})
     assert set(record["files"]) == {"predictions", "rejected", "worked"}
@@ -270,10 +270,10 @@ def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, s
     case.write(1, outputs[1])
     after = case.store.objects
     written = [name for name in after if after[name] != before.get(name) and "/commits/" not in name]
-    assert {str(STREAM.totals(1)), str(STREAM.shard(1))} <= set(written)
+    assert {str(STREAM.totals(1)), str(STREAM.memory(1))} <= set(written)
     assert case.sink.last is not None
     # The objects of a micro-batch are written side by side: any of them may be there.
-    for done in (written, [str(STREAM.totals(1))], [str(STREAM.shard(1))]):
+    for done in (written, [str(STREAM.totals(1))], [str(STREAM.memory(1))]):
         store = MemoryStore()
         store.objects = before | {name: after[name] for name in done}
         again = Case(spark, store)
@@ -281,7 +281,7 @@ def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, s
         assert again.table("sold_quantity", 1) == case.table("sold_quantity", 1)
         assert again.table("top_products", 1) == case.table("top_products", 1)
         assert again.commit(1)["totals_sha256"] == case.commit(1)["totals_sha256"]
-        assert again.commit(1)["shard_sha256"] == case.commit(1)["shard_sha256"]
+        assert again.commit(1)["memory_sha256"] == case.commit(1)["memory_sha256"]
 
 
 def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> None:
@@ -298,7 +298,7 @@ def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> Non
     assert len(case.store.objects[str(STREAM.commit(1))]) < small + 200
 
 
-@pytest.mark.parametrize("key", [STREAM.totals(0), STREAM.shard(0)], ids=["totals", "shard"])
+@pytest.mark.parametrize("key", [STREAM.totals(0), STREAM.memory(0)], ids=["totals", "memory"])
 def test_what_is_missing_or_of_another_micro_batch_is_not_gone_on_from(
     case: Case, spark: SparkSession, key: ObjectKey
 ) -> None:
