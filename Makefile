@@ -144,7 +144,7 @@ test-store: setup ## a scorer on the object store that STREAMWEIR_STORE_... name
 	STREAMWEIR_TEST_STORE=1 $(PYTEST) tests/servers_elsewhere/test_scorer.py
 
 .PHONY: test-cluster
-test-cluster: setup ## a scorer on a standalone Spark cluster, one of its workers killed; not in make test, not seen to its end yet
+test-cluster: setup ## a scorer on a standalone Spark cluster, one of its workers killed; not in make test
 	$(PYTEST) tests/cluster
 
 .PHONY: test-drills
