@@ -50,7 +50,7 @@ def write_docs(validated: Iterable[Validated], folder: Path, *, title: str, run:
     pages: Any = view.DefaultJinjaPageView(custom_views_directory=str(_TEMPLATES))  # type: ignore[attr-defined]
     lines = []
     for suite in validated:
-        line = Line(suite.subject.suite, f"{_file_name(suite.subject.suite)}.html", suite.outcomes)
+        line = Line(suite.suite, f"{_file_name(suite.suite)}.html", suite.outcomes)
         content = content_of.render(_as_text(suite.result))
         page = pages.render(content, template=_SUITE_PAGE, style=style, line=line, title=title, run=run)
         (folder / line.page).write_text(page, encoding="utf-8")

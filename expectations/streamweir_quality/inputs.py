@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamweir.connections import KafkaConnection
@@ -156,7 +157,11 @@ def _table(store: ObjectStore, key: ObjectKey, file: Path) -> Path:
 
 def _frame(file: Path, columns: Sequence[str] | None, few: Sequence[str] = ()) -> pd.DataFrame:
     rows = pq.read_table(file, columns=None if columns is None else list(columns), read_dictionary=list(few))
-    return rows.to_pandas(integer_object_nulls=True)
+    frame = rows.to_pandas(integer_object_nulls=True)
+    del rows
+    # Arrow would keep what it read into, beside the frame: for numbers, 20 bytes of each.
+    pa.default_memory_pool().release_unused()
+    return frame
 
 
 def _required(store: ObjectStore, key: ObjectKey) -> Any:

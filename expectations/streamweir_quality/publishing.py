@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 from streamweir.contracts.runs import Run
@@ -44,7 +45,8 @@ def inspect(
     with ThreadPoolExecutor(1) as beside:
         # A JVM takes seconds to start: meanwhile the other expectations are checked.
         again = beside.submit(scores_again, inputs, chosen, servers, work)
-        validated = validate([*subjects(inputs), *tables, schema_subject(inputs)])
+        # One after the other: a subject's frame is made when its turn comes, and then let go.
+        validated = validate(chain(subjects(inputs), tables, [schema_subject(inputs)]))
         validated += validate(model_again(inputs, chosen, again.result()))
     docs = work / "docs"
     write_docs(validated, docs, title=inputs.pipeline.title, run=run.id)

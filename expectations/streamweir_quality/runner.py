@@ -10,7 +10,6 @@ from typing import Any
 
 import great_expectations as gx
 import pandas as pd
-import pyarrow as pa
 from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -56,7 +55,7 @@ class Outcome:
 class Validated:
     """A suite's outcomes, and Great Expectations' own result, from which the docs are rendered."""
 
-    subject: Subject
+    suite: str
     outcomes: tuple[Outcome, ...]
     result: ExpectationSuiteValidationResult
 
@@ -69,7 +68,7 @@ def validate(subjects: Iterable[Subject]) -> list[Validated]:
 def _validate(subject: Subject) -> Validated:
     result = _together([_result(subject.suite, frame, checks) for frame, checks in _parts(subject)])
     outcomes = tuple(_outcome(subject, single) for single in result.results)
-    return Validated(subject, outcomes, result)
+    return Validated(subject.suite, outcomes, result)
 
 
 def _parts(subject: Subject) -> Iterator[tuple[pd.DataFrame, Sequence[Expectation]]]:
@@ -88,7 +87,6 @@ def _parts(subject: Subject) -> Iterator[tuple[pd.DataFrame, Sequence[Expectatio
         yield subject.frame[list(columns)], checks
         # Great Expectations refers to a frame in circles: it would stay while the next ones are read.
         gc.collect()
-        pa.default_memory_pool().release_unused()
 
 
 def _result(

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copyfile
 from typing import Any, cast
 
 import numpy as np
@@ -23,35 +22,15 @@ from streamweir.comparison import compare
 from streamweir.contracts.card_fraud import SCORED
 from streamweir.contracts.ecommerce_fraud import PREDICTIONS
 from streamweir.contracts.runs import Run
-from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Table
 from streamweir.objectstore import ObjectStore
+from tests.support.folder_store import FolderStore
 from tests.support.made_up_pair import BEGAN, made_up_run
 from tests.support.memory_store import MemoryStore
 
 ROWS = 1_000_000
 TABLES = {"card_fraud": SCORED, "ecommerce_fraud": PREDICTIONS}
 _START_US = int(BEGAN.timestamp() * 1e6)
-
-
-class FolderStore(MemoryStore):
-    """Small objects in memory, large ones as files of a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-    def file(self, key: ObjectKey) -> Path:
-        return self.folder / str(key).replace("/", "+")
-
-    def exists(self, key: ObjectKey) -> bool:
-        return self.file(key).exists() or super().exists(key)
-
-    def download(self, key: ObjectKey, path: Path) -> None:
-        if self.file(key).exists():
-            copyfile(self.file(key), path)
-        else:
-            path.write_bytes(self.get(key) or b"")
 
 
 def main(rows: int) -> None:
@@ -80,9 +59,14 @@ def measured(store: MemoryStore, baseline: Run, candidate: Run) -> tuple[dict[st
     began, cpu = time.perf_counter(), time.process_time()
     found = compare(cast(ObjectStore, store), baseline, candidate)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return found, seconds, cpu, peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The largest memory that this process has had."""
     # Not ru_maxrss, which begins with the parent's.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return found, seconds, cpu, int(peak) * 1024
+    return int(peak) * 1024
 
 
 def scored(table: Table, rows: int, seed: int) -> pa.Table:

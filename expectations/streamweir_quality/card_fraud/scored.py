@@ -54,7 +54,7 @@ def share_subjects(inputs: Inputs) -> Iterable[Subject]:
     low, high = share["low"], share["high"]
     sentence = f"the share of alerts is in the range that training saw, {low:.3%} to {high:.3%}"
     is_alert = inputs.frame(SCORED.name, [IS_ALERT.name])[IS_ALERT.name]
-    alerts = pd.DataFrame({"alerts": is_alert.astype(float)})
+    alerts = pd.DataFrame({"alerts": is_alert.astype("int8")})
     yield Subject("alerts and training", SCORED.name, alerts, (mean_between("alerts", low, high, sentence),))
 
 
