@@ -1,9 +1,13 @@
 """The page of a run: how far it is, what went wrong, and what came out."""
 
+import io
+import re
+from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
@@ -11,6 +15,7 @@ from streamweir.contracts.runs import Run
 from streamweir.contracts.streams import Stream, stream_id_of
 from streamweir.errors import DependencyUnreachable
 from streamweir.overview import pace
+from streamweir.overview.alerts import Alerts, kind_of
 from streamweir.overview.pace import Newest
 from streamweir.reporting.inputs import load_bundle
 from streamweir.reporting.summary import summarise
@@ -109,6 +114,72 @@ def test_a_run_that_is_under_way_tells_how_far_it_is(
     for said in ("40 messages", "38 messages worked on", "1,234 rows/s", "60 records", rejected):
         assert said in told["html"], said
     assert 'max="40" value="38"' in told["html"]
+
+
+def flagged(store: MemoryStore, stream: Stream) -> list[dict[str, Any]]:
+    """What the run's predictions call fraud, the newest first; the last micro-batch, 5, is the flush."""
+    found = list[dict[str, Any]]()
+    for at in range(5):
+        file = io.BytesIO(store.objects[str(stream.table_file("predictions", at))])
+        found += [row for row in pq.read_table(file).to_pylist() if row["prediction"] == 1]
+    return found[::-1]
+
+
+def test_a_run_that_is_under_way_shows_what_it_raises(
+    client: TestClient, store: MemoryStore, sent: None, made_up: MadeUpRun
+) -> None:
+    store.put(Run(made_up.run.stream, UNDER_WAY).plots / "live/success_payments.png", b"png")
+    expected = flagged(store, made_up.run.stream)
+    assert len(expected) > 10
+    html = client.get(f"/streamweir/dags/{DAG}/now/{UNDER_WAY}").json()["html"]
+    shown = re.findall(r"<tr><td>(S[\w-]+)</td><td>[\w-]+</td><td>\d+</td><td>([\d.e-]+)</td></tr>", html)
+    assert [(name, float(p)) for name, p in shown] == [
+        (row["session_id"], row["fraud_probability"]) for row in expected[:10]
+    ]
+    assert f'<img src="{RUNS}/{UNDER_WAY}/plots/live/success_payments.png?at=' in html
+    (line,) = re.findall(r'<polyline points="([^"]+)"', html)
+    batches = Counter(row["batch_index"] // 8 for row in expected)
+    heights = [118 - float(point.split(",")[1]) - 2 for point in line.split()]
+    assert [round(height / 112 * max(batches.values())) for height in heights] == [
+        batches[at] for at in range(6)
+    ]
+
+
+def test_what_another_run_raised_is_not_shown(store: MemoryStore, made_up: MadeUpRun) -> None:
+    alerts = Alerts(Run(made_up.run.stream, UNDER_WAY), 16)
+    for _ in range(2):
+        alerts.look(store, 4)  # type: ignore[arg-type]
+        assert [each.ts for each in alerts.batches] == [1_767_225_600 + at for at in (24, 32, 40)]
+
+
+def test_a_look_reads_few_micro_batches_and_none_twice(
+    store: MemoryStore, made_up: MadeUpRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamweir.overview.alerts.AT_ONCE", 2)
+    monkeypatch.setattr("streamweir.overview.alerts.REMEMBERED", 3)
+    asked, get = list[str](), store.get
+    monkeypatch.setattr(store, "get", lambda key, **more: asked.append(str(key)) or get(key, **more))
+    alerts, known = Alerts(Run(made_up.run.stream, UNDER_WAY), 0), list[int]()
+    for last in (3, 3, 3, 4):
+        alerts.look(store, last)  # type: ignore[arg-type]
+        known.append(len(alerts.batches))
+    assert known == [2, 3, 3, 3]
+    assert len(asked) == len(set(asked)) == 2 * 4, "of micro-batches 1 to 4 the commit and the table, once"
+
+
+@pytest.mark.parametrize(
+    ("word", "table", "where"),
+    [
+        ("ecommerce_fraud", "predictions", "prediction"),
+        ("card_fraud", "scored", "is_alert"),
+        ("clickstream_anomaly", "windows", "flagged"),
+        ("merchant_patterns", "detections", None),
+    ],
+)
+def test_each_pipeline_raises_something(word: str, table: str, where: str | None) -> None:
+    found = kind_of(word)
+    assert (found.table, found.where) == (table, where)
+    assert found.columns
 
 
 def test_a_task_that_failed_says_why(client: TestClient, store: MemoryStore, made_up: MadeUpRun) -> None:

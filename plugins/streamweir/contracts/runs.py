@@ -161,6 +161,11 @@ class Run:
         return self.plots / f"{name}.png"
 
     @property
+    def live_plots(self) -> ObjectKey:
+        """The prefix of the pictures that are drawn anew while the run goes on."""
+        return self.plots / "live"
+
+    @property
     def report(self) -> ObjectKey:
         """The report, for people: one file that needs no other."""
         return self.bundle / REPORT

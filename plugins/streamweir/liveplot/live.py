@@ -150,7 +150,7 @@ class _Frames:
         self._drawn, self._frames = series.seen, self._frames + 1
         self._page.show(image)
         try:
-            self._store.put(self._run.plots / "live" / f"{self._name}.png", image)
+            self._store.put(self._run.live_plots / f"{self._name}.png", image)
         except DependencyUnreachable as error:
             _LOG.warning("%s; this frame is skipped", error)
 

@@ -81,6 +81,15 @@ def clock(unix_seconds: int) -> str:
     return moment(datetime.fromtimestamp(unix_seconds, UTC))
 
 
+def cell(value: Any) -> str:
+    """A value of a table, in UTC, to the microsecond; empty for null."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".")
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
 @cache
 def _asset(name: str) -> str:
     return files("streamweir_airflow").joinpath("templates", name).read_text()

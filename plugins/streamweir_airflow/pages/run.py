@@ -1,5 +1,6 @@
 """A run: how far it is while it runs, and what came out when it has ended."""
 
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from streamweir.contracts.runs import DATA_DOCS, REPORT, Run
 from streamweir.errors import StreamweirError
 from streamweir.objectstore import ObjectStore
 from streamweir.overview import pace
+from streamweir.overview.alerts import Alerts
 from streamweir.overview.counting import Counted
 from streamweir.overview.streams import Seen, look
 from streamweir.overview.tables import tables_of
@@ -21,7 +23,8 @@ from streamweir_airflow.addresses import page as address
 from streamweir_airflow.addresses import run_page, table_page
 from streamweir_airflow.hooks import KafkaHook
 from streamweir_airflow.pages.access import OF_A_DAG, Found, FoundRun, Store
-from streamweir_airflow.pages.rendering import Link, page, part
+from streamweir_airflow.pages.charts import line
+from streamweir_airflow.pages.rendering import Link, cell, clock, number, page, part
 
 ENDED = ("success", "failed")
 """The states of a run that does not go on."""
@@ -60,6 +63,7 @@ def now(found: FoundRun, tasks: Tasks, objects: Store) -> Response:
     """The part of the page that changes."""
     values, ended = _shown(found, tasks, objects), found.state in ENDED
     if not ended and (plan := values["plan"]):
+        values |= _moving(found, plan, values["stages"], objects)
         try:
             values |= _closely(found.run, plan, values["stages"], objects)
         except StreamweirError as error:
@@ -77,6 +81,8 @@ def _shown(found: Found, tasks: Sequence[TaskInstance], objects: ObjectStore) ->
         "problem": "",
         "sent": None,
         "counted": {},
+        "alerts": None,
+        "live_plots": [],
         **(_results(found, objects) if found.state in ENDED else _under_way(found.run, objects)),
     }
 
@@ -125,9 +131,39 @@ def _closely(run: Run, plan: Plan, stages: Sequence[Seen], objects: ObjectStore)
     return {"counted": counted, "sent": pace.newest_message(KafkaHook().connection, run.stream)}
 
 
+def _moving(found: Found, plan: Plan, stages: Sequence[Seen], objects: ObjectStore) -> dict[str, Any]:
+    """What the replay's chart and the scorer's alerts show while the run is under way."""
+    run, alerts = found.run, _alerts(found.run, plan.first_sequence)
+    names = [key.key.removeprefix(f"{run.bundle.key}/") for key in objects.list(run.live_plots)]
+    # The picture is another one each time: an address that does not change would not be asked for again.
+    drawn = [Link(name, f"{address(found.dag_id, run.id, name)}?at={time.time():.0f}") for name in names]
+    for seen in stages:
+        if seen.stage.stage == alerts.kind.stage and seen.status and seen.status.batch_id is not None:
+            alerts.look(objects, seen.status.batch_id)
+            return {"live_plots": drawn, "alerts": _raised(alerts)}
+    return {"live_plots": drawn}
+
+
+def _raised(alerts: Alerts) -> dict[str, Any]:
+    batches = alerts.batches
+    points = [(each.ts, each.alerts) for each in batches if each.ts]
+    ends = (clock(points[0][0]), clock(points[-1][0])) if points else ("", "")
+    return {
+        "kind": alerts.kind,
+        "batches": len(batches),
+        "chart": line("alerts of each micro-batch", points, ends, number),
+        "rows": [[cell(row[name]) for name in alerts.kind.columns] for row in alerts.newest],
+    }
+
+
 @lru_cache(_REMEMBERED)
 def _counted(run: Run, first_sequence: int) -> Counted:
     return Counted(run, first_sequence)
+
+
+@lru_cache(_REMEMBERED)
+def _alerts(run: Run, first_sequence: int) -> Alerts:
+    return Alerts(run, first_sequence)
 
 
 def _error(run: Run, task: TaskInstance, objects: ObjectStore) -> str:

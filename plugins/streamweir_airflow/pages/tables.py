@@ -5,7 +5,6 @@ import io
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -20,7 +19,7 @@ from streamweir.objectstore import ObjectStore
 from streamweir.overview.tables import ROWS, Filter, Op, View, all_rows, rows_of, tables_of
 from streamweir_airflow.addresses import run_page, table_page
 from streamweir_airflow.pages.access import OF_A_DAG, Changeable, FoundRun, Store, known_pipeline
-from streamweir_airflow.pages.rendering import ALWAYS, Link, page
+from streamweir_airflow.pages.rendering import ALWAYS, Link, cell, page
 
 MOST_BYTES = 256 * 2**20
 """A larger file is not fetched to look into it."""
@@ -81,7 +80,7 @@ def table(found: FoundRun, of: Wanted) -> Response:
         "ops": list(Op),
         "count": rows.count,
         "rows": [
-            (f"{there}?{urlencode(key)}", [_cell(value) for value in row])
+            (f"{there}?{urlencode(key)}", [cell(value) for value in row])
             for key, row in zip(rows.keys, rows.rows, strict=True)
         ],
     }
@@ -130,19 +129,11 @@ def _query(view: View, *, page: int = 1, sort: str = "") -> str:
     return urlencode(said | ({"_page": str(page)} if page > 1 else {}))
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}".rstrip("0").rstrip(".")
-    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-
-
 def _harmless(value: Any) -> Any:
     """The value; a text that a spreadsheet would take for a formula begins with an apostrophe."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = _cell(value)
+    text = cell(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
