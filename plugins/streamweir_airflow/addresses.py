@@ -38,6 +38,11 @@ def runs_page(dag_id: str, number: int = 1) -> str:
     return _turned(page(dag_id), number)
 
 
+def compare_page(dag_id: str) -> str:
+    """The address where two runs of a DAG, `baseline` and `candidate`, are shown side by side."""
+    return f"{page(dag_id)}/compare"
+
+
 def table_page(dag_id: str, run_id: str, name: str) -> str:
     """The address of a result table of a run."""
     return f"{page(dag_id)}/tables/{quote(run_id)}/{quote(name)}"

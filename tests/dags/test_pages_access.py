@@ -13,6 +13,7 @@ OF_A_DAG = {
     "/dags/{dag_id}/now/{run_id}",
     "/dags/{dag_id}/runs/{run_id}",
     "/dags/{dag_id}",
+    "/dags/{dag_id}/compare",
     "/dags/{dag_id}/runs/{run_id}/{name:path}",
     "/dags/{dag_id}/streams/{stream_id}",
     "/dags/{dag_id}/streams/{stream_id}/stop",

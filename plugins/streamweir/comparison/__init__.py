@@ -4,6 +4,6 @@ The one is called the baseline, the other the candidate. The result is documente
 """
 
 from streamweir.comparison.results import EQUAL, compare, put_comparison
-from streamweir.comparison.runs import refuse_unlike, run_named
+from streamweir.comparison.runs import alike, name_of, refuse_unlike, run_named
 
-__all__ = ["EQUAL", "compare", "put_comparison", "refuse_unlike", "run_named"]
+__all__ = ["EQUAL", "alike", "compare", "name_of", "put_comparison", "refuse_unlike", "run_named"]

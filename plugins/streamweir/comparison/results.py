@@ -11,7 +11,7 @@ import pyarrow as pa
 from streamweir.comparison import differences
 from streamweir.comparison.judging import judged
 from streamweir.comparison.pairs import BASELINE, CANDIDATE, SIDES, Layout, comparing, pair_up
-from streamweir.comparison.runs import Side, refuse_other_messages, run_named, side_of
+from streamweir.comparison.runs import Side, alike, run_named
 from streamweir.comparison.timings import timings
 from streamweir.contracts.pipelines import pipeline as pipeline_of
 from streamweir.contracts.rejected import REJECTED
@@ -35,8 +35,7 @@ def compare(store: ObjectStore, baseline: Run, candidate: Run, tolerance: float 
     BadConfiguration for runs that cannot be compared, StreamweirError when there is no room to do it, or a
     table cannot be read.
     """
-    sides = side_of(store, baseline), side_of(store, candidate)
-    refuse_other_messages(*sides)
+    sides = alike(store, baseline, candidate)
     pipeline = pipeline_of(baseline.stream.pipeline)
     with tempfile.TemporaryDirectory(prefix="streamweir-compare-") as folder:
         try:

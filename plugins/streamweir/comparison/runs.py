@@ -76,13 +76,24 @@ def side_of(store: ObjectStore, run: Run) -> Side:
     )
 
 
-def refuse_other_messages(baseline: Side, candidate: Side) -> None:
-    """Raise BadConfiguration, with all that differs, unless both runs sent the same messages."""
-    if said := "; ".join(_other_messages(baseline, candidate)):
+def alike(store: ObjectStore, baseline: Run, candidate: Run) -> tuple[Side, Side]:
+    """Two finished runs that sent the same messages.
+
+    Raises BadConfiguration for one that is unknown or not finished, and, with all that differs, for two that
+    did not.
+    """
+    sides = side_of(store, baseline), side_of(store, candidate)
+    if said := "; ".join(_other_messages(*sides)):
         raise BadConfiguration(
-            f"runs {baseline.run.id} and {candidate.run.id} cannot be compared, as they did not replay the "
-            f"same messages: {said}"
+            f"runs {baseline.id} and {candidate.id} cannot be compared, as they did not replay the same "
+            f"messages: {said}"
         )
+    return sides
+
+
+def name_of(run: Run) -> str:
+    """The name by which `run_named` finds the run."""
+    return run.id if run.stream.id == stream_id_of(run.id) else f"{run.stream.id}/{run.id}"
 
 
 def refuse_unlike(store: ObjectStore, pipeline: str, asked: Mapping[str, Any], compare_with: str) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from streamweir.commits import READERS
+from streamweir.contracts.rejected import Reason
 from streamweir.contracts.runs import PLAN, SUMMARY, Run
 from streamweir.contracts.streams import RUNS, ObjectKey
 from streamweir.objectstore import ObjectStore
@@ -64,6 +65,8 @@ class Figures:
 
     rows, rows_per_second: of the replay, over all topics. scored_per_second: rows a second of the scorer.
     p50, p95: latency in seconds; both of the slowest stage. failed, warnings: expectations that were not met.
+    rejected: the share of the rows that went in. precision, recall: of the alerts, on labelled rows that the
+    model did not learn from.
     """
 
     outcome: str
@@ -77,6 +80,9 @@ class Figures:
     expectations: int | None
     failed: int | None
     warnings: int | None
+    rejected: float | None
+    precision: float | None
+    recall: float | None
 
 
 def figures(objects: ObjectStore, runs: Sequence[Run]) -> list[Figures | None]:
@@ -89,6 +95,8 @@ def figures(objects: ObjectStore, runs: Sequence[Run]) -> list[Figures | None]:
 def _figures(said: Mapping[str, Any]) -> Figures:
     replay, quality = said.get("replay") or {}, said.get("quality") or {}
     stages = (said.get("stages") or {"": said}).values()
+    found = (row for rows in (said.get("analysis") or {}).values() for row in rows)
+    measures = {row["measure"]: row["value"] for row in found if "measure" in row}
     rates = [rate for stage in stages if (rate := (stage.get("scorer") or {}).get("rows_per_second"))]
     slowest: Mapping[str, float] = max(
         (stage["latency_s"] for stage in stages if stage.get("latency_s")),
@@ -107,4 +115,15 @@ def _figures(said: Mapping[str, Any]) -> Figures:
         expectations=quality.get("expectations"),
         failed=quality.get("failed_critical"),
         warnings=quality.get("failed_warnings"),
+        rejected=_rejected_share(said.get("rows") or {}),
+        precision=measures.get("precision"),
+        recall=measures.get("recall"),
     )
+
+
+def _rejected_share(rows: Mapping[str, Any]) -> float | None:
+    """Of the ledger's totals: rejected rows of all topics, of those that were sent; None where none was."""
+    topics = [counts for name, counts in rows.items() if name != "tables"]
+    sent = sum(counts["produced"] for counts in topics)
+    rejected = sum(counts.get(reason, 0) for counts in topics for reason in Reason)
+    return rejected / sent if sent else None

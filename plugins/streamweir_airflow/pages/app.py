@@ -5,7 +5,7 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.responses import PlainTextResponse
 
 from streamweir.errors import StreamweirError
-from streamweir_airflow.pages import files, run, runs, stopping, streams, tables
+from streamweir_airflow.pages import comparing, files, run, runs, stopping, streams, tables
 from streamweir_airflow.pages.files import SANDBOXED
 from streamweir_airflow.pages.rendering import page
 
@@ -15,6 +15,7 @@ for router in (
     streams.of_a_dag,
     stopping.router,
     runs.router,
+    comparing.router,
     run.router,
     tables.router,
     files.router,

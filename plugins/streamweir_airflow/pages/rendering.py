@@ -49,6 +49,11 @@ def number(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f}"
 
 
+def share(value: float | None) -> str:
+    """A part of a whole, in percent."""
+    return NOTHING if value is None else f"{value:.2%}"
+
+
 def seconds(value: float | None) -> str:
     """A span of time: `0.42 s`, `37 s`, `5 min`, `3 h`, `2 d`."""
     if value is None:
@@ -113,5 +118,5 @@ def _hash(text: str) -> str:
 def _templates() -> jinja2.Environment:
     loader = jinja2.PackageLoader("streamweir_airflow")
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    made.filters.update({each.__name__: each for each in (number, seconds, size, moment, clock)})
+    made.filters.update({each.__name__: each for each in (number, share, seconds, size, moment, clock, cell)})
     return made

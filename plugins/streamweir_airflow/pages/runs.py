@@ -1,5 +1,7 @@
 """The runs of a DAG, the newest first, each in numbers."""
 
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -10,15 +12,26 @@ from sqlalchemy import select
 from streamweir.contracts.runs import DATA_DOCS, REPORT, Run
 from streamweir.contracts.streams import RUNS, ObjectKey
 from streamweir.errors import BadConfiguration
-from streamweir.overview.runs import figures
+from streamweir.overview.runs import Figures, figures
+from streamweir_airflow.addresses import compare_page, run_page, runs_page, streams_page
 from streamweir_airflow.addresses import page as address
-from streamweir_airflow.addresses import run_page, runs_page, streams_page
 from streamweir_airflow.attempt import stream_of
 from streamweir_airflow.pages.access import OF_A_DAG, Store, known_pipeline
-from streamweir_airflow.pages.rendering import Link, page
+from streamweir_airflow.pages.charts import Chart, line
+from streamweir_airflow.pages.rendering import Link, page, seconds, share
+from streamweir_airflow.pages.rendering import number as number_in_words
 
 SHOWN = 25
 """How many runs a page lists."""
+_ENDS = "older", "newer"
+_TRENDS: Sequence[tuple[str, Callable[[Figures], float | None], Callable[[float], str]]] = (
+    ("rows scored a second", attrgetter("scored_per_second"), number_in_words),
+    ("latency, 95 % within", attrgetter("p95"), seconds),
+    ("rejected, of the rows sent", attrgetter("rejected"), share),
+    ("precision of the alerts", attrgetter("precision"), share),
+    ("recall of the alerts", attrgetter("recall"), share),
+)
+"""What is drawn over the runs: label, value, and how the value is written."""
 router = APIRouter(prefix="/dags/{dag_id}", dependencies=OF_A_DAG)
 
 
@@ -39,6 +52,9 @@ def newest_runs(
         "links": [Link("Streams", streams_page()), *_turns(dag_id, number, more=len(found) > SHOWN)],
         "says": f"Their bundles lie in s3://{objects.bucket(ObjectKey(RUNS, ''))}/{pipeline}/",
         "runs": rows,
+        "trends": _trends(told[::-1]),
+        # A training has nothing to be set beside another's.
+        "compare": compare_page(dag_id) if dag_id == pipeline else "",
     }
     return page("runs.html.j2", values)
 
@@ -49,6 +65,15 @@ def _bundle(pipeline: str, run: DagRun) -> Run:
     except BadConfiguration:
         # Its stream was refused by its first task: it left nothing, and on its own stream nothing is found.
         return Run(stream_of(pipeline, {}, run.run_id), run.run_id)
+
+
+def _trends(told: Sequence[Figures | None]) -> list[Chart]:
+    """Figures of the listed runs as lines, the oldest run on the left; a run without a report is a gap."""
+    drawn = (
+        line(label, [(at, value(run) if run else None) for at, run in enumerate(told)], _ENDS, form)
+        for label, value, form in _TRENDS
+    )
+    return [chart for chart in drawn if chart]
 
 
 def _turns(dag_id: str, number: int, *, more: bool) -> list[Link]:
