@@ -7,6 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from streamweir.contracts.streams import Stream
+from streamweir.errors import DependencyUnreachable
+from streamweir.overview import pace
+from streamweir.overview.pace import Newest
 from streamweir.scorer import stop
 from streamweir.scorer.status import State, Status, timestamp, write
 from tests.support.memory_store import MemoryStore
@@ -51,6 +54,34 @@ def test_a_scorer_is_asked_to_stop_by_the_form_of_the_page(op: TestClient, store
     assert (answer.status_code, answer.headers["location"]) == (303, "/streamweir/streams")
     assert asked(store)
     assert store.get_json(PROD.stop_marker)["why"] == "op, on the page of the streams"
+
+
+def test_a_scorer_is_asked_to_work_first_on_what_is_sent_by_now(
+    op: TestClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamweir_airflow.hooks.KafkaHook.connection", None)
+    monkeypatch.setattr(pace, "newest_message", lambda *_: Newest(41, 1_767_300_039, 0))
+    assert f'<form method="post" action="{STOP}?drained=true">' in op.get(STOP).text
+    answer = op.post(f"{STOP}?drained=true", headers=OWN, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/streamweir/streams")
+    for next_sequence, expected in ((0, False), (41, False), (42, True)):
+        status = Status(
+            str(PROD), "s", "holder-1", State.RUNNING, *[timestamp()] * 3, next_sequence=next_sequence
+        )
+        write(store, PROD, status)  # type: ignore[arg-type]
+        assert asked(store) is expected
+
+
+def test_a_kafka_that_is_away_stops_nothing(
+    op: TestClient, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DependencyUnreachable("Kafka does not answer")
+
+    monkeypatch.setattr("streamweir_airflow.hooks.KafkaHook.connection", None)
+    monkeypatch.setattr(pace, "newest_message", away)
+    assert op.post(f"{STOP}?drained=true", headers=OWN).status_code == 503
+    assert not asked(store)
 
 
 @pytest.mark.parametrize(

@@ -50,21 +50,32 @@ class Signalled:
         return self._set
 
 
-def request(store: ObjectStore, stream: Stream, why: str) -> None:
+def request(store: ObjectStore, stream: Stream, why: str, *, drained_to: int = 0) -> None:
     """Ask the stream's scorer to end after its present micro-batch; it sees this within a second or two.
 
-    Nothing happens when the stream never had one.
+    drained_to: the sequence up to which it is to work first. Nothing happens when the stream never had one.
     """
     status = read(store, stream)
     if status is not None:
-        marker = {"holder": status.holder, "requested_at": timestamp(), "why": why}
+        marker = {
+            "holder": status.holder,
+            "requested_at": timestamp(),
+            "why": why,
+            "drained_to": drained_to,
+        }
         store.put_json(stream.stop_marker, marker)
 
 
 def requested(store: ObjectStore, stream: Stream, holder: str) -> bool:
-    """Whether the stream's scorer with this holder was asked to stop."""
+    """Whether the stream's scorer with this holder is to stop now: it was asked to, and has worked as far as
+    it was to work first."""
     marker = store.get_json(stream.stop_marker)
-    return marker is not None and marker.get("holder") == holder
+    if marker is None or marker.get("holder") != holder:
+        return False
+    # A request of an earlier version says nothing of it.
+    drained_to = marker.get("drained_to", 0)
+    status = read(store, stream) if drained_to else None
+    return not drained_to or (status is not None and status.next_sequence >= drained_to)
 
 
 class StopRequested(StreamweirError):

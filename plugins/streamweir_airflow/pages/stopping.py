@@ -9,9 +9,11 @@ from fastapi.responses import RedirectResponse
 
 from streamweir.contracts.pipelines import pipeline_names
 from streamweir.contracts.streams import Stream
+from streamweir.overview import pace
 from streamweir.overview.streams import SILENT, WORKING, look
 from streamweir.scorer import stop
 from streamweir_airflow.addresses import stop_page, streams_page
+from streamweir_airflow.hooks import KafkaHook
 from streamweir_airflow.pages.access import OF_A_DAG, Store, may_change_runs, same_origin
 from streamweir_airflow.pages.rendering import Link, page
 
@@ -51,9 +53,12 @@ def question(found: ToStop) -> Response:
 
 
 @router.post("/stop", dependencies=[Depends(same_origin)])
-def ask(found: ToStop, objects: Store, user: GetUserDep) -> Response:
-    """Asks each scorer to end after the micro-batch that it is at."""
+def ask(found: ToStop, objects: Store, user: GetUserDep, drained: bool = False) -> Response:
+    """Asks each scorer to end after the micro-batch that it is at; drained: after all that is sent by now."""
+    newest = pace.newest_message(KafkaHook().connection, found[0].of_stage("")) if drained else None
+    drained_to = newest.sequence + 1 if newest else 0
     for stage in found:
-        _LOG.info("%s asks the scorer of %s to stop", user.get_name(), stage)
-        stop.request(objects, stage, f"{user.get_name()}, on the page of the streams")
+        _LOG.info("%s asks the scorer of %s to stop at sequence %d", user.get_name(), stage, drained_to)
+        why = f"{user.get_name()}, on the page of the streams"
+        stop.request(objects, stage, why, drained_to=drained_to)
     return RedirectResponse(streams_page(), status.HTTP_303_SEE_OTHER)
