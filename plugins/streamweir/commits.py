@@ -18,9 +18,9 @@ from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import RunFailed, StreamHeld
 from streamweir.objectstore import ObjectStore, to_json
 
-FORMAT = 4
-"""Of the records that are written; format 3 had no `memory`, format 2 no `remainder` either, format 1 no
-`files`."""
+FORMAT = 5
+"""Of the records that are written; format 4 had no `blocks`, format 3 no `memory_sha256`, format 2 no
+`remainder` either, format 1 no `files`."""
 SEGMENT_FORMAT = 1
 READERS = 8
 """Small objects are read side by side: waiting for the store dominates."""
@@ -45,8 +45,9 @@ class Commit:
     committed_at: Unix microseconds, when all its output was readable. next_sequence, max_ts: the frontier
     after it, so next_sequence is the first that is not worked on yet. rows: records that it worked on. files:
     names of the tables that it wrote a file of; None on records of format 1. totals: of the figures; they lie
-    in an object of their own, of which the record holds the digest, totals_sha256. memory: what the core goes
-    on from, where the driver keeps that; it lies like the totals. spans: run, first and last ts of its scored
+    in an object of their own, of which the record holds the digest, totals_sha256. memory_sha256: of what the
+    core goes on from, where the driver keeps that; it lies like the totals. blocks: those of the ids that
+    were scored, by their digests. spans: run, first and last ts of its scored
     or counted rows, for the latest runs. published: what the stream published so far. doubts: the ids of
     which the shards' memory is wrong, as `streamweir_spark.doubts` stores them. state: what a Python stage
     goes on from, in its own form. foreign: foreign messages. state_bytes: what the shards remember after it.
@@ -62,8 +63,8 @@ class Commit:
     files: tuple[str, ...] | None = ()
     totals: Any = None
     totals_sha256: str | None = None
-    memory: bytes | None = None
     memory_sha256: str | None = None
+    blocks: tuple[str, ...] = ()
     spans: list[list[Any]] = field(default_factory=list)
     published: Published = field(default_factory=dict)
     doubts: list[list[Any]] = field(default_factory=list)
@@ -75,7 +76,7 @@ class Commit:
 
     def to_json(self) -> dict[str, Any]:
         """The record as it is stored: without what lies in objects of its own."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("totals", "memory")}
+        kept = {name: value for name, value in vars(self).items() if name != "totals"}
         return {**kept, "remainder": vars(self.remainder), "format": FORMAT}
 
     @classmethod
@@ -90,7 +91,8 @@ class Commit:
         waiting = value["remainder"] if written > 2 else vars(Remainder())
         remainder = Remainder(waiting["first"], tuple(waiting["lines"]))
         files = tuple(value["files"]) if written > 1 else None
-        return cls(**said | {"files": files, "remainder": remainder})
+        blocks = tuple(value["blocks"]) if written > 4 else ()
+        return cls(**said | {"files": files, "remainder": remainder, "blocks": blocks})
 
 
 BEGINNING = Commit(batch_id=-1)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from streamweir.contracts.messages import Headers
 from streamweir.contracts.tables import Column, Input, Type
+from streamweir_spark.ids import Block
 
 FOREIGN = "foreign"
 """The kind of a part whose message carries no headers of a replay, or a ts beyond all timestamps."""
@@ -112,6 +113,7 @@ class Released(NamedTuple):
     """A message whose turn has come, with the shard's rows of it. is_late: they are only listed."""
 
     topic: str
+    run: str
     ts: int
     rows: Any
     is_late: bool
@@ -162,6 +164,14 @@ class Reader(Protocol):
         """
 
 
+class State(NamedTuple):
+    """What a domain remembers. working: in a form that can be pickled; it is written whole in each
+    micro-batch, so it holds what is within reach. blocks: the ids that were scored, which may be many."""
+
+    working: Any
+    blocks: tuple[Block, ...] = ()
+
+
 class Domain(Protocol):
     """A pipeline's knowledge: what its rows mean, what is remembered of them and how they are scored.
 
@@ -173,11 +183,11 @@ class Domain(Protocol):
     lateness_s: int
     scored_columns: tuple[Column, ...]
 
-    def load(self, state: Any) -> None:
+    def load(self, state: State | None) -> None:
         """Go on from what `dump` gave; from nothing at a stream's start."""
 
-    def dump(self, max_ts: int | None) -> object:
-        """All that later records can ask for, in a form that can be pickled."""
+    def dump(self, max_ts: int | None) -> State:
+        """All that later records can ask for; the domain goes on from there, too."""
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Remember or count the rows of a message; gives their number, and those that are refused."""

@@ -9,7 +9,7 @@ from streamweir.contracts.messages import Headers, Kind, partition_of
 from streamweir.contracts.tables import Input
 from streamweir_spark.core import Domain, Output, Part, Reader, Received
 from streamweir_spark.decode import decode
-from streamweir_spark.shard import work
+from streamweir_spark.shard import Shard
 
 _BATCHES_AT_ONCE = 500
 
@@ -26,15 +26,15 @@ def outputs(batches: Iterable[LocalBatch], reader: Reader, domain: Domain) -> It
 
     Features of history come out of the same code, and as late as in the stream they are to serve.
     """
-    state = None
+    shard = Shard(domain)
     parts: list[Part] = []
     for sequence, batch in enumerate(batches):
         parts += decode(messages(sequence, batch, domain.reads), 1, reader)
         if sequence % _BATCHES_AT_ONCE == _BATCHES_AT_ONCE - 1:
-            state, found = work(state, parts, domain)
+            yield from shard.work(parts)
+            shard.dump()
             parts = []
-            yield from found
-    yield from work(state, parts, domain)[1]
+    yield from shard.work(parts)
 
 
 def messages(sequence: int, batch: LocalBatch, reads: Iterable[Input]) -> Iterator[Received]:

@@ -16,8 +16,9 @@ from streamweir.errors import BadConfiguration
 from streamweir_spark.columns import core_arrow_schema
 from streamweir_spark.core import Domain, Part, Reader
 from streamweir_spark.decode import decode
+from streamweir_spark.memory import Memory
 from streamweir_spark.outputs import Lines, in_order, named, scored_columns, split
-from streamweir_spark.shard import work
+from streamweir_spark.shard import Shard
 from streamweir_spark.source import cut_into_parts, received
 from streamweir_spark.transform import unpack, work_on
 
@@ -28,42 +29,53 @@ class Outputs(NamedTuple):
     """What the core put out for a micro-batch.
 
     scored: the rows to score, in the order in which they were sent. lines: all other outputs. state_bytes:
-    how much is remembered. state: what the next micro-batch goes on from, where the driver keeps it.
+    how much is remembered. memory: what the next micro-batch goes on from, where the driver keeps it.
     """
 
     scored: pa.Table
     lines: Lines
     state_bytes: int
-    state: bytes | None = None
+    memory: Memory | None = None
 
 
 class Placement(Protocol):
-    """frame: what Spark computes for a micro-batch. scored_schema: of the rows to score."""
+    """frame: what Spark computes for a micro-batch. scored_schema: of the rows to score.
+
+    It works on one micro-batch after the other. One that failed is not worked on again: the driver ends.
+    """
 
     frame: DataFrame
     scored_schema: pa.Schema
 
-    def outputs(self, found: pa.Table, before: Commit) -> Outputs:
-        """What the core put out, from what Spark computed and the commit record of the micro-batch before."""
+    def go_on(self, last: Commit, memory: Memory | None) -> None:
+        """Begin behind an earlier driver's last micro-batch, with what is kept of its memory."""
+
+    def outputs(self, found: pa.Table) -> Outputs:
+        """What the core put out, from what Spark computed for the next micro-batch."""
 
 
 class InDriver:
-    """Spark reads the messages, and the core works on them in this process: one shard, one state."""
+    """Spark reads the messages, and the core works on them in this process, as one shard that stays."""
 
     def __init__(self, messages: DataFrame, reader: Reader, domain: Domain, stream: Stream) -> None:
         self.frame = messages
         self.scored_schema = core_arrow_schema(scored_columns(domain))
         self._reader, self._domain, self._stream = reader, domain, stream
+        self._shard = Shard(domain)
 
-    def outputs(self, found: pa.Table, before: Commit) -> Outputs:
+    def go_on(self, last: Commit, memory: Memory | None) -> None:
         """See `Placement`; BadConfiguration where executors worked on the stream until now."""
-        if before.state_bytes and before.memory is None:
+        if last.state_bytes and memory is None:
             raise BadConfiguration(
                 _OTHER.format(self._stream, "by executors, or as an earlier version did it")
             )
-        state, outputs = work(before.memory, list(self._parts(found)), self._domain)
-        scored, others = split(outputs, self.scored_schema)
-        return Outputs(in_order(scored), named(others), len(state), state)
+        self._shard = Shard(self._domain, memory)
+
+    def outputs(self, found: pa.Table) -> Outputs:
+        """See `Placement`."""
+        scored, others = split(self._shard.work(self._parts(found)), self.scored_schema)
+        memory = self._shard.dump()
+        return Outputs(in_order(scored), named(others), memory.size, memory)
 
     def _parts(self, found: pa.Table) -> Iterable[Part]:
         # Some messages at a time: their bytes are there twice while they are read.
@@ -81,8 +93,11 @@ class OnExecutors:
         self.scored_schema = core_arrow_schema(scored_columns(domain))
         self._stream = stream
 
-    def outputs(self, found: pa.Table, before: Commit) -> Outputs:
+    def go_on(self, last: Commit, memory: Memory | None) -> None:
         """See `Placement`; BadConfiguration where a driver worked on the stream until now."""
-        if before.memory_sha256 is not None:
+        if memory is not None:
             raise BadConfiguration(_OTHER.format(self._stream, "by its driver"))
+
+    def outputs(self, found: pa.Table) -> Outputs:
+        """See `Placement`."""
         return Outputs(*unpack(found, self.scored_schema), sum(found["state_bytes"].to_pylist()))

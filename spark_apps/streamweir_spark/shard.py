@@ -2,84 +2,37 @@
 
 import pickle
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streamweir.contracts.messages import Kind
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Role
-from streamweir.errors import BadConfiguration
-from streamweir_spark.core import FOREIGN, Domain, Judged, Output, OutputKind, Part, Reject, Released
+from streamweir_spark.core import FOREIGN, Domain, Judged, Output, OutputKind, Part, Reject, Released, State
 from streamweir_spark.decode import unpack
+from streamweir_spark.ids import Block
+from streamweir_spark.memory import Memory, Progress, opened, packed
 
-FORMAT = 3
-"""Of a shard's state; goes up with each change of `_Progress.plain`, of what a domain's `dump` gives, or of
-what its parts hold.
-
-Format 1 did not say so, and the ids that it remembered have no times. In format 2 the shop's browsing rows
-were tuples.
-"""
 # Looked up once: a micro-batch has tens of thousands of them.
 _SCORED, _REJECTED = OutputKind.SCORED.value, OutputKind.REJECTED.value
 
 
 def work(state: bytes | None, parts: list[Part], domain: Domain) -> tuple[bytes, list[Output]]:
-    """The shard's next state and what it puts out for these parts, in any order they may come.
+    """The shard's next state and what it puts out for these parts, where nothing but the state stays.
 
-    A sequence is worked on when every topic has it and all smaller ones were; so the outputs of a stream do
-    not depend on how its messages fall into micro-batches. The state is pickled: only this function, in the
-    scorer's own checkpoint, writes and reads it. Raises BadConfiguration for a state of another format.
+    The state is pickled: only this function, in the scorer's own checkpoint, writes and reads it. Raises
+    BadConfiguration for a state of another format.
     """
-    progress, memory = _opened(state)
-    domain.load(memory)
-    shard = _Shard(_Progress.of(progress), domain)
-    # A partition's own order is the only one that can be relied on; Spark does not keep it.
-    for part in sorted(parts, key=lambda part: (part.topic, part.partition, part.offset)):
-        shard.admit(part)
-    shard.release()
-    shard.close()
-    memory = domain.dump(shard.progress.max_ts)
-    return pickle.dumps((FORMAT, shard.progress.plain(), memory), protocol=5), shard.outputs
+    shard = Shard(domain, None if state is None else _opened(state))
+    outputs = shard.work(parts)
+    working, blocks = shard.dump()
+    return pickle.dumps((working, [block.data for block in blocks]), protocol=5), outputs
 
 
-def _opened(state: bytes | None) -> tuple[Any, Any]:
-    if state is None:
-        return None, None
-    *said, progress, memory = pickle.loads(state)
-    written = said[0] if said else 1
-    if written != FORMAT:
-        raise BadConfiguration(
-            f"the stream's checkpoint has format {written}, and this version reads format {FORMAT}: take "
-            "another stream id, or the version of Streamweir that wrote it"
-        )
-    return progress, memory
-
-
-@dataclass
-class _Progress:
-    """How far a shard is. expected: by topic and partition, the only sequence that may come next there.
-    pending: parts of sequences that are not complete."""
-
-    next_sequence: int = 0
-    max_ts: int | None = None
-    expected: dict[tuple[str, int], int] = field(default_factory=dict)
-    pending: dict[int, dict[str, Part]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, plain: tuple[Any, ...] | None) -> "_Progress":
-        """From what `plain` gave: a state outlives this class."""
-        if plain is None:
-            return cls()
-        next_sequence, max_ts, expected, parts = plain
-        pending: dict[int, dict[str, Part]] = {}
-        for part in map(Part._make, parts):
-            pending.setdefault(part.sequence or 0, {})[part.topic] = part
-        return cls(next_sequence, max_ts, expected, pending)
-
-    def plain(self) -> tuple[Any, ...]:
-        """As tuples and dicts of plain values."""
-        parts = [tuple(part) for waiting in self.pending.values() for part in waiting.values()]
-        return self.next_sequence, self.max_ts, self.expected, parts
+def _opened(state: bytes) -> Memory:
+    found = pickle.loads(state)
+    # An earlier version's was what is `working` now.
+    working, blocks = found if type(found[0]) is bytes else (state, ())
+    return Memory(working, tuple(map(Block, blocks)))
 
 
 class _Opened(NamedTuple):
@@ -90,14 +43,40 @@ class _Opened(NamedTuple):
     message: Released
 
 
-class _Shard:
-    def __init__(self, progress: _Progress, domain: Domain) -> None:
-        self.progress = progress
+class Shard:
+    """A shard at work, from micro-batch to micro-batch.
+
+    A sequence is worked on when every topic has it and all smaller ones were; so the outputs of a stream do
+    not depend on how its messages fall into micro-batches. memory: of the shard that it takes the place of;
+    raises BadConfiguration for one of another format.
+    """
+
+    def __init__(self, domain: Domain, memory: Memory | None = None) -> None:
         self.domain = domain
         self.inputs = {read.topic.name: read for read in domain.reads}
         self.outputs: list[Output] = []
+        self.progress = Progress()
+        domain.load(None)
+        if memory:
+            self.progress, working = opened(memory.working)
+            domain.load(State(working, memory.blocks))
 
-    def admit(self, part: Part) -> None:
+    def work(self, parts: Iterable[Part]) -> list[Output]:
+        """What is put out for these parts, in any order they may come."""
+        self.outputs = []
+        # A partition's own order is the only one that can be relied on; Spark does not keep it.
+        for part in sorted(parts, key=lambda part: (part.topic, part.partition, part.offset)):
+            self._admit(part)
+        self._release()
+        self._close()
+        return self.outputs
+
+    def dump(self) -> Memory:
+        """What this shard, or one that takes its place, goes on from."""
+        working, blocks = self.domain.dump(self.progress.max_ts)
+        return Memory(packed(self.progress, working), blocks)
+
+    def _admit(self, part: Part) -> None:
         """Keep a part for its turn, unless its message is foreign.
 
         The replay sends a partition's sequences densely and in order. A message that breaks this is a repeat,
@@ -116,7 +95,7 @@ class _Shard:
         self.progress.expected[place] = expected + partitions
         self.progress.pending.setdefault(part.sequence, {})[part.topic] = part
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Work on all complete sequences, in order."""
         found = list(self._complete())
         prepared = self.domain.prepare([one.message for one in found])
@@ -125,7 +104,7 @@ class _Shard:
             if rows is not None:
                 self._work_on(part, message, rows)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Put out what is final now, and how far the shard is."""
         place = (None, None, self.progress.next_sequence, self.progress.max_ts)
         for values in self.domain.closed(self.progress.max_ts):
@@ -139,7 +118,10 @@ class _Shard:
             parts = progress.pending.pop(progress.next_sequence)
             for part in map(parts.__getitem__, self.inputs):
                 rejects, rows = unpack(part.blob)
-                yield _Opened(part, rejects, Released(part.topic, part.ts or 0, rows, self._is_late(part)))
+                is_late = self._is_late(part)
+                yield _Opened(
+                    part, rejects, Released(part.topic, part.run or "", part.ts or 0, rows, is_late)
+                )
             clocks = [part.ts or 0 for part in parts.values()]
             progress.max_ts = max(clocks if progress.max_ts is None else (progress.max_ts, *clocks))
             progress.next_sequence += 1
@@ -149,7 +131,7 @@ class _Shard:
         if message.is_late:
             self._reject_all(part, Reason.LATE, self.domain.late(topic, ts, rows))
         elif self.inputs[topic].role is Role.SCORED:
-            self._judge(part, self.domain.score(part.run or "", ts, rows))
+            self._judge(part, self.domain.score(message.run, ts, rows))
         else:
             used, refused = self.domain.use(topic, ts, rows)
             if used:

@@ -1,4 +1,4 @@
-"""Writing a micro-batch: publish, one parquet object per table, totals and memory, then the commit record.
+"""Writing a micro-batch: publish, one parquet object per table, what is kept for the next, the commit record.
 
 Everything carries the micro-batch's id and is replaced whole, so a micro-batch that is worked on again after
 a crash leaves the same output. The driver itself writes the parquet files: there is one per table, nothing
@@ -9,10 +9,8 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
-import orjson
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
@@ -25,6 +23,7 @@ from streamweir.objectstore import ObjectStore, to_json
 from streamweir_spark import micro_batch
 from streamweir_spark.core import OutputKind
 from streamweir_spark.doubts import Doubts
+from streamweir_spark.kept import Kept
 from streamweir_spark.log import show_windows
 from streamweir_spark.micro_batch import Files, FinalRows, Results, parquet, stored_schema, windows
 from streamweir_spark.outputs import Lines
@@ -64,6 +63,7 @@ class Sink:
         self._stream = stream
         self._pipeline = pipeline
         self._store = store
+        self._kept = Kept(store, stream)
         self._scored_table = pipeline.table(pipeline.scored_table) if pipeline.scored_table else None
         schema = placement.scored_schema
         self._scoring = Scoring(pipeline, self._scored_table, results, schema) if self._scored_table else None
@@ -110,7 +110,7 @@ class Sink:
 
     def _write(self, found: pa.Table, batch_id: int) -> None:
         before = self.last or self._before(batch_id)
-        outputs = self._placement.outputs(found, before)
+        outputs = self._placement.outputs(found)
         doubts = Doubts.of(before.doubts, self._retention_s)
         done = self._scored(outputs.scored, outputs.lines, doubts)
         self.last = self._put(batch_id, before, done, doubts, outputs)
@@ -133,26 +133,12 @@ class Sink:
 
     def _read(self, batch_id: int) -> Commit | None:
         found = read(self._store, self._stream, batch_id)
-        return self._whole(found) if found else None
-
-    def _whole(self, commit: Commit) -> Commit:
-        # A record of an earlier version holds the totals itself.
-        if commit.totals_sha256 is not None:
-            data = self._kept(self._stream.totals(commit.batch_id), commit.totals_sha256, commit)
-            commit = replace(commit, totals=orjson.loads(data))
-        if commit.memory_sha256 is not None:
-            data = self._kept(self._stream.memory(commit.batch_id), commit.memory_sha256, commit)
-            commit = replace(commit, memory=data)
-        return commit
-
-    def _kept(self, key: ObjectKey, digest: str, commit: Commit) -> bytes:
-        data = self._store.get(key) or b""
-        if sha256(data).hexdigest() != digest:
-            raise BadConfiguration(
-                f"{key} is missing or not of micro-batch {commit.batch_id}, and without it stream "
-                f"{self._stream} would count from zero: put it back, or take another stream id"
-            )
-        return data
+        if found is None:
+            return None
+        found = replace(found, totals=self._kept.totals(found))
+        self._placement.go_on(found, self._kept.memory(found))
+        self._kept.drop_others(found)
+        return found
 
     def _scored(self, scored: pa.Table, lines: Lines, doubts: Doubts) -> Scored:
         return Scored(scored, lines) if self._scoring is None else self._scoring.score(scored, lines, doubts)
@@ -169,9 +155,8 @@ class Sink:
         messages = list(outgoing(self._stream, self._pipeline, tables))
         # First the topics: a writer that was replaced hears of it there, and has not touched a table then.
         published = self._publisher.publish(batch_id, messages, before.published)
-        stored = None if totals is None else to_json(totals)
-        kept = {self._stream.totals(batch_id): stored, self._stream.memory(batch_id): outputs.state}
-        self._put_objects(batch_id, tables, kept)
+        kept = self._kept.to_keep(batch_id, before, totals, outputs.memory)
+        self._put_objects(batch_id, tables, kept.objects)
         remainder = self._files.write() if self._files else before.remainder
         worked = sum(tables[WORKED.name]["rows"].to_pylist())
         record = Commit(
@@ -181,9 +166,6 @@ class Sink:
             rows=worked + sum(tables[REJECTED.name]["rows"].to_pylist()),
             files=tuple(name for name, rows in tables.items() if rows.num_rows),
             totals=totals,
-            totals_sha256=_digest(stored),
-            memory=outputs.state,
-            memory_sha256=_digest(outputs.state),
             spans=spans,
             published=published,
             doubts=doubts.stored((max_ts or 0) - self._lateness_s),
@@ -192,9 +174,11 @@ class Sink:
             dropped_by_watermark=self.dropped - self._dropped_told,
             committed_at=micro_batch.now_us(),
             remainder=remainder,
+            **kept.said,
         )
         self._store.put(self._stream.commit(batch_id), to_json(record.to_json()))
         self._dropped_told += record.dropped_by_watermark
+        self._kept.drop(before, record)
         return record
 
     def _tables(
@@ -216,7 +200,7 @@ class Sink:
         return tables
 
     def _put_objects(
-        self, batch_id: int, tables: Mapping[str, pa.Table], kept: Mapping[ObjectKey, bytes | None]
+        self, batch_id: int, tables: Mapping[str, pa.Table], kept: Mapping[ObjectKey, bytes]
     ) -> None:
         contracts = {table.name: table for table in (*self._pipeline.tables, WORKED)}
 
@@ -226,12 +210,6 @@ class Sink:
 
         names = [name for name, rows in tables.items() if rows.num_rows]
         writes = [self._writers.submit(put_table, name) for name in names]
-        for key, data in kept.items():
-            if data is not None:
-                writes.append(self._writers.submit(self._store.put, key, data))
+        writes += [self._writers.submit(self._store.put, key, data) for key, data in kept.items()]
         for write in writes:
             write.result()
-
-
-def _digest(data: bytes | None) -> str | None:
-    return None if data is None else sha256(data).hexdigest()

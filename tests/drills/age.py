@@ -2,7 +2,8 @@
 
 The old stream is made, not waited for. It really had some runs: replayed, scored, reconciled and put
 together. Their micro-batches are then numbered anew, as if there had been thousands more that had little to
-do; so are Spark's checkpoint and the status object. On top lies a run that nobody has reconciled yet.
+do; so are what the core remembers, Spark's checkpoint and the status object. On top lies a run that nobody
+has reconciled yet.
 """
 
 import gzip
@@ -160,10 +161,11 @@ def _age(store: ObjectStore, stream: Stream, say: Say) -> None:
             at += 1
     end = at + _ON_TOP
     _in_parallel(lambda number: _copy(store, stream, on_top[-1], number), range(at, end))
-    totals = store.get(stream.totals(last.batch_id))
     _moved(store, stream, last, end)
-    if totals is not None:
-        store.put(stream.totals(end), totals)
+    # What the next micro-batch goes on from; blocks of ids are not named by micro-batch.
+    for kept in (stream.totals, stream.memory):
+        if (data := store.get(kept(last.batch_id))) is not None:
+            store.put(kept(end), data)
     _move_checkpoint(store, stream, end - last.batch_id)
     store.put_json(stream.status, store.get_json(stream.status) | {"batch_id": end})
     left = len(on_top) + _ON_TOP + 1

@@ -8,10 +8,12 @@ from pyspark.sql import DataFrame
 
 from streamweir.commits import Commit
 from streamweir_spark.core import Output
+from streamweir_spark.ids import Block, Ids
+from streamweir_spark.memory import Memory
 from streamweir_spark.outputs import in_order, named, split
 from streamweir_spark.placement import Outputs
 
-STATE = b"what the shard remembers"
+WORKING = b"what the shard remembers"
 
 
 class _Frame:
@@ -36,8 +38,20 @@ class Given:
 
     def __init__(self, scored_schema: pa.Schema) -> None:
         self.scored_schema = scored_schema
+        self._next, self._blocks = 0, tuple[Block, ...]()
 
-    def outputs(self, found: Any, before: Commit) -> Outputs:
+    def go_on(self, last: Commit, memory: Memory | None) -> None:
+        if memory is None:
+            raise AssertionError(f"nothing is kept of micro-batch {last.batch_id}")
+        self._next, self._blocks = last.batch_id + 1, memory.blocks
+
+    def outputs(self, found: Any) -> Outputs:
         scored, others = split(found, self.scored_schema)
-        state = STATE + str(before.batch_id + 1).encode()
-        return Outputs(in_order(scored), named(others), len(state), state)
+        ids = Ids(0, self._blocks)
+        ids.look_up([b"%016d" % self._next])
+        ids.first_time(b"%016d" % self._next, self._next)
+        # Those of the one before make no duplicates any more.
+        self._blocks = ids.dump(self._next)
+        memory = Memory(WORKING + str(self._next).encode(), self._blocks)
+        self._next += 1
+        return Outputs(in_order(scored), named(others), memory.size, memory)

@@ -166,5 +166,14 @@ class Stream:
         return self.own / "totals" / f"{batch_id % 2}.json"
 
     def memory(self, batch_id: int) -> ObjectKey:
-        """What a driver's core remembers after a micro-batch, pickled; two objects in turn, as well."""
+        """What a driver's core remembers after a micro-batch, without ids, pickled; two objects in turn."""
         return self.own / "memory" / f"{batch_id % 2}.pickle"
+
+    @property
+    def blocks(self) -> ObjectKey:
+        """The prefix of the blocks of ids that a driver's core remembers."""
+        return self.own / "memory" / "blocks"
+
+    def block(self, digest: str) -> ObjectKey:
+        """A block, by the SHA-256 of its data: it never changes."""
+        return self.blocks / digest

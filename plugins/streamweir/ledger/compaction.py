@@ -107,7 +107,14 @@ def _attempts(stream: Stream, segment: Segment, store: ObjectStore) -> Iterator[
 def _settled(commit: Commit) -> Commit:
     """A commit without what only the next micro-batch goes on from."""
     return replace(
-        commit, spans=[], doubts=[], totals_sha256=None, memory_sha256=None, state=None, remainder=Remainder()
+        commit,
+        spans=[],
+        doubts=[],
+        totals_sha256=None,
+        memory_sha256=None,
+        blocks=(),
+        state=None,
+        remainder=Remainder(),
     )
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from streamweir.contracts.card_fraud import EVENT_TIME, LATENESS_S, MODEL_COLUMNS, PIPELINE
 from streamweir.contracts.card_fraud.dataset import CLASS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
-from streamweir_spark.card_fraud.memory import Scored, State
 from streamweir_spark.card_fraud.reader import Transaction
-from streamweir_spark.core import Judged, Reject, Released
+from streamweir_spark.core import Judged, Reject, Released, State
 from streamweir_spark.decode import canonical
+from streamweir_spark.ids import ID_BYTES, Ids
 from streamweir_spark.needs import ModelNeeds
 
 SCORED_COLUMNS = (*MODEL_COLUMNS, CLASS)
@@ -19,6 +21,7 @@ _NAMES = tuple(column.name for column in SCORED_COLUMNS)
 _WHOLE = -1
 """A transaction is the whole of its message."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER_BYTES = 8
 
 Plain = tuple[int, tuple[object, ...] | None, str | None, bytes | None]
 """A `Transaction` as it travels."""
@@ -41,18 +44,20 @@ class Domain:
 
     def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
-        self.memory = Scored(self.retention_s, state, PIPELINE.shards)
+        self.scored = Ids(self.retention_s, state.blocks if state else ())
 
     def dump(self, max_ts: int | None) -> State:
         """Which transactions were scored, as far as one that is not late may be a duplicate."""
-        return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s)
+        return State(None, self.scored.dump(None if max_ts is None else max_ts - self.lateness_s))
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """There is no topic of context."""
         raise AssertionError(f"topic {topic} has no rows to use")
 
     def prepare(self, messages: Sequence[Released]) -> list[Any]:
-        """The rows as they are: each was parsed when it was read."""
+        """The rows as they are: each was parsed when it was read. Which were scored before is looked up."""
+        in_time = [message for message in messages if message.rows and not message.is_late]
+        self.scored.look_up([_id(message.run, message.rows[0]) for message in in_time])
         return [message.rows for message in messages]
 
     def score(self, run: str, ts: int, rows: Plain) -> Iterator[Judged]:
@@ -62,7 +67,7 @@ class Domain:
         if problem := found.problem or self._refused(found):
             raw = found.raw or _as_json(found)
             yield Judged(_WHOLE, name, None, Reason.UNSCORABLE.value, problem, raw)
-        elif self.memory.first_time(run, found.number, ts):
+        elif self.scored.first_time(_id(run, found.number), ts):
             yield Judged(_WHOLE, name, found.values)
         else:
             detail = f"transaction {name} was scored before in its run"
@@ -82,6 +87,16 @@ class Domain:
         if not self.choosy or found.values is None:
             return None
         return self.needs.problem(dict(zip(_NAMES, found.values, strict=True)))
+
+
+def _id(run: str, number: int) -> bytes:
+    """Of a transaction: its number is unique within its run."""
+    return _digest(run) + number.to_bytes(_NUMBER_BYTES)
+
+
+@lru_cache(maxsize=64)
+def _digest(run: str) -> bytes:
+    return blake2b(run.encode(), digest_size=ID_BYTES - _NUMBER_BYTES).digest()
 
 
 def _as_json(found: Transaction) -> bytes:

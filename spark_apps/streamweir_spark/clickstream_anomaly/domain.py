@@ -10,7 +10,7 @@ from streamweir.contracts.tables import Column
 from streamweir.values import identifier
 from streamweir_spark.clickstream_anomaly.memory import Seen, Site, Window
 from streamweir_spark.clickstream_anomaly.reader import END, Events
-from streamweir_spark.core import Judged, Reject, Released
+from streamweir_spark.core import Judged, Reject, Released, State
 from streamweir_spark.decode import canonical
 
 
@@ -29,18 +29,18 @@ class Domain:
         self.lateness_s, self._counts_as = lateness_s, counted_types(event_types)
         self.load(None)
 
-    def load(self, state: tuple[Any, ...] | None) -> None:
+    def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
-        seen, site = state or (None, None)
+        seen, site = state.working if state else (None, None)
         self.seen, self.site = Seen(seen, self.lateness_s), Site(site, self._counts_as)
         self.final: list[Window] = []
 
-    def dump(self, max_ts: int | None) -> tuple[Any, ...]:
+    def dump(self, max_ts: int | None) -> State:
         """The state without the ids that no event can repeat any more."""
         now = max_ts if self.site.last is None else self.site.last
         if now is not None:
             self.seen.forget(now)
-        return self.seen.found, self.site.state()
+        return State((self.seen.found, self.site.state()))
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Count the events of a message, or end the replay with its flush."""

@@ -1,6 +1,7 @@
 """How `ecommerce_fraud` remembers browsing rows and judges transactions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
@@ -21,12 +22,13 @@ from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import Reason
 from streamweir.errors import RejectRecord
 from streamweir.values import identifier, identifiers
-from streamweir_spark.core import Judged, Reject, Released
+from streamweir_spark.core import Judged, Reject, Released, State
 from streamweir_spark.decode import Row, canonical
 from streamweir_spark.ecommerce_fraud.features import Customer, LocalClock, features
-from streamweir_spark.ecommerce_fraud.memory import Asked, Memory, State
+from streamweir_spark.ecommerce_fraud.memory import Asked, Memory
 from streamweir_spark.ecommerce_fraud.parsing import PARSED, Parsed, parse, parse_at_once
 from streamweir_spark.ecommerce_fraud.reader import opened
+from streamweir_spark.ids import ID_BYTES, Ids
 
 _MICROSECONDS = 1_000_000
 _SCORED_COLUMNS = tuple(column for column in MODEL_COLUMNS if column.name != "ts")
@@ -38,7 +40,10 @@ _IDS = ("session_id", "transaction_id", "customer_id")
 
 
 class Prepared(NamedTuple):
-    """A transaction. place: index in its message. values: of the scored columns, or the problem."""
+    """A transaction. place: index in its message. values: of the scored columns, or the problem.
+
+    id: a digest of session and name, which may be long.
+    """
 
     place: int
     row: Row
@@ -46,6 +51,7 @@ class Prepared(NamedTuple):
     name: str
     values: tuple[object, ...] | None
     problem: str | None
+    id: bytes = b""
 
 
 class _Bought(NamedTuple):
@@ -107,12 +113,14 @@ class Domain:
 
     def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing."""
-        self.memory = Memory(self.retention_s, state)
+        self.memory = Memory(state.working if state else None)
+        self.scored = Ids(self.retention_s, state.blocks if state else ())
         self.ends: list[int] = []
 
     def dump(self, max_ts: int | None) -> State:
         """The state without what no transaction can reach any more without being late itself."""
-        return self.memory.dump(None if max_ts is None else max_ts - self.lateness_s, self.lookback_s)
+        now = None if max_ts is None else max_ts - self.lateness_s
+        return State(self.memory.dump(now, self.lookback_s), self.scored.dump(now))
 
     def prepare(self, messages: Sequence[Released]) -> list[Any]:
         """The rows as `use` and `score` take them: all browsing rows are remembered, then transactions judged
@@ -125,6 +133,7 @@ class Domain:
         found = self._judged(_Bought.of([(turn, messages[turn]) for turn in bought]))
         for turn in bought:
             rows[turn] = list(islice(found, len(rows[turn])))
+        self.scored.look_up([one.id for turn in bought for one in rows[turn] if one.id])
         return rows
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, tuple[Judged, ...]]:
@@ -135,10 +144,10 @@ class Domain:
 
     def score(self, run: str, ts: int, rows: Sequence[Prepared]) -> Iterator[Judged]:
         """Judge transactions: unscorable, duplicate, or ready for the model."""
-        for place, row, session, name, values, problem in rows:
+        for place, row, session, name, values, problem, id in rows:
             if problem is not None:
                 yield Judged(place, name, None, Reason.UNSCORABLE.value, problem, canonical(row))
-            elif self.memory.first_time(session, name, ts):
+            elif self.scored.first_time(id, ts):
                 yield Judged(place, name, values)
             else:
                 detail = f"transaction {name[:80]!r} of session {session[:80]!r} was scored before"
@@ -178,7 +187,8 @@ class Domain:
             else:
                 one = next(values)
                 problem = None if is_met else self.needs.problem(dict(zip(_NAMES, one, strict=True)))
-                yield Prepared(place, row, session, name, _scored(one), problem)
+                id = b"" if problem else _id(session, name)
+                yield Prepared(place, row, session, name, _scored(one), problem, id)
 
     def _values(self, bought: _Bought, found: Sequence[Parsed]) -> dict[str, Sequence[Any]]:
         """The columns that a model may use."""
@@ -206,6 +216,10 @@ class Domain:
             return parsed or parse(row)
         except RejectRecord as problem:
             return str(problem)
+
+
+def _id(session: str, name: str) -> bytes:
+    return blake2b(f"{len(session)}:{session}{name}".encode(), digest_size=ID_BYTES).digest()
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, Sequence[Any]]:

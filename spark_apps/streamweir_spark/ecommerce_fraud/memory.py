@@ -1,8 +1,6 @@
-"""What a shard remembers of a stream: browsing rows within reach, and which transactions were scored."""
+"""What a shard remembers of a stream's sessions: browsing rows within reach."""
 
-from array import array
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +13,6 @@ from streamweir.values import identifiers
 from streamweir_spark.columnar import Ints
 from streamweir_spark.ecommerce_fraud.reader import BROWSED
 
-_ID_BYTES = 16
 _LEVELS = 4
 """Level 0 is that of an event type which is not known."""
 _PAIRS = 1_000_000
@@ -23,7 +20,7 @@ _PAIRS = 1_000_000
 _NAMES = pa.schema([("session", pa.string())])
 
 _Column = npt.NDArray[np.signedinteger[Any]]
-State = tuple[bytes, tuple[bytes, ...], bytes, bytes]
+State = tuple[bytes, tuple[bytes, ...]]
 
 
 class Rows(NamedTuple):
@@ -66,22 +63,17 @@ class Visits(NamedTuple):
 
 
 class Memory:
-    """Browsing rows within reach, and when which ids were scored.
+    """Browsing rows within reach.
 
-    scored: the ts by an id's digest. retention_s: for how long it makes duplicates, on the virtual clock.
-
-    The state is written and read in every micro-batch and holds far more rows than a micro-batch brings:
+    The state is written in every micro-batch and holds far more rows than a micro-batch brings:
     so it is a few long byte strings, not many small objects.
     """
 
-    def __init__(self, retention_s: int, state: State | None = None) -> None:
-        self._retention_s = retention_s
-        names, rows, ids, times = state or (b"", (b"",) * 4, b"", b"")
+    def __init__(self, state: State | None = None) -> None:
+        names, rows = state or (b"", (b"",) * 4)
         self._names = _names_of(names)
         found = [np.frombuffer(data, kind) for data, kind in zip(rows, ("i4", "i8", "i8", "i1"), strict=True)]
-        self.rows = Rows._make([*found, np.full(len(found[0]), -1, np.int32)])
-        digests = (ids[place : place + _ID_BYTES] for place in range(0, len(ids), _ID_BYTES))
-        self.scored = dict(zip(digests, array("q", times), strict=True))
+        self.rows = Rows._make([*found, _before_all(len(found[0]))])
 
     def remember(self, batches: Sequence[tuple[int, pa.RecordBatch]]) -> None:
         """Keep the rows of messages, as BROWSED, each with the message's turn."""
@@ -126,33 +118,15 @@ class Memory:
             np.maximum.at(found.last, which, rows.time[place])
         return found
 
-    def first_time(self, session: str, transaction: str, ts: int) -> bool:
-        """Whether this transaction was not scored within the retention; now it is, at `ts`."""
-        digest = blake2b(f"{len(session)}:{session}{transaction}".encode(), digest_size=_ID_BYTES).digest()
-        before = self.scored.get(digest)
-        if before is not None and ts - before <= self._retention_s:
-            return False
-        self.scored[digest] = ts
-        return True
-
     def dump(self, now: int | None, lookback_s: int) -> State:
-        """The state without the rows that are more than the lookback older than `now`, and without the ids
-        that make no duplicates from then on."""
+        """The state; rows that are more than the lookback older than `now` are forgotten."""
         if now is not None:
             self.rows = self.rows.of(self.rows.ts >= now - lookback_s)
-            oldest = now - self._retention_s
-            self.scored = {digest: ts for digest, ts in self.scored.items() if ts >= oldest}
-        rows = self.rows
-        used, session = np.unique(rows.session, return_inverse=True)
-        names = pa.record_batch([self._names.take(pa.array(used))], schema=_NAMES)
-        columns = (session.astype(np.int32), rows.ts, rows.time, rows.level)
-        times = array("q", self.scored.values())
-        return (
-            names.serialize().to_pybytes(),
-            tuple(column.tobytes() for column in columns),
-            b"".join(self.scored),
-            times.tobytes(),
-        )
+        used, session = np.unique(self.rows.session, return_inverse=True)
+        self._names = self._names.take(pa.array(used))
+        self.rows = self.rows._replace(session=session.astype(np.int32), turn=_before_all(len(session)))
+        names = pa.record_batch([self._names], schema=_NAMES)
+        return names.serialize().to_pybytes(), tuple(column.tobytes() for column in self.rows[:-1])
 
     def _coded(self, sessions: pa.StringArray) -> _Column:
         """Which of the names each of the sessions is; a new one becomes one of them."""
@@ -163,6 +137,11 @@ class Memory:
         self._names = coded.dictionary
         found: _Column = coded.indices.to_numpy()[known:]
         return found
+
+
+def _before_all(count: int) -> _Column:
+    """The turns of rows of earlier micro-batches."""
+    return np.full(count, -1, np.int32)
 
 
 def _names_of(state: bytes) -> pa.StringArray:

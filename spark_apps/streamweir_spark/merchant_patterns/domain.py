@@ -10,7 +10,7 @@ from streamweir.contracts.merchant_patterns import LATENESS_S, PIPELINE, Rules
 from streamweir.contracts.rejected import Reason
 from streamweir.contracts.tables import Column
 from streamweir.errors import BadConfiguration, DatasetUnusable
-from streamweir_spark.core import Judged, Reject, Released
+from streamweir_spark.core import Judged, Reject, Released, State
 from streamweir_spark.merchant_patterns.pairs import Ints, Pairs
 from streamweir_spark.merchant_patterns.patterns import Found, Places, holding
 from streamweir_spark.merchant_patterns.reader import END, Payments
@@ -35,9 +35,9 @@ class Domain:
         self._rules, self._places, self.lateness_s = rules, places or {}, lateness_s
         self.load(None)
 
-    def load(self, state: tuple[Any, ...] | None) -> None:
+    def load(self, state: State | None) -> None:
         """Go on from a state, or from nothing; raises BadConfiguration for a state of another format."""
-        written, *known = state or (FORMAT, (), set(), (), {})
+        written, *known = state.working if state else (FORMAT, (), set(), (), {})
         if written != FORMAT:
             raise BadConfiguration(
                 "the stream's checkpoint is of a version that remembered payments otherwise: take another "
@@ -52,9 +52,9 @@ class Domain:
         self._waiting = np.array(waiting, np.int64)
         self._closed: list[tuple[object, ...]] = []
 
-    def dump(self, max_ts: int | None) -> tuple[Any, ...]:
+    def dump(self, max_ts: int | None) -> State:
         """The sums of all payments, and what was reported."""
-        return FORMAT, self.pairs.plain(), self.reported, self._waiting, self._named
+        return State((FORMAT, self.pairs.plain(), self.reported, self._waiting, self._named))
 
     def use(self, topic: str, ts: int, rows: Any) -> tuple[int, Iterable[Judged]]:
         """Count the payments of a chunk, and report what holds after it for the first time."""

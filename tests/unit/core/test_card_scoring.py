@@ -6,14 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from streamweir.contracts.card_fraud import TRANSACTIONS_TOPIC
 from streamweir.contracts.card_fraud.dataset import NUMBER_NAMES
-from streamweir.contracts.messages import RETENTION_S, Headers, Kind
+from streamweir.contracts.messages import Headers, Kind
 from streamweir_spark.card_fraud.domain import SCORED_COLUMNS, Domain
-from streamweir_spark.card_fraud.memory import Scored
 from streamweir_spark.card_fraud.reader import READER
 from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.decode import decode
@@ -222,37 +219,3 @@ def test_the_outcome_does_not_depend_on_where_a_micro_batch_ends() -> None:
         cut += [output for output in outputs if output.kind != OutputKind.FRONTIER]
     assert cut == whole
     assert {output.reason for output in whole} == {None, "duplicate", "unscorable"}
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 2**63 - 1) | st.integers(0, 20), st.integers(0, 9)), max_size=60),
-    st.integers(1, 4),
-)
-def test_the_memory_remembers_what_a_dict_would(sent: list[tuple[int, int]], step: int) -> None:
-    scored_at: dict[int, int] = {}
-    memory, now, retention = Scored(6, step=step), START, 6
-    for number, later in sent:
-        now += later
-        ts, mine = now - later // 3, number - number % step
-        again = mine in scored_at and ts - scored_at[mine] <= retention
-        assert memory.first_time("r", mine, ts) == (not again)
-        if not again:
-            scored_at[mine] = ts
-        memory = Scored(retention, memory.dump(now - 3), step)
-
-
-def test_a_whole_dataset_is_remembered() -> None:
-    memory = Scored(RETENTION_S)
-    for number in range(284_807):
-        memory.first_time("r", number, START)
-    memory = Scored(RETENTION_S, memory.dump())
-    assert not memory.first_time("r", 284_806, START)
-    assert memory.first_time("r", 284_807, START)
-
-
-def test_what_was_scored_more_than_seven_days_ago_takes_no_space() -> None:
-    memory = Scored(RETENTION_S)
-    for day in range(100):
-        memory.first_time(f"r{day}", 5, START + day * RETENTION_S // 7)
-        memory = Scored(RETENTION_S, memory.dump(START + day * RETENTION_S // 7))
-    assert set(memory.dump()) == {f"r{day}" for day in range(92, 100)}

@@ -50,10 +50,17 @@ def stream_of(count: int) -> tuple[ObjectStore, CountingStore]:
 
 
 def test_a_record_comes_back_from_its_json_without_the_totals() -> None:
-    record = Commit(3, totals_sha256="f00", spans=[["r", 1, 2]], published={"t": {"0": 5}}, files=("a", "b"))
+    record = Commit(
+        3,
+        totals_sha256="f00",
+        blocks=("ba", "d"),
+        spans=[["r", 1, 2]],
+        published={"t": {"0": 5}},
+        files=("a", "b"),
+    )
     record = replace(record, remainder=Remainder(51, ("51,a\n", "52,b\n")))
     stored = to_json(replace(record, totals={"a": [1]}).to_json())
-    assert json.loads(stored)["format"] == 4
+    assert json.loads(stored)["format"] == 5
     assert Commit.from_json(json.loads(stored)) == record
 
 
@@ -80,8 +87,8 @@ def test_of_two_processes_that_write_a_step_s_record_one_is_told() -> None:
 
 
 def test_a_record_of_a_format_to_come_is_refused_with_the_remedy() -> None:
-    with pytest.raises(BadConfiguration, match=r"micro-batch 4 has format 5, .* update Streamweir"):
-        Commit.from_json({"batch_id": 4, "format": 5})
+    with pytest.raises(BadConfiguration, match=r"micro-batch 4 has format 6, .* update Streamweir"):
+        Commit.from_json({"batch_id": 4, "format": 6})
 
 
 @pytest.mark.parametrize(("known", "listed"), [(None, 500), (0, 499), (498, 1), (499, 0)])

@@ -26,7 +26,7 @@ from streamweir_spark.ecommerce_fraud.domain import Domain as ShopDomain
 from streamweir_spark.ecommerce_fraud.features import customers_of
 from streamweir_spark.ecommerce_fraud.reader import READER as SHOP_READER
 from streamweir_spark.needs import ModelNeeds
-from streamweir_spark.shard import work
+from streamweir_spark.shard import Shard, work
 from tests.support.hostile import FIRST_BATCH, FOREIGN, SPOILT_MESSAGES, SPOILT_ROWS, Hostile
 from tests.support.wire import messages
 
@@ -76,9 +76,14 @@ class Subject:
             yield micro_batch
 
     def outputs(self, micro_batches: Iterable[list[Received]]) -> list[Output]:
+        """What a shard that is made anew for each micro-batch puts out, and so one that stays."""
         domain, state, found = self.domain(self.folder), None, list[Output]()
+        stays = Shard(self.domain(self.folder))
         for micro_batch in micro_batches:
-            state, outputs = work(state, list(decode(micro_batch, 1, self.reader)), domain)
+            parts = list(decode(micro_batch, 1, self.reader))
+            state, outputs = work(state, parts, domain)
+            assert stays.work(parts) == outputs
+            stays.dump()
             found += outputs
         return found
 

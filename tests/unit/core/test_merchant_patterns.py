@@ -21,6 +21,7 @@ from streamweir.contracts.streams import ObjectKey
 from streamweir.datagen.merchant_patterns import generate
 from streamweir.errors import BadConfiguration, DatasetUnusable
 from streamweir.replay.csvfile import text_rows
+from streamweir_spark.core import State
 from streamweir_spark.merchant_patterns.domain import Domain
 from streamweir_spark.merchant_patterns.patterns import percentile_disc
 from streamweir_spark.merchant_patterns.reader import READER, Payments
@@ -285,7 +286,7 @@ def test_a_state_of_another_version_is_refused_with_a_remedy() -> None:
     domain = Domain(Rules.of({}))
     with pytest.raises(BadConfiguration, match="take another stream id"):
         # As format 1 was: merchants, reported, waiting.
-        domain.load(([], set(), {}))
+        domain.load(State(([], set(), {})))
 
 
 def claimed(rows: Sequence[bytes], key: str = "drop/a.csv") -> Content:

@@ -7,7 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamweir.contracts.messages import Kind
-from streamweir_spark.core import Received
+from streamweir_spark.core import Output, Received
+from streamweir_spark.decode import decode
+from streamweir_spark.ecommerce_fraud.reader import READER
+from streamweir_spark.shard import Shard
 from tests.unit.core import naive_ecommerce as naive
 from tests.unit.core.ecommerce_stream import (
     CUSTOMERS,
@@ -100,6 +103,11 @@ def test_the_result_does_not_depend_on_micro_batches_partitions_shards_or_topic_
     at_once = run(messages, new_domain())
     apart = run_apart(fall_apart(messages, Random(seed)), new_domain(), shards)
     assert without_frontiers(at_once) == without_frontiers(apart)
+    stays, found = Shard(new_domain()), list[Output]()
+    for micro_batch in fall_apart(messages, Random(seed)):
+        found += stays.work(decode(micro_batch, 1, READER))
+        stays.dump()
+    assert without_frontiers(found) == without_frontiers(at_once)
     last = at_once[-1]
     assert last.kind == "frontier"
     assert {(o.sequence, o.ts) for o in apart[-shards:] if o.kind == "frontier"} >= {(last.sequence, last.ts)}

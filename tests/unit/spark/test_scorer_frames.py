@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from streamweir.commits import BEGINNING, Commit
+from streamweir.commits import Commit
 from streamweir.contracts.ecommerce_fraud import PIPELINE
 from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration
@@ -20,6 +20,7 @@ from streamweir_spark.core import Output, OutputKind, Part, Received
 from streamweir_spark.ecommerce_fraud.reader import READER
 from streamweir_spark.outputs import PLACE, scored_columns
 from streamweir_spark.placement import InDriver, OnExecutors, Outputs
+from streamweir_spark.shard import Shard
 from streamweir_spark.source import BUNDLE_COLUMNS, cut_into_parts, open_bundles, shard_keys
 from streamweir_spark.transform import unpack, work_on
 from tests.unit.core.ecommerce_stream import (
@@ -116,13 +117,13 @@ def test_shards_in_spark_put_out_what_the_core_puts_out(
 
 def test_a_driver_puts_out_what_executors_put_out(spark: SparkSession, files: Path) -> None:
     place = InDriver(spark.read.parquet(str(files)), READER, domain(), Stream("ecommerce_fraud", "s"))
-    found, before = list[Outputs](), BEGINNING
+    found = list[Outputs]()
     for number in range(2):
         messages = spark.read.parquet(str(files / f"{number}.parquet")).toArrow()
-        # The next driver has nothing but the commit record.
-        found.append(place.outputs(messages, before))
+        # The next driver has nothing but what was kept.
+        found.append(place.outputs(messages))
         place = InDriver(place.frame, READER, domain(), Stream("ecommerce_fraud", "s"))
-        before = Commit(number, memory=found[-1].state, state_bytes=found[-1].state_bytes)
+        place.go_on(Commit(number, state_bytes=found[-1].state_bytes), found[-1].memory)
     expected = run_apart(stream(), domain(), SHARDS)
     scored = pa.concat_tables([outputs.scored for outputs in found])
     assert [row["transaction_id"] for row in scored.to_pylist()] == ["t1", "t2", "t3"]
@@ -135,10 +136,11 @@ def test_a_stream_stays_where_its_memory_is(spark: SparkSession, files: Path) ->
     messages, shop = spark.read.parquet(str(files)), Stream("ecommerce_fraud", "s")
     by_executors = Commit(7, state_bytes=900)
     with pytest.raises(BadConfiguration, match=r"ecommerce_fraud\.s is kept by executors"):
-        InDriver(messages, READER, domain(), shop).outputs(messages.toArrow(), by_executors)
+        InDriver(messages, READER, domain(), shop).go_on(by_executors, None)
     by_a_driver = Commit(7, state_bytes=900, memory_sha256="0" * 64)
+    memory = Shard(domain()).dump()
     with pytest.raises(BadConfiguration, match=r"ecommerce_fraud\.s is kept by its driver"):
-        OnExecutors(messages, READER, domain(), shop, SHARDS).outputs(messages.toArrow(), by_a_driver)
+        OnExecutors(messages, READER, domain(), shop, SHARDS).go_on(by_a_driver, memory)
 
 
 def test_outputs_without_scored_rows_keep_the_columns_of_scored_rows() -> None:

@@ -95,6 +95,9 @@ class Case:
     def commit(self, batch_id: int) -> dict[str, Any]:
         return dict(self.store.get_json(STREAM.commit(batch_id)))
 
+    def blocks(self) -> list[str]:
+        return [key.key.rpartition("/")[2] for key in self.store.list(STREAM.blocks)]
+
     def tables(self) -> set[tuple[str, str]]:
         names = (name.split("/") for name in self.store.objects if "/tables/" in name)
         return {(parts[-3], parts[-2]) for parts in names}
@@ -213,9 +216,12 @@ def test_the_commit_record_says_what_the_micro_batch_did(case: Case) -> None:
     record = case.commit(0)
     assert (record["batch_id"], record["next_sequence"], record["max_ts"]) == (0, 2, START + 1)
     assert (record["foreign"], record["rows"]) == (1, 3 + 2 + 3)
-    assert record["state_bytes"] == len(case.store.objects[str(STREAM.memory(0))]) > 10
+    (block,) = case.blocks()
+    assert record["blocks"] == [block]
+    kept = [STREAM.memory(0), STREAM.block(block)]
+    assert record["state_bytes"] == sum(len(case.store.objects[str(key)]) for key in kept) > 10 + 24
     assert record["published"] == {"topic": {"0": 6}}
-    assert (record["format"], set(record["files"])) == (4, {name for name, _ in case.tables()})
+    assert (record["format"], set(record["files"])) == (5, {name for name, _ in case.tables()})
     assert set(record["files"]) == {"predictions", "rejected", "worked"}
     assert record["committed_at"] > 1_600_000_000_000_000
 
@@ -263,7 +269,58 @@ def test_a_repeated_micro_batch_leaves_the_same(case: Case, spark: SparkSession)
     assert again.sink.last.totals == case.sink.last.totals
 
 
-def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, spark: SparkSession) -> None:
+class Crash(Exception):
+    """A driver's end."""
+
+
+class CrashingStore(MemoryStore):
+    """A store whose writer dies before a certain write, or deletion, takes hold."""
+
+    def __init__(self, objects: dict[str, bytes], left: int) -> None:
+        super().__init__()
+        self.objects, self.left = dict(objects), left
+
+    def put(self, key: ObjectKey, data: bytes) -> None:
+        self._count()
+        super().put(key, data)
+
+    def delete_all(self, keys: Sequence[ObjectKey]) -> None:
+        if keys:
+            self._count()
+        super().delete_all(keys)
+
+    def _count(self) -> None:
+        if not self.left:
+            raise Crash
+        self.left -= 1
+
+
+def test_a_crash_at_any_write_leaves_what_the_last_commit_kept(case: Case, spark: SparkSession) -> None:
+    outputs = outputs_of(first(), flush())
+    case.write(0, outputs[0])
+    case.store.put(STREAM.block("f" * 64), b"of a driver that died")
+    before = dict(case.store.objects)
+    case.write(1, outputs[1])
+    after = case.store.objects
+    assert set(case.commit(1)["blocks"]).isdisjoint(name.rpartition("/")[2] for name in before)
+    crashes = 0
+    while True:
+        store = CrashingStore(before, crashes)
+        try:
+            Case(spark, store).write(1, outputs[1])
+        except Crash:
+            crashes += 1
+        else:
+            break
+        store.left = 1_000
+        # Spark repeats the micro-batch, also the one that was committed.
+        Case(spark, store).write(1, outputs[1])
+        assert _timeless(store) == _timeless(case.store)
+    # The deletion at the start; tables, totals, working state, block, commit record.
+    assert crashes == len({name for name in after if after[name] != before.get(name)}) + 1 >= 7
+
+
+def test_the_objects_of_a_micro_batch_may_be_written_in_any_order(case: Case, spark: SparkSession) -> None:
     outputs = outputs_of(first(), flush())
     case.write(0, outputs[0])
     before = dict(case.store.objects)
@@ -271,17 +328,39 @@ def test_a_crash_at_any_write_leaves_the_totals_of_the_last_commit(case: Case, s
     after = case.store.objects
     written = [name for name in after if after[name] != before.get(name) and "/commits/" not in name]
     assert {str(STREAM.totals(1)), str(STREAM.memory(1))} <= set(written)
-    assert case.sink.last is not None
-    # The objects of a micro-batch are written side by side: any of them may be there.
-    for done in (written, [str(STREAM.totals(1))], [str(STREAM.memory(1))]):
+    for name in written:
         store = MemoryStore()
-        store.objects = before | {name: after[name] for name in done}
-        again = Case(spark, store)
-        again.write(1, outputs[1])
-        assert again.table("sold_quantity", 1) == case.table("sold_quantity", 1)
-        assert again.table("top_products", 1) == case.table("top_products", 1)
-        assert again.commit(1)["totals_sha256"] == case.commit(1)["totals_sha256"]
-        assert again.commit(1)["memory_sha256"] == case.commit(1)["memory_sha256"]
+        store.objects = before | {name: after[name]}
+        Case(spark, store).write(1, outputs[1])
+        assert _timeless(store) == _timeless(case.store)
+
+
+def test_blocks_that_no_record_names_any_more_are_deleted(case: Case, spark: SparkSession) -> None:
+    outputs = outputs_of(first(), flush(), [])
+    for batch_id, found in enumerate(outputs):
+        case.write(batch_id, found)
+    named = [set(case.commit(batch_id)["blocks"]) for batch_id in range(3)]
+    # Those of the record before stay, as totals and working state do.
+    assert set(case.blocks()) == named[1] | named[2]
+    assert len(named[0] | named[1] | named[2]) == 3
+    case.store.put(STREAM.block("f" * 64), b"of a driver that died")
+    Case(spark, case.store).write(2, outputs[2])
+    assert set(case.blocks()) == named[2]
+
+
+def _timeless(store: MemoryStore) -> dict[str, object]:
+    """What counts of what is stored, but for the times of writing."""
+    named = {str(STREAM.block(digest)) for digest in store.get_json(STREAM.commit(1))["blocks"]}
+    assert named
+    return {
+        name: {**json.loads(data), "committed_at": 0}
+        if "/commits/" in name
+        else pq.read_table(io.BytesIO(data)).to_pylist()
+        if name.endswith(".parquet")
+        else data
+        for name, data in store.objects.items()
+        if "/blocks/" not in name or name in named
+    }
 
 
 def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> None:
@@ -298,14 +377,16 @@ def test_a_commit_record_does_not_grow_with_the_products_sold(case: Case) -> Non
     assert len(case.store.objects[str(STREAM.commit(1))]) < small + 200
 
 
-@pytest.mark.parametrize("key", [STREAM.totals(0), STREAM.memory(0)], ids=["totals", "memory"])
+@pytest.mark.parametrize("kept", ["totals", "memory", "block"])
 def test_what_is_missing_or_of_another_micro_batch_is_not_gone_on_from(
-    case: Case, spark: SparkSession, key: ObjectKey
+    case: Case, spark: SparkSession, kept: str
 ) -> None:
     outputs = outputs_of(first(), flush())
     case.write(0, outputs[0])
-    kept = case.store.objects.pop(str(key))
-    for data in (None, kept + b" "):
+    keys = {"totals": STREAM.totals(0), "memory": STREAM.memory(0), "block": STREAM.block(*case.blocks())}
+    key = keys[kept]
+    stored = case.store.objects.pop(str(key))
+    for data in (None, stored + b" "):
         again = Case(spark, case.store)
         if data:
             case.store.objects[str(key)] = data
