@@ -91,6 +91,15 @@ def test_a_good_row_is_looked_for_all_over_the_rows() -> None:
     assert row_by_row.evaluations == spark.calls > len(bad)
 
 
+@pytest.mark.parametrize("rows", [1, 16, 17, 31, 1000])
+def test_a_model_that_fails_on_every_row_is_given_up_after_a_few(rows: int) -> None:
+    spark = Spark(range(rows))
+    with pytest.raises(Py4JError, match="no negative values"):
+        RowByRow(spark)(table(*range(rows)))
+    # All together, and then single ones.
+    assert 1 + min(rows, 8) <= spark.calls <= 1 + 16
+
+
 def test_a_row_that_passes_at_its_second_try_alone_is_kept() -> None:
     # All together, a good row, all again by halving, the row alone: four failures, and then it passes.
     found = RowByRow(Spark([1], passes_after=5))(table(2, 1))

@@ -29,6 +29,8 @@ def spark() -> Iterator[SparkSession]:
         .appName("streamweir-tests")
         .config(map=local(SparkConnection(MASTER)))
         .config("spark.ui.enabled", "false")
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         .config("spark.driver.memory", "1g")
         .config("spark.driver.extraJavaOptions", local_java_options(at.classes))
         .config("spark.driver.extraClassPath", class_path(at))
