@@ -8,6 +8,8 @@ from streamweir.reporting import text
 from streamweir.reporting.pieces import Row
 
 _SIDES = "baseline", "candidate"
+_FIRST = "name", "measure", "topic", "reason", *_SIDES, "difference", "low", "high"
+"""The columns that come first, in this order; what is stored has them in that of the alphabet."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,15 @@ def grids(found: Mapping[str, Any]) -> list[Grid]:
     """The tables that have rows."""
     quality = found["quality"] or {"measures": ()}
     made = (
-        Grid("Settings", "Params in which the runs differ.", [*map(_setting, found["settings"])]),
+        Grid("Settings", "Params in which the runs differ.", [*map(_setting, _ordered(found["settings"]))]),
         Grid("Tables", "Rows of each result table.", [*map(_table, found["tables"])]),
         Grid("Columns", "In how many rows each differs, and where most.", [*_columns(found)]),
         Grid("Decisions", "Rows that only one run calls fraud: both probabilities.", [*_flips(found)]),
         Grid("Probabilities", "The rows whose probabilities are furthest apart.", [*_probabilities(found)]),
         Grid("Alerts", "Raised by both runs, or by one only.", [*_alerts(found)]),
-        Grid("Worth of the scores", _of_quality(quality), quality["measures"]),
-        Grid("Rejected", "Rows by topic and reason.", found["rejected"]),
-        Grid("Timings", "Only shown: they make no difference.", found["timings"]),
+        Grid("Worth of the scores", _of_quality(quality), _ordered(quality["measures"])),
+        Grid("Rejected", "Rows by topic and reason.", _ordered(found["rejected"])),
+        Grid("Timings", "Only shown: they make no difference.", _ordered(found["timings"])),
     )
     return [grid for grid in made if grid.rows]
 
@@ -66,6 +68,10 @@ def _other(table: Mapping[str, Any]) -> str:
     said = [f"{rows:,} of {table['table']}"] if rows else []
     said += [f"{columns} columns of {table['table']} in one only"] if columns else []
     return ", ".join(said)
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    return [{name: row[name] for name in _FIRST if name in row} | dict(row) for row in rows]
 
 
 def _setting(row: Row) -> Row:

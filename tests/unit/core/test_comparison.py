@@ -27,6 +27,7 @@ from streamweir.contracts.tables import Table
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.models.card import Card
 from streamweir.objectstore import ObjectStore
+from streamweir.reporting.compared import grids
 from streamweir.reporting.inputs import load_bundle
 from streamweir.reporting.publishing import render
 from streamweir.reporting.summary import summarise
@@ -268,6 +269,21 @@ def test_a_comparison_lies_in_the_bundle_and_is_in_the_report(
     assert "transaction_id transaction_id 2" in page
     assert "<h3>Decisions</h3>" in page
     assert 'href="#comparison"' in page
+
+
+def test_what_is_stored_is_shown_with_the_names_before_the_values() -> None:
+    pair = Pair("card_fraud")
+    pair.store.put_json(pair.candidate.parameters, {"speed": 3})
+    put_comparison(cast(ObjectStore, pair.store), "first", pair.candidate)
+    shown = {grid.title: grid for grid in grids(pair.store.get_json(pair.candidate.comparison))}
+    sides = ["baseline", "candidate"]
+    for title, names in (
+        ("Settings", ["name"]),
+        ("Worth of the scores", ["measure"]),
+        ("Rejected", ["topic", "reason"]),
+        ("Timings", ["measure"]),
+    ):
+        assert [*shown[title].rows[0]][: len(names) + 2] == [*names, *sides], title
 
 
 def test_a_comparison_that_cannot_be_done_fails_the_run_and_its_report_says_why(
