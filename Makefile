@@ -78,15 +78,15 @@ logs: setup ## show the end of the logs: SERVICE=airflow-scheduler, or a stream'
 
 ##@ Tests
 
-# Tests with servers mostly wait for them: the others run beside them, in what they leave of the machine.
+# Tests with servers mostly wait for them: lint and the others run beside them, in what they leave of the machine.
 .PHONY: test
-test: setup lint ## all tests; those with servers start a stack of their own
+test: setup ## lint and all tests; those with servers start a stack of their own
 	@$(MAKE) --no-print-directory --jobs=2 test-servers test-beside
 
 # Each folder's output comes in one piece when it is done, not in the middle of a line of the others.
 .PHONY: test-beside
-test-beside: ## the same as test-quick, for a terminal that others write to as well
-	@$(MAKE) --no-print-directory --output-sync=line test-quick
+test-beside: ## the same as lint and test-quick, for a terminal that others write to as well
+	@$(MAKE) --no-print-directory --output-sync=line lint test-quick
 
 # One after the other, each in a process of its own: they differ in what they may import.
 .PHONY: test-quick
