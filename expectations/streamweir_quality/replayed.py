@@ -129,15 +129,15 @@ def with_objects(messages: Iterable[Message], store: ObjectStore) -> Iterator[Me
     """The messages in turn, with the object that a batch names in place of its own bytes.
 
     A claim that cannot be used stays as it is: it holds no rows. So does one to an object that a message of
-    the run has named before.
+    the run has named before, as one of so many rows: two that say otherwise are not both right.
     """
-    most_bytes, named = most_bytes_of_env(), set[tuple[str, ObjectKey]]()
+    most_bytes, named = most_bytes_of_env(), set[tuple[str, ObjectKey, int]]()
     for message in sorted(messages, key=lambda one: one.headers.sequence):
         value = message.value
         if message.headers.kind is Kind.BATCH:
             with suppress(RejectRecord):
                 claim = Claim.read(value)
-                place = message.headers.run, claim.key
+                place = message.headers.run, claim.key, message.headers.rows
                 if place not in named:
                     value = fetch(store, claim, most_bytes)
                 named.add(place)

@@ -169,10 +169,12 @@ class ClaimReader:
     def read(
         self, topic: str, headers: Headers, value: bytes, shards: int
     ) -> tuple[Mapping[int, object], list[Reject]]:
-        """The rows of the object, as the reader finds them."""
-        if topic in self.topics and headers.kind is Kind.BATCH:
-            value = fetch(_store(self.connection), Claim.read(value), self.most_bytes)
-        return self.reader.read(topic, headers, value, shards)
+        """The rows of the object as the reader finds them; of what is rejected as a whole, the message."""
+        if topic not in self.topics or headers.kind is not Kind.BATCH:
+            return self.reader.read(topic, headers, value, shards)
+        content = fetch(_store(self.connection), Claim.read(value), self.most_bytes)
+        rows, rejects = self.reader.read(topic, headers, content, shards)
+        return rows, [one._replace(raw=value) if one.row == -1 else one for one in rejects]
 
     def read_at_once(self, topic: str, messages: Sequence[tuple[Headers, bytes]], shards: int) -> None:
         """Never: each object is fetched by itself."""

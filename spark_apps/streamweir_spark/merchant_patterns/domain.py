@@ -15,8 +15,9 @@ from streamweir_spark.merchant_patterns.pairs import Ints, Pairs
 from streamweir_spark.merchant_patterns.patterns import Found, Places, holding
 from streamweir_spark.merchant_patterns.reader import END, Payments
 
-FORMAT = 2
-"""Of the state; format 1 did not say so, and held the pairs one by one."""
+FORMAT = 3
+"""Of the state; format 1 did not say so, and held the pairs one by one. Format 2 did not know the objects of
+chunks that cannot be read."""
 ENDED: tuple[()] = ()
 """What `closed` gives for the end of a run, behind the detections before it."""
 
@@ -44,8 +45,9 @@ class Domain:
                 "stream id, or the version of Streamweir that wrote it"
             )
         self.reported: set[tuple[str, str, str]]
-        # By the digest of an object's key: the chunk of the run that named it first, and its SHA-256.
-        self._named: dict[bytes, tuple[int, str]]
+        # By the digest of an object's key: the chunk of the run that named it first, its SHA-256, and the
+        # chunk that was counted, if any.
+        self._named: dict[bytes, tuple[int, str, int | None]]
         pairs, self.reported, waiting, self._named = known
         self.pairs = Pairs.of(pairs) if pairs else Pairs()
         # Pairs whose payments were put back by hand: they are looked at with the next chunk.
@@ -63,8 +65,11 @@ class Domain:
             self._named = {}
             return 0, ()
         payments = Payments(*rows)
-        if (first := self._first_named(payments)) != payments.chunk:
-            detail = f"object {payments.key} was announced before, by message {first} of the stream"
+        counted = self._counted_before(payments)
+        if payments.sums is None:
+            return 0, ()
+        if counted is not None:
+            detail = f"object {payments.key} was announced before, by message {counted} of the stream"
             return 0, [Judged(-1, None, None, Reason.MALFORMED, detail, rows=payments.rows)]
         touched = np.union1d(self.pairs.add(payments.sums), self._waiting)
         if payments.again:
@@ -94,22 +99,25 @@ class Domain:
             detail = f"ts {ts} is more than {self.lateness_s} s behind a message that was sent before"
             yield Reject(-1, late, None, detail, None)
 
-    def _first_named(self, payments: Payments) -> int:
-        """The first chunk of the run whose message named the same object.
+    def _counted_before(self, payments: Payments) -> int | None:
+        """The chunk of the run that was counted for the same object; None when none was.
 
-        Raises DatasetUnusable when that had other bytes then.
+        Raises DatasetUnusable when the object was announced with other bytes before, even if they were no
+        chunk that can be read.
         """
         if not payments.key:
-            return payments.chunk
-        digest, sha256 = md5(payments.key.encode(), usedforsecurity=False).digest(), payments.sha256
-        first, known = self._named.setdefault(digest, (payments.chunk, sha256))
-        if known != sha256:
+            return None
+        digest, chunk = md5(payments.key.encode(), usedforsecurity=False).digest(), payments.chunk
+        first, known, counted = self._named.get(digest, (chunk, payments.sha256, None))
+        if known != payments.sha256:
             raise DatasetUnusable(
                 f"object {payments.key} is announced a second time, with other bytes than by message {first} "
                 "of the stream: nothing behind it is worked on. Put it under a key of its own, and take "
                 "another stream id"
             )
-        return first
+        if counted is None:
+            self._named[digest] = first, known, None if payments.sums is None else chunk
+        return counted
 
     def _holding(self, touched: Ints) -> list[Found]:
         """What holds and was not reported."""

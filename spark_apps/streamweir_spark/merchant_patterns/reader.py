@@ -29,7 +29,8 @@ _of_key = itemgetter(*TRANSACTION_KEY)
 
 
 class Payments(NamedTuple):
-    """A chunk summed up. run, chunk: which one it is. rows: how many payments there are.
+    """A chunk summed up. run, chunk: which one it is. rows: how many payments there are. sums: None for a
+    chunk that cannot be read: its object was announced all the same.
 
     again: whether it was put back by hand, and is no chunk of its own. key, sha256: of its object, if any.
     """
@@ -37,7 +38,7 @@ class Payments(NamedTuple):
     run: str
     chunk: int
     rows: int
-    sums: Sums
+    sums: Sums | None
     again: bool
     key: str = ""
     sha256: str = ""
@@ -49,21 +50,26 @@ class Reader:
     def read(
         self, topic: str, headers: Headers, value: bytes, shards: int
     ) -> tuple[Mapping[int, object], list[Reject]]:
-        """The chunk summed up, and its malformed rows.
+        """The chunk summed up, and its malformed rows; or the whole of it, when it lacks a column that is
+        needed or has other than the announced rows.
 
-        Raises RejectRecord for a chunk without a column that is needed, or of other than the announced rows;
-        of what is put back by hand for a message that is no list of rows.
+        Raises RejectRecord of what is put back by hand for a message that is no list of rows.
         """
         if headers.kind is Kind.FLUSH:
             return {0: END}, []
-        if headers.kind is Kind.REDRIVE:
+        again = headers.kind is Kind.REDRIVE
+        sums: Sums | None = None
+        if again:
             if not headers.rows:
                 return {}, []
             good, rejects = sort_out(row_list(value, headers), (), headers, CUSTOMER, _problem)
             sums, _ = summed_up(texts_of([_of_key(row) for _, row in good]))
         else:
-            sums, rejects = _of_chunk(headers, split_lines(value))
-        rows, again = int(sums.number.sum()), headers.kind is Kind.REDRIVE
+            try:
+                sums, rejects = _of_chunk(headers, split_lines(value))
+            except RejectRecord as problem:
+                rejects = [Reject(-1, headers.rows, None, str(problem), value)]
+        rows = 0 if sums is None else int(sums.number.sum())
         named = (str(value.claim.key), value.claim.sha256) if isinstance(value, Content) else ()
         return {0: tuple(Payments(headers.run, headers.sequence, rows, sums, again, *named))}, rejects
 

@@ -13,7 +13,7 @@ from streamweir.contracts.messages import Headers, Kind
 from streamweir.contracts.streams import ObjectKey
 from streamweir.contracts.tables import Input, Payload, Pipeline, Role, Stage, Topic
 from streamweir.errors import BadConfiguration, DatasetUnusable, RejectRecord
-from streamweir_spark.core import Part, Received, Reject
+from streamweir_spark.core import Part, Reader, Received, Reject
 from streamweir_spark.decode import decode, unpack
 from streamweir_spark.source import claiming
 from tests.support.memory_store import MemoryStore
@@ -60,10 +60,22 @@ def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     return found
 
 
-def parts_of(topic: Topic, value: bytes, kind: Kind = Kind.BATCH) -> Part:
+class Refusing(Lines):
+    """Rejects every object as a whole."""
+
+    def read(
+        self, topic: str, headers: Headers, value: bytes, shards: int
+    ) -> tuple[Mapping[int, object], list[Reject]]:
+        return {}, [Reject(-1, headers.rows, None, "not so", value)]
+
+
+LINES_READER = Lines()
+
+
+def parts_of(topic: Topic, value: bytes, kind: Kind = Kind.BATCH, reader: Reader = LINES_READER) -> Part:
     headers = Headers("run", 0, 0, 0, kind, 3)
     message = Received(topic.name, 0, 0, 0, headers.encode(), value)
-    [part] = decode([message], 1, claiming(Lines(), PIPELINE, StoreConnection("nowhere:1", "a", "b")))
+    [part] = decode([message], 1, claiming(reader, PIPELINE, StoreConnection("nowhere:1", "a", "b")))
     return part
 
 
@@ -75,6 +87,11 @@ def test_the_reader_sees_the_object_that_the_message_names(store: MemoryStore) -
     rejects, rows = unpack(parts_of(CHUNKS, announced()).blob)
     assert rows == [("a", 1), ("c", 3)]
     assert [(one.row, one.id) for one in rejects] == [(1, "b")]
+
+
+def test_what_is_left_of_an_object_that_is_rejected_as_a_whole_is_its_message(store: MemoryStore) -> None:
+    rejects, _ = unpack(parts_of(CHUNKS, announced(), reader=Refusing()).blob)
+    assert rejects == [Reject(-1, 3, None, "not so", announced())]
 
 
 @pytest.mark.parametrize(

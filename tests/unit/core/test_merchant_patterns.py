@@ -320,6 +320,34 @@ def test_an_object_that_is_announced_again_with_other_bytes_ends_the_stream() ->
         run(sent, **FEW)
 
 
+def test_an_object_whose_first_announcement_is_wrong_counts_with_the_next_one_that_is_right() -> None:
+    chunk = claimed([payment("C1", "M1", "1")] * 3)
+    # It has three rows.
+    sent = [message(n, value=chunk, count=count) for n, count in enumerate((7, 3, 3, 7))]
+    found = run_apart([[one] for one in sent], **FEW)
+    assert (found.used(), found.detections) == (3, [(1, "PatId2", "M1", "C1")])
+    rejected = [one for one in found.outputs if one.kind == "rejected"]
+    assert [(one.sequence, one.row, one.rows, one.reason) for one in rejected] == [
+        (0, -1, 7, "malformed"),
+        (2, -1, 3, "malformed"),
+        (3, -1, 7, "malformed"),
+    ]
+    assert found.used() + sum(one.rows or 0 for one in rejected) == 7 + 3 + 3 + 7
+    assert [one.detail for one in rejected] == [
+        "the chunk has 3 rows where its header says 7",
+        "object datasets/drop/a.csv was announced before, by message 1 of the stream",
+        "the chunk has 3 rows where its header says 7",
+    ]
+
+
+def test_other_bytes_end_the_stream_also_when_the_first_ones_could_not_be_read() -> None:
+    data = b"step,customer\n1,2\n"
+    unread = Content.of(Claim.of(ObjectKey("datasets", "drop/a.csv"), data), data)
+    sent = [message(n, value=one, count=1) for n, one in enumerate((unread, claimed([payment("C1", "M1")])))]
+    with pytest.raises(DatasetUnusable, match=r"with other bytes than by message 0 of the stream"):
+        run_apart([[one] for one in sent], **FEW)
+
+
 def put_back(sequence: int, rows: Sequence[dict[str, Any]]) -> Any:
     value = orjson.dumps([{"ts": START, **row} for row in rows])
     return message(sequence, kind=Kind.REDRIVE, value=value, count=len(rows))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from streamweir.arrow import schema_of
-from streamweir.claims import Claim
+from streamweir.claims import Claim, Content
 from streamweir.commits import BEGINNING, Remainder
 from streamweir.contracts.merchant_patterns import DETECTIONS, FILE_ROWS, HELD, PIPELINE, detections_folder
 from streamweir.contracts.merchant_patterns.dataset import IMPORTANCE, TRANSACTIONS
@@ -43,7 +43,7 @@ from tests.oracle import merchant_patterns as oracle
 from tests.support.checked_run import new_folder, replayed_as, table_files, table_of
 from tests.support.made_up_tables import conform
 from tests.support.memory_store import MemoryStore
-from tests.unit.core.merchants import START, message, run
+from tests.unit.core.merchants import START, chunk_of, message, run
 from tests.unit.quality.made_up_inputs import recomputed, with_frame
 
 Edit = Callable[[pd.DataFrame], Any]
@@ -53,6 +53,7 @@ OPTIONS = {
     "child_min_transactions": 15,
     "dei_min_female": 3,
 }
+FEW = {"upgrade_min_transactions": 50, "child_min_transactions": 2, "dei_min_female": 1}
 PLAINLY: dict[str, Any] = {"upgrade_above": 1_500, "share": "0.1", "child_from": 15, "female_above": 3}
 STREAM = Stream("merchant_patterns", "s")
 CHUNK_ROWS, CHUNKS = 400, 15
@@ -91,8 +92,9 @@ def sound(folder: Path, sent: list[Received]) -> Inputs:
     return inputs_of(folder, sent, "two")
 
 
-def inputs_of(folder: Path, sent: list[Received], run_id: str) -> Inputs:
-    result = run(sent, text_rows(folder / IMPORTANCE), **OPTIONS)
+def inputs_of(folder: Path, sent: list[Received], run_id: str, **options: Any) -> Inputs:
+    options = options or OPTIONS
+    result = run(sent, text_rows(folder / IMPORTANCE), **options)
     store = MemoryStore()
     detections = Detections(store, STREAM, "Asia/Kolkata", lambda: None)
     detections.begin(BEGINNING)
@@ -122,7 +124,7 @@ def inputs_of(folder: Path, sent: list[Received], run_id: str) -> Inputs:
         card=None,
         version=None,
         first=False,
-        parameters=OPTIONS,
+        parameters=options,
         replayed=replayed_as(run_id, {"chunks": map(as_message, sent)}),
         store=store,
         stream=STREAM,
@@ -295,6 +297,26 @@ def test_it_is_told_how_long_each_pattern_held(folder: Path, sent: list[Received
         for row, one in zip(rows, named, strict=True)
     ]
     assert len({row["holds"] for row in found}) == 2
+
+
+@pytest.mark.parametrize("counts", [(400, 400), (7, 400, 400, 7), (400, 7), (7, 7, 400)])
+def test_an_object_counts_once_however_it_was_announced_before(folder: Path, counts: tuple[int, ...]) -> None:
+    """counts: the rows that the announcements say, of an object with 400."""
+    data = chunk_of((folder / TRANSACTIONS).read_bytes().splitlines()[1 : CHUNK_ROWS + 1])
+    claim = Claim.of(ObjectKey("datasets", "drop/a.csv"), data)
+    flush = message(len(counts), kind=Kind.FLUSH, run="one")
+    sent, worked = (
+        [*(message(n, value=value, count=count, run="one") for n, count in enumerate(counts)), flush]
+        for value in (orjson.dumps(claim.to_json()), Content.of(claim, data))
+    )
+    made = inputs_of(folder, worked, "one", **FEW)
+    made.store.put(claim.key, data)  # type: ignore[union-attr]
+    read = with_objects(map(as_message, sent), made.store)  # type: ignore[arg-type]
+    made = replace(made, replayed=replayed_as("one", {"chunks": read}))
+    assert set(made.frame(DETECTIONS.name).chunk) == {counts.index(400)}
+    assert len(made.frame(REJECTED.name).query("row == -1")) == len(counts) - 1
+    assert differing(made) == []
+    assert failures(made) == set()
 
 
 def test_the_batch_reads_the_objects_that_the_messages_name() -> None:
