@@ -88,6 +88,15 @@ def test_a_micro_batch_whose_ids_are_all_too_old_leaves_none() -> None:
     assert score(ids, [1], 6 + RETENTION) == [True]
 
 
+def test_of_an_id_in_two_blocks_the_last_time_counts() -> None:
+    ids = Ids(RETENTION)
+    score(ids, [1, 2, 3], 0)
+    assert len(ids.dump(0)) == 1
+    assert score(ids, [1], RETENTION + 1) == [True]
+    assert len(ids.dump(RETENTION)) == 2
+    assert score(ids, [1], 2 * RETENTION) == [False]
+
+
 def test_a_micro_batch_without_ids_leaves_the_blocks_as_they_are() -> None:
     ids = Ids(RETENTION)
     score(ids, [3, 1, 2], 4)

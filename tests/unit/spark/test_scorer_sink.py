@@ -17,7 +17,7 @@ from streamweir.arrow import arrow_schema
 from streamweir.contracts.ecommerce_fraud import MODEL_COLUMNS, PIPELINE, PREDICTIONS
 from streamweir.contracts.messages import RETENTION_S
 from streamweir.contracts.rejected import REJECTED
-from streamweir.contracts.streams import ObjectKey, Stream
+from streamweir.contracts.streams import Stream
 from streamweir.errors import BadConfiguration, DependencyUnreachable
 from streamweir.models.archive import unpack
 from streamweir.models.card import Card
@@ -34,6 +34,7 @@ from streamweir_spark.outputs import scored_columns
 from streamweir_spark.proving import prove
 from streamweir_spark.publish import Offsets, Outgoing, Publisher
 from streamweir_spark.sink import Sink
+from tests.support.crashing_store import Crash, CrashingStore
 from tests.support.given_outputs import Given, frame_of
 from tests.support.memory_store import MemoryStore
 from tests.unit.core.ecommerce_stream import START, batch, browsing, domain, message, run_apart, transaction
@@ -267,32 +268,6 @@ def test_a_repeated_micro_batch_leaves_the_same(case: Case, spark: SparkSession)
     assert case.sink.last is not None
     assert again.sink.last is not None
     assert again.sink.last.totals == case.sink.last.totals
-
-
-class Crash(Exception):
-    """A driver's end."""
-
-
-class CrashingStore(MemoryStore):
-    """A store whose writer dies before a certain write, or deletion, takes hold."""
-
-    def __init__(self, objects: dict[str, bytes], left: int) -> None:
-        super().__init__()
-        self.objects, self.left = dict(objects), left
-
-    def put(self, key: ObjectKey, data: bytes) -> None:
-        self._count()
-        super().put(key, data)
-
-    def delete_all(self, keys: Sequence[ObjectKey]) -> None:
-        if keys:
-            self._count()
-        super().delete_all(keys)
-
-    def _count(self) -> None:
-        if not self.left:
-            raise Crash
-        self.left -= 1
 
 
 def test_a_crash_at_any_write_leaves_what_the_last_commit_kept(case: Case, spark: SparkSession) -> None:
