@@ -4,6 +4,7 @@ import io
 import re
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,6 +139,9 @@ def test_a_run_that_is_under_way_shows_what_it_raises(
     ]
     assert f'<img src="{RUNS}/{UNDER_WAY}/plots/live/success_payments.png?at=' in html
     (line,) = re.findall(r'<polyline points="([^"]+)"', html)
+    across = [float(point.split(",")[0]) for point in line.split()]
+    steps = [after - before for before, after in pairwise(across)]
+    assert max(steps) - min(steps) < 0.3, "each has the same room, however far the flush lies behind"
     batches = Counter(row["batch_index"] // 8 for row in expected)
     heights = [118 - float(point.split(",")[1]) - 2 for point in line.split()]
     assert [round(height / 112 * max(batches.values())) for height in heights] == [

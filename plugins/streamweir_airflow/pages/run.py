@@ -146,8 +146,9 @@ def _moving(found: Found, plan: Plan, stages: Sequence[Seen], objects: ObjectSto
 
 def _raised(alerts: Alerts) -> dict[str, Any]:
     batches = alerts.batches
-    points = [(each.ts, each.alerts) for each in batches if each.ts]
-    ends = (clock(points[0][0]), clock(points[-1][0])) if points else ("", "")
+    # One beside the other: the flush lies minutes behind the last batch, and would leave the others no room.
+    points = [(at, each.alerts) for at, each in enumerate(batches)]
+    ends = (clock(batches[0].ts), clock(batches[-1].ts)) if batches else ("", "")
     return {
         "kind": alerts.kind,
         "batches": len(batches),
