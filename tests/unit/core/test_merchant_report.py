@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 
 from streamweir.arrow import parquet, schema_of
 from streamweir.contracts.merchant_patterns import DETECTIONS, HELD, PIPELINE
@@ -59,6 +60,8 @@ def test_how_long_patterns_held_and_what_detections_waited_for() -> None:
     }
     seconds = pa.table({"sequence": [3, 7, 9], "seconds": [0.5, 0.25, 2.0]})
     bundle = Bundle(RUN, PIPELINE, tables=tables, latency={"": seconds})
+    assert drawn(plots.how_long(bundle)) == {"CHILD": [2, 3, 9], "DEI-NEEDED": [1]}
+    assert drawn(plots.from_chunk(bundle)) == {"CHILD": [0.25, 0.5, 2.0], "DEI-NEEDED": [0.5]}
     assert [list(row.values()) for row in held(bundle)] == [
         ["CHILD", 3, 2, 2, 3, 9],
         ["DEI-NEEDED", 1, 0, 1, 1, 1],
@@ -69,6 +72,13 @@ def test_how_long_patterns_held_and_what_detections_waited_for() -> None:
     ]
     nothing = Bundle(RUN, PIPELINE)
     assert (held(nothing), waited(nothing)) == ([], [])
+    assert plots.how_long(nothing) is plots.from_chunk(nothing) is None
+
+
+def drawn(figure: Figure | None) -> dict[str, list[float]]:
+    """By the lines' names, where they rise."""
+    assert figure is not None
+    return {str(line.get_label()): list(line.get_xdata())[1:] for line in figure.axes[0].lines}
 
 
 def test_a_bar_is_called_by_its_merchant_and_action() -> None:

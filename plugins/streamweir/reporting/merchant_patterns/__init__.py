@@ -64,6 +64,18 @@ CONTENT = Content(
             plots.by_merchants,
         ),
         Plot(
+            "held",
+            "How long they held",
+            "The share of each pattern's detections that held for at most so many chunks.",
+            plots.how_long,
+        ),
+        Plot(
+            "waited",
+            "From chunk to detection",
+            "The share of each pattern's detections there within so many seconds of the chunk's message.",
+            plots.from_chunk,
+        ),
+        Plot(
             "payments",
             "Payments",
             "Drawn live by a plain Kafka consumer while the replay ran, from the announcements alone.",

@@ -1,6 +1,6 @@
 """Detections summed up: by pattern, and by merchant. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -38,34 +38,42 @@ def by_merchant(detections: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: (-row["detections"], row["merchant"], row["action"]))
 
 
-def held(bundle: Bundle) -> list[Row]:
-    """A row per pattern: after how many chunks its detections held; none before the run was validated."""
+def chunks_held(bundle: Bundle) -> dict[str, list[Row]]:
+    """By action, what `validate` told of each of its detections; nothing before the run was validated."""
     told = bundle.tables.get(HELD.name)
     of = {row["number"]: row for row in ([] if told is None else told.to_pylist())}
-    groups = _of_action([row for row in detections_of(bundle) if row["number"] in of])
-    return [
-        {
-            "action": action,
-            "detections": len(mine),
-            "hold_still": sum(of[row["number"]]["holds"] for row in mine),
-            **_spread([of[row["number"]]["chunks"] for row in mine], "chunks"),
-        }
-        for action, mine in groups.items()
-    ]
+    return _by_action(bundle, of, "number")
 
 
-def waited(bundle: Bundle) -> list[Row]:
-    """A row per pattern: seconds from the append of a chunk's message to the commit of its detections."""
+def seconds_waited(bundle: Bundle) -> dict[str, list[float]]:
+    """By action, the seconds from the append of each detection's chunk to the commit of the detection."""
     frame = bundle.latency.get("")
     of = (
         {}
         if frame is None
         else dict(zip(*(frame[name].to_pylist() for name in ("sequence", "seconds")), strict=True))
     )
-    groups = _of_action([row for row in detections_of(bundle) if row["chunk"] in of])
+    return _by_action(bundle, of, "chunk")
+
+
+def held(bundle: Bundle) -> list[Row]:
+    """A row per pattern: after how many chunks its detections held; none before the run was validated."""
     return [
-        {"action": action, "detections": len(mine), **_spread([of[row["chunk"]] for row in mine], "s")}
-        for action, mine in groups.items()
+        {
+            "action": action,
+            "detections": len(told),
+            "hold_still": sum(row["holds"] for row in told),
+            **_spread([row["chunks"] for row in told], "chunks"),
+        }
+        for action, told in chunks_held(bundle).items()
+    ]
+
+
+def waited(bundle: Bundle) -> list[Row]:
+    """A row per pattern: seconds from the append of a chunk's message to the commit of its detections."""
+    return [
+        {"action": action, "detections": len(seconds), **_spread(seconds, "s")}
+        for action, seconds in seconds_waited(bundle).items()
     ]
 
 
@@ -75,11 +83,13 @@ def so_far(detections: Iterable[Row], action: str, chunks: Sequence[int]) -> lis
     return [sum(chunk <= until for chunk in found) for until in chunks]
 
 
-def _of_action(detections: Iterable[Row]) -> dict[str, list[Row]]:
-    """The detections of each action of which there are some."""
-    rows = list(detections)
-    groups = {action: [row for row in rows if row["ActionType"] == action] for action in ACTIONS.values()}
-    return {action: mine for action, mine in groups.items() if mine}
+def _by_action(bundle: Bundle, of: Mapping[int, Any], column: str) -> dict[str, list[Any]]:
+    """What `of` tells by this column of the detections, for each action of which it knows some."""
+    groups: dict[str, list[Any]] = {action: [] for action in ACTIONS.values()}
+    for row in detections_of(bundle):
+        if row[column] in of:
+            groups[row["ActionType"]].append(of[row[column]])
+    return {action: told for action, told in groups.items() if told}
 
 
 def _spread(values: Sequence[float], unit: str) -> Row:

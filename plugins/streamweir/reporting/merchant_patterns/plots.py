@@ -1,11 +1,19 @@
-"""The plots of `merchant_patterns`: detections over the chunks, and by merchant."""
+"""The plots of `merchant_patterns`: detections over the chunks, by merchant, how long they held and took."""
+
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
 from streamweir.contracts.merchant_patterns import ACTIONS
 from streamweir.reporting import style
 from streamweir.reporting.inputs import Bundle
-from streamweir.reporting.merchant_patterns.analysis import by_merchant, detections_of, so_far
+from streamweir.reporting.merchant_patterns.analysis import (
+    by_merchant,
+    chunks_held,
+    detections_of,
+    seconds_waited,
+    so_far,
+)
 
 _COLOURS = dict(zip(ACTIONS.values(), (style.BLUE, style.ORANGE, style.GREEN), strict=True))
 _MOST = 15
@@ -37,4 +45,28 @@ def by_merchants(bundle: Bundle) -> Figure | None:
     names = [f"{style.plain(row['merchant'])}, {row['action']}" for row in rows]
     style.bars(axes, names, [row["detections"] for row in rows])
     axes.set_title("Detections by merchant and pattern")
+    return figure
+
+
+def how_long(bundle: Bundle) -> Figure | None:
+    """The share of each pattern's detections that held for at most so many chunks."""
+    held = {action: [row["chunks"] for row in told] for action, told in chunks_held(bundle).items()}
+    return _shares(held, "How long they held", "chunks")
+
+
+def from_chunk(bundle: Bundle) -> Figure | None:
+    """The share of each pattern's detections that were there within so many seconds."""
+    return _shares(seconds_waited(bundle), "From chunk to detection", "seconds")
+
+
+def _shares(values: Mapping[str, Sequence[float]], title: str, unit: str) -> Figure | None:
+    """The share of values up to each one, a line for each action; None when there are none."""
+    if not values:
+        return None
+    figure, [axes] = style.panels()
+    for action, mine in values.items():
+        axes.ecdf(mine, color=_COLOURS[action], label=action)
+    style.heading(axes, title, "share of detections")
+    axes.set_xlabel(unit)
+    style.legend(axes)
     return figure
