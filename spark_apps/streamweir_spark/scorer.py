@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -26,12 +27,14 @@ from streamweir_spark.columns import spark_schema
 from streamweir_spark.core import Domain, Reader
 from streamweir_spark.log import say
 from streamweir_spark.micro_batch import Files, Results
-from streamweir_spark.model import Asked, ScoringModel, load
 from streamweir_spark.numpy_model import NumpyModel, proven
 from streamweir_spark.placement import InDriver, OnExecutors, Placement
 from streamweir_spark.publish import Publisher
 from streamweir_spark.sink import Sink
 from streamweir_spark.source import claiming, read_messages
+
+if TYPE_CHECKING:
+    from streamweir_spark.model import ScoringModel
 
 _TRIGGER = "200 milliseconds"
 """How often Kafka is asked for news. Without a pause an idle stream would ask all the time."""
@@ -110,21 +113,23 @@ class Scorer:
         self.stopping.check()
         self.lease.ensure()
 
-    def model(self, columns: tuple[Column, ...]) -> ScoringModel | NumpyModel:
+    def model(self, columns: tuple[Column, ...]) -> "ScoringModel | NumpyModel":
         """The model to score with; `columns` are those that it may use. Raises ModelUnusable."""
         registry, options = Registry(self.store, self.pipeline.name), self.spec.options
         folder, card = registry.fetch(self.spec.model, self.folder / "models"), registry.card(self.spec.model)
-        asked, rule = (
-            Asked(options.get("threshold"), options.get("fraud_label")),
-            deciding(options.get("threshold"), card),
-        )
+        threshold, fraud_label = options.get("threshold"), options.get("fraud_label")
+        rule = deciding(threshold, card)
         say(rule.sentence)
         say(f"numpy for model {card.version}: {proof_in_words(card.numpy)}")
         # Which class is fraud was settled at the proof, by the model's own labels.
-        if card.proven and not asked.fraud_label and options.get("scoring") != SPARK:
+        if card.proven and not fraud_label and options.get("scoring") != SPARK:
             self.scoring = NUMPY
             return proven(folder, card, rule.threshold)
         self.scoring = SPARK
+        # Half a second of CPU to import, which a scorer without Spark's models does without.
+        from streamweir_spark.model import Asked, load
+
+        asked = Asked(threshold, fraud_label)
         return load(self.spark, self._for_executors(folder), card, columns, asked)
 
     def show_frame(self, columns: Iterable[Column]) -> None:

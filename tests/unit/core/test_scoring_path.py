@@ -15,7 +15,6 @@ from streamweir.contracts.streams import Stream
 from streamweir.models.archive import unpack
 from streamweir.models.registry import Registry
 from streamweir.scorer.spec import ScorerSpec
-from streamweir_spark import scorer as scorer_module
 from streamweir_spark.needs import ModelNeeds
 from streamweir_spark.numpy_ml.stages import stages_of
 from streamweir_spark.numpy_model import NumpyModel
@@ -47,7 +46,7 @@ def version(store: FileStore, tmp_path: Path) -> str:
 
 @pytest.fixture
 def scorer(store: FileStore, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scorer:
-    monkeypatch.setattr(scorer_module, "load", lambda *arguments: "by Spark")
+    monkeypatch.setattr("streamweir_spark.model.load", lambda *arguments: "by Spark")
     spark = SimpleNamespace(sparkContext=SimpleNamespace(master="local[2]"))
     spec = ScorerSpec(Stream(PIPELINE.name, "s"), "a", "d", version, "UTC", 60, 10, ASKED)
     others: Any = None
