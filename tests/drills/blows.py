@@ -11,11 +11,13 @@ import psutil
 
 from streamweir.errors import StreamHeld
 from streamweir.scorer import launch
-from tests.drills.moments import Moment, OpenTransaction, kill, micro_batch, strike
+from tests.drills.moments import Moment, OpenTransaction, frozen, kill, micro_batch, strike
 from tests.drills.trials import AirflowTrial, DrillFailed, Trial, await_
 
 _WAITING = ("start_scorer", "await_drained", "stop_scorer")
 """The tasks that wait for a scorer: in a process at first, then deferred."""
+_NEARLY_ALL = 0.9
+"""As a share of the run's batches: of a drilled run more than a second is left."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,15 @@ def server(name: str) -> Inject:
 def triggerer(trial: Trial, moment: Moment) -> Blow:
     """Kill the triggerer while a task is deferred."""
     task = moment.chance.choice(_WAITING[:2])
+    if task == "start_scorer":
+        return _triggerer_of(trial, moment, task)
+    # A driver that keeps pace leaves nothing to wait for: it is held from just before the end until the blow.
+    await_("nearly all on the topics", lambda: trial.sent() >= _NEARLY_ALL * trial.end, look_s=0.1)
+    with frozen(trial.scorer("driver")):
+        return _triggerer_of(trial, moment, task)
+
+
+def _triggerer_of(trial: Trial, moment: Moment, task: str) -> Blow:
     await_(f"{task} to be deferred", lambda: _state(trial, task) == "deferred", look_s=0.1)
     time.sleep(moment.chance.uniform(0, 0.5))
     pid = trial.ground.stack.supervisor.state("airflow-triggerer").pid

@@ -53,7 +53,7 @@ def strike(
         targets = find()
         if not targets:
             raise DrillFailed("there is no process to strike")
-        with _frozen(targets):
+        with frozen(targets):
             found = is_it()
             if found:
                 kill(targets)
@@ -70,7 +70,8 @@ def kill(targets: Sequence[psutil.Process]) -> None:
 
 
 @contextmanager
-def _frozen(targets: Sequence[psutil.Process]) -> Iterator[None]:
+def frozen(targets: Sequence[psutil.Process]) -> Iterator[None]:
+    """Stop the processes, and let them go on afterwards."""
     _signal(targets, signal.SIGSTOP)
     try:
         yield
