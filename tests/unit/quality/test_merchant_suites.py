@@ -175,6 +175,18 @@ def test_a_sound_run_passes_everything_and_equals_its_batch(sound: Inputs) -> No
     }
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_batch_of_other_seeds_equals_the_detections(tmp_path: Path, seed: int) -> None:
+    generate(tmp_path, seed=seed, batches=CHUNKS, chunk_rows=CHUNK_ROWS, customers=200)
+    lines = (tmp_path / TRANSACTIONS).read_bytes().splitlines()[1:]
+    chunks = [lines[at : at + CHUNK_ROWS] for at in range(0, len(lines), CHUNK_ROWS)]
+    flush = message(CHUNKS, kind=Kind.FLUSH, run="one")
+    sent = [*(message(number, rows, run="one") for number, rows in enumerate(chunks)), flush]
+    made = inputs_of(tmp_path, sent, "one")
+    assert set(made.frame(DETECTIONS.name).patternId) == {"PatId1", "PatId2", "PatId3"}
+    assert differing(made) == []
+
+
 def test_the_first_run_is_its_batch_as_well(folder: Path, sent: list[Received]) -> None:
     first = inputs_of(folder, sent[:12], "one")
     assert len(first.frame(DETECTIONS.name)) > 5
