@@ -15,7 +15,7 @@ import orjson
 from streamweir.commits import READERS, Commit
 from streamweir.contracts.streams import ObjectKey, Stream
 from streamweir.errors import BadConfiguration
-from streamweir.objectstore import ObjectStore, to_json
+from streamweir.objectstore import ObjectStore
 from streamweir_spark.ids import Block
 from streamweir_spark.memory import Memory
 
@@ -55,7 +55,7 @@ class Kept:
         """What a micro-batch keeps for the next one."""
         objects, said = dict[ObjectKey, bytes](), dict[str, Any]()
         if totals is not None:
-            objects[self._stream.totals(batch_id)] = data = to_json(totals)
+            objects[self._stream.totals(batch_id)] = data = orjson.dumps(totals, option=orjson.OPT_SORT_KEYS)
             said["totals_sha256"] = sha256(data).hexdigest()
         if memory is not None:
             objects[self._stream.memory(batch_id)] = memory.working
@@ -67,7 +67,8 @@ class Kept:
 
     def drop(self, before: Commit, commit: Commit) -> None:
         """Delete the blocks that the record before does not name any more, now that this one is written."""
-        self._store.delete_all([self._stream.block(digest) for digest in sorted(self._dropped)])
+        gone = self._dropped - set(commit.blocks)
+        self._store.delete_all([self._stream.block(digest) for digest in sorted(gone)])
         self._dropped = set(before.blocks) - set(commit.blocks)
 
     def drop_others(self, commit: Commit) -> None:
