@@ -24,6 +24,8 @@ _ENGINE = {
     "spark.sql.streaming.checkpoint.fileChecksum.enabled": "false",
     "spark.sql.streaming.minBatchesToRetain": "10",
     "spark.sql.streaming.numRecentProgressUpdates": "5",
+    # Milliseconds. A query that goes on from a checkpoint and has nothing to read says so after so long.
+    "spark.sql.streaming.noDataProgressEventInterval": "1000",
 }
 _QUIET = {
     "spark.ui.enabled": "false",

@@ -19,14 +19,16 @@ from streamweir_spark.sink import Sink
 class QueryReporter(Reporter):
     """Writes the status object of a scorer that is a streaming query."""
 
-    def nothing_to_read(self, newest: Commit | None) -> None:
+    def nothing_to_read(self, sink: Sink) -> None:
         """Show that the scorer is at work, although Spark reports no micro-batch while there is nothing new.
 
         After a clean stop there may be nothing to do; the newest commit says where the stream stands.
         """
-        if self.state == State.STARTING:
-            place = {} if newest is None else self.place(newest)
-            self.show(state=State.RUNNING, progressed_at=timestamp(), error=None, doing="", **place)
+        if self.state != State.STARTING:
+            return
+        newest = sink.newest(self.batch_id)
+        place = {} if newest is None else self.place(newest)
+        self.show(state=State.RUNNING, progressed_at=timestamp(), error=None, doing="", **place)
 
     def micro_batch(self, progress: dict[str, Any], commit: Commit) -> None:
         """Show what a micro-batch did, with Spark's own account of it."""
@@ -79,9 +81,9 @@ class Listener(StreamingQueryListener):
             self._reporter.micro_batch(progress, self._sink.last)
 
     def onQueryIdle(self, event: Any) -> None:
-        """There is nothing new to read; Spark says so at once and then every ten seconds."""
+        """There is nothing new to read; Spark says so every second."""
         try:
-            self._reporter.nothing_to_read(self._sink.newest(self._reporter.batch_id))
+            self._reporter.nothing_to_read(self._sink)
         except DependencyUnreachable as error:
             say(str(error))
 

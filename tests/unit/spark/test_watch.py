@@ -73,10 +73,17 @@ def test_a_driver_that_is_stopping_does_not_say_that_it_runs() -> None:
     store = MemoryStore()
     reporter = QueryReporter(store, SPEC, "a-2")  # type: ignore[arg-type]
     reporter.show(state=State.STOPPING)
-    reporter.nothing_to_read(commit_at(41))
+    reporter.nothing_to_read(FakeSink(commit_at(41)))  # type: ignore[arg-type]
     found = read(store, STREAM)  # type: ignore[arg-type]
     assert found is not None
     assert found.state == State.STOPPING
+
+
+def test_a_driver_that_runs_and_is_idle_asks_the_store_for_nothing() -> None:
+    reporter = QueryReporter(MemoryStore(), SPEC, "a-2")  # type: ignore[arg-type]
+    reporter.show(state=State.RUNNING)
+    Listener(reporter, FakeSink(None, AssertionError("asked"))).onQueryIdle(None)  # type: ignore[arg-type]
+    assert reporter.state == State.RUNNING
 
 
 def test_the_last_micro_batch_of_a_scorer_that_is_stopping_leaves_it_stopping() -> None:
@@ -121,7 +128,7 @@ def test_a_driver_that_starts_slowly_goes_on_saying_what_it_does(monkeypatch: py
         found = read(store, STREAM)  # type: ignore[arg-type]
     assert found is not None
     assert (found.state, found.doing) == (State.STARTING, "starting Spark")
-    reporter.nothing_to_read(None)
+    reporter.nothing_to_read(FakeSink(None))  # type: ignore[arg-type]
     found = read(store, STREAM)  # type: ignore[arg-type]
     assert found is not None
     assert (found.state, found.doing) == (State.RUNNING, "")
