@@ -39,13 +39,13 @@ from streamweir.models.card import Card
 from streamweir.objectstore import ObjectStore
 from streamweir.progress import console_progress
 from streamweir.replay.card_fraud import recording, value
-from streamweir.replay.plan import Plan
 from streamweir.scorer.spec import Servers
 from streamweir_quality.card_fraud import subjects
 from streamweir_quality.messages import Message, read_messages, write_messages
 from streamweir_quality.publishing import inspect
 from tests.bench.comparing import peak_bytes
 from tests.support.folder_store import FolderStore
+from tests.support.made_up_pair import put_plan
 
 ROWS = 10_000_000
 ROWS_AGAIN = 200_000
@@ -179,22 +179,7 @@ def _put_dataset(store: FolderStore, folder: Path, times: int) -> str:
 
 def _put_records(store: FolderStore, rows: int) -> None:
     """What the other tasks say of the run."""
-    plan = Plan(
-        run=_RUN.id,
-        pipeline=PIPELINE.name,
-        stream=_RUN.stream.id,
-        dataset="",
-        start_ts=_START_TS,
-        interval_s=1,
-        speed=0,
-        batches=None,
-        batch_rows=1,
-        first_sequence=0,
-        late={},
-        offsets={},
-        planned_at="",
-    )
-    store.put_json(_RUN.plan, plan.to_json())
+    put_plan(store, _RUN, rows=rows, dataset="", start_ts=_START_TS, batch_rows=1, late={})
     store.put_json(_RUN.parameters, {"lateness_s": PIPELINE.lateness_s, "threshold": _THRESHOLD})
     store.put_json(_RUN.ledger, {"totals": {"transactions": {"scored": rows}}, "next_sequence": rows + 1})
     store.put_json(_RUN.task(MODEL_TASK), {"result": {"version": _VERSION}})
